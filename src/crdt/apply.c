@@ -1,0 +1,395 @@
+/*
+ * apply -- the only place where objects change: one op, local, remote or replayed, does the same.
+ *
+ * Ops were checked by op_valid before they come here, so the payload readers below cannot fail.
+ */
+#include "base/check.h"
+#include "base/memory.h"
+#include "crdt/object.h"
+
+static uint64_t must_varint(struct span *in)
+{
+    uint64_t v;
+    CHECK(span_take_varint(in, &v));
+    return v;
+}
+
+static struct span must_prefixed(struct span *in)
+{
+    struct span s;
+    CHECK(span_take_prefixed(in, &s));
+    return s;
+}
+
+static struct span must_observed(struct span *in)
+{
+    uint64_t count;
+    struct span entries;
+    CHECK(observed_list_take(in, &entries, &count));
+    return entries;
+}
+
+/* --- deadlines --- */
+
+static void add_deadline(struct body *b, stamp_t stamp, uint64_t at_ms)
+{
+    b->deadlines = mem_realloc(b->deadlines, (size_t)(b->deadline_count + 1) * sizeof(*b->deadlines));
+    uint16_t at = b->deadline_count++;
+    while (at > 0 && b->deadlines[at - 1].stamp > stamp) {
+        b->deadlines[at] = b->deadlines[at - 1];
+        at--;
+    }
+    b->deadlines[at] = (struct deadline){ stamp, at_ms };
+}
+
+static void drop_deadlines(struct body *b, const struct observer *by)
+{
+    uint16_t kept = 0;
+    for (uint16_t i = 0; i < b->deadline_count; i++) {
+        if (!observes(by, b->deadlines[i].stamp))
+            b->deadlines[kept++] = b->deadlines[i];
+    }
+    b->deadline_count = kept;
+    if (kept == 0) {
+        mem_free(b->deadlines);
+        b->deadlines = NULL;
+    }
+}
+
+/* A write that keeps the time: what its dropped registers said about the deadline lives on as an element. */
+static void keep_none(void *context, const struct reg *reg)
+{
+    if (reg->none)
+        add_deadline(context, reg->stamp, 0);
+}
+
+/* EXPIRE and PERSIST speak for every register that they observed. */
+static void clear_none(struct body *b, const struct observer *by)
+{
+    for (uint16_t i = 0; i < b->string.reg_count; i++) {
+        if (observes(by, b->string.regs[i].stamp))
+            b->string.regs[i].none = false;
+    }
+}
+
+/* --- bookkeeping of a database: what a key counts as, before and after a change --- */
+
+struct standing {
+    bool ghost;
+    bool deadline;
+};
+
+static struct standing standing_of(const struct entry *e)
+{
+    if (!e || e->form == ENTRY_INLINE)
+        return (struct standing){ false, false };
+    bool ghost = object_components(e) == 0;
+    return (struct standing){ ghost, !ghost && object_deadline_ms(e) != 0 };
+}
+
+/* Who removes a key for good, and when it may be asked: the origin of the deadline, once that time has passed;
+ * a ghost by the origin of its newest element. */
+static void schedule_reclaim(struct database *d, struct body *b)
+{
+    uint64_t when = 0;
+    uint8_t who = 0;
+    if (b->deadline_count > 0) {
+        const struct deadline *newest = &b->deadlines[b->deadline_count - 1];
+        if (object_components(b->entry) == 0) {
+            who = stamp_origin(newest->stamp);
+            when = newest->at_ms ? newest->at_ms : stamp_ms(newest->stamp);
+        } else {
+            who = object_deadline_origin(b->entry);
+            when = object_deadline_ms(b->entry);
+        }
+    }
+    if (when != 0 && who == d->self)
+        heap_put(d->reclaim, &b->reclaim, when);
+    else
+        heap_remove(d->reclaim, &b->reclaim);
+}
+
+static void remove_key(struct database *d, struct entry *e)
+{
+    table_remove(&d->keys, entry_name(e));
+    if (e->form == ENTRY_BODY)
+        heap_remove(d->reclaim, &e->body->reclaim);
+    object_free(e);
+}
+
+/* After any change of a key that has a body. */
+static void settle(struct database *d, struct entry **slot, struct standing before)
+{
+    struct entry *e = *slot;
+    struct standing after = { false, false };
+    if (object_components(e) == 0 && e->body->deadline_count == 0) {
+        remove_key(d, e);
+    } else {
+        schedule_reclaim(d, e->body);
+        after = standing_of(e);
+        object_narrow(slot);
+    }
+    d->ghosts += (uint64_t)after.ghost - (uint64_t)before.ghost;
+    d->with_deadline += (uint64_t)after.deadline - (uint64_t)before.deadline;
+}
+
+/* --- strings --- */
+
+struct string_put {
+    enum time_rule rule;
+    uint64_t deadline_ms;
+    struct span value, observed;
+};
+
+static struct string_put read_string_put(struct span payload)
+{
+    struct string_put p = { TIME_NONE, 0, { NULL, 0 }, { NULL, 0 } };
+    uint8_t rule;
+    CHECK(span_take_u8(&payload, &rule));
+    p.rule = (enum time_rule)rule;
+    if (p.rule == TIME_DEADLINE)
+        p.deadline_ms = must_varint(&payload);
+    p.value = must_prefixed(&payload);
+    p.observed = must_observed(&payload);
+    return p;
+}
+
+static void put_string_wide(struct database *d, struct entry **slot, const struct op *op, const struct observer *by,
+                            const struct string_put *p)
+{
+    struct body *b = object_widen(d, slot);
+    if (p->rule != TIME_KEEP)
+        drop_deadlines(b, by);
+    cell_drop(&b->string, by, p->observed, p->rule == TIME_KEEP ? keep_none : NULL, b);
+    cell_add_reg(&b->string, &(struct write){ op->rank, p->value, p->rule == TIME_NONE });
+    if (p->rule == TIME_DEADLINE)
+        add_deadline(b, op->rank, p->deadline_ms);
+}
+
+static void put_string(struct database *d, struct entry **slot, const struct op *op, const struct observer *by)
+{
+    struct string_put p = read_string_put(op->payload);
+    bool is_new = *slot == NULL;
+    if (p.rule == TIME_NONE && (is_new || ((*slot)->form == ENTRY_INLINE && observes(by, (*slot)->stamp)))) {
+        struct write w = { op->rank, p.value, true };
+        if (is_new)
+            *slot = entry_new(op->key, w.rank, w.value, w.none);
+        else
+            entry_put(slot, by, &w, p.observed);
+        return;
+    }
+    struct standing before = standing_of(*slot);
+    if (is_new)
+        *slot = object_new(d, op->key);
+    put_string_wide(d, slot, op, by, &p);
+    settle(d, slot, before);
+}
+
+static void bump_string(struct database *d, struct entry **slot, const struct op *op)
+{
+    struct span p = op->payload;
+    stamp_t previous;
+    struct amount from, to;
+    CHECK(span_take_u64(&p, &previous) && amount_take(&p, &from) && amount_take(&p, &to));
+    struct standing before = standing_of(*slot);
+    if (*slot == NULL)
+        *slot = object_new(d, op->key);
+    cell_bump(&object_widen(d, slot)->string, op->stamp, previous, from, to);
+    settle(d, slot, before);
+}
+
+/* --- fields of hashes and members of sets --- */
+
+static struct table *fields_for_write(struct database *d, struct body *b, uint8_t component)
+{
+    struct table *t = b->fields[component];
+    if (!t) {
+        t = mem_alloc(sizeof(*t));
+        table_init(t, entry_key_of, d->keys.seed);
+        b->fields[component] = t;
+    }
+    return t;
+}
+
+static void drop_if_empty(struct body *b, uint8_t component)
+{
+    struct table *t = b->fields[component];
+    if (t && t->count == 0) {
+        table_release(t);
+        mem_free(t);
+        b->fields[component] = NULL;
+    }
+}
+
+static void put_fields(struct table *fields, const struct op *op, const struct observer *by)
+{
+    struct span p = op->payload;
+    for (uint64_t n = must_varint(&p); n > 0; n--) {
+        struct span name = must_prefixed(&p), value = { NULL, 0 }, observed = { NULL, 0 };
+        if (op->component != COMPONENT_SET) {
+            value = must_prefixed(&p);
+            observed = must_observed(&p);
+        }
+        struct entry **slot = (struct entry **)table_find_or_add(fields, name);
+        if (*slot)
+            entry_put(slot, by, &(struct write){ op->rank, value, false }, observed);
+        else
+            *slot = entry_new(name, op->rank, value, false);
+    }
+}
+
+static void take_fields(struct table *fields, const struct op *op, const struct observer *by)
+{
+    struct span p = op->payload;
+    for (uint64_t n = must_varint(&p); n > 0; n--) {
+        struct span name = must_prefixed(&p), observed = { NULL, 0 };
+        if (op->component != COMPONENT_SET)
+            observed = must_observed(&p);
+        struct entry **slot = (struct entry **)table_find(fields, name);
+        if (slot && entry_take(slot, by, observed))
+            entry_free(table_remove(fields, name));
+    }
+}
+
+static void bump_field(struct table *fields, const struct op *op)
+{
+    struct span p = op->payload, name = must_prefixed(&p);
+    stamp_t previous;
+    struct amount before, after;
+    CHECK(span_take_u64(&p, &previous) && amount_take(&p, &before) && amount_take(&p, &after));
+    struct entry **slot = (struct entry **)table_find_or_add(fields, name);
+    if (!*slot)
+        *slot = entry_new_wide(name);
+    entry_bump(slot, op->stamp, previous, before, after);
+}
+
+static void change_fields(struct database *d, struct entry **slot, const struct op *op, const struct observer *by)
+{
+    struct standing before = standing_of(*slot);
+    if (*slot == NULL)
+        *slot = object_new(d, op->key);
+    struct body *b = object_widen(d, slot);
+    struct table *fields = fields_for_write(d, b, op->component);
+    if (op->kind == OP_PUT)
+        put_fields(fields, op, by);
+    else if (op->kind == OP_TAKE)
+        take_fields(fields, op, by);
+    else
+        bump_field(fields, op);
+    drop_if_empty(b, op->component);
+    settle(d, slot, before);
+}
+
+/* --- EXPIRE, PERSIST, DEL --- */
+
+static void write_deadline(struct database *d, struct entry **slot, const struct op *op, const struct observer *by)
+{
+    struct span p = op->payload;
+    struct standing before = standing_of(*slot);
+    if (*slot == NULL)
+        *slot = object_new(d, op->key);     /* a concurrent removal came first: a ghost */
+    struct body *b = object_widen(d, slot);
+    drop_deadlines(b, by);
+    clear_none(b, by);
+    add_deadline(b, op->rank, must_varint(&p));
+    settle(d, slot, before);
+}
+
+static void drop_fields(struct body *b, uint8_t component, const struct observer *by)
+{
+    struct table *t = b->fields[component];
+    if (!t)
+        return;
+    struct table_iter it;
+    table_iter_init(&it, t);
+    for (void **slot; (slot = table_iter_next(&it));) {
+        struct entry *field = *slot;
+        if (entry_take((struct entry **)slot, by, span_of(NULL, 0))) {
+            table_iter_remove(&it);
+            entry_free(field);
+        }
+    }
+    drop_if_empty(b, component);
+}
+
+/* The tallies that the removal saw, named one by one. */
+static void reset_listed(struct body *b, struct span p, uint64_t mask)
+{
+    static const struct vector nothing = { 0 };
+    struct observer blind = { 0, &nothing };        /* tallies only: registers go by the context */
+    for (uint64_t n = must_varint(&p); n > 0; n--) {
+        uint8_t component;
+        CHECK(span_take_u8(&p, &component));
+        struct span name = must_prefixed(&p), observed = must_observed(&p);
+        if (!(mask & (1u << component)))
+            continue;
+        if (component == COMPONENT_STRING) {
+            cell_drop(&b->string, &blind, observed, NULL, NULL);
+            continue;
+        }
+        struct table *t = b->fields[component];
+        struct entry **slot = t ? (struct entry **)table_find(t, name) : NULL;
+        if (slot && (*slot)->form == ENTRY_CELL && entry_take(slot, &blind, observed))
+            entry_free(table_remove(t, name));
+    }
+}
+
+static void drop_components(struct database *d, struct entry **slot, const struct op *op, const struct observer *by)
+{
+    struct span p = op->payload;
+    uint64_t mask = must_varint(&p);
+    struct entry *e = *slot;
+    if (e->form == ENTRY_INLINE) {
+        if (mask & (1 << COMPONENT_STRING) && observes(by, e->stamp))
+            remove_key(d, e);
+        return;
+    }
+    struct standing before = standing_of(e);
+    struct body *b = e->body;
+    reset_listed(b, p, mask);
+    if (mask & (1 << COMPONENT_STRING))
+        cell_drop(&b->string, by, span_of(NULL, 0), NULL, NULL);
+    for (uint8_t c = COMPONENT_STRING + 1; c < COMPONENT_COUNT; c++) {
+        if (mask & (1u << c))
+            drop_fields(b, c, by);
+    }
+    if (mask & MASK_DEADLINES)
+        drop_deadlines(b, by);
+    settle(d, slot, before);
+}
+
+void database_apply(struct database *d, const struct op *op, const struct vector *context)
+{
+    struct observer by = { op->stamp, context };
+    bool removes = op->kind == OP_DROP || op->kind == OP_TAKE;
+    struct entry **slot =
+        (struct entry **)(removes ? table_find(&d->keys, op->key) : table_find_or_add(&d->keys, op->key));
+    if (!slot)
+        return;                             /* nothing here to remove */
+    switch (op->kind) {
+    case OP_PUT:
+        if (op->component == COMPONENT_STRING)
+            put_string(d, slot, op, &by);
+        else
+            change_fields(d, slot, op, &by);
+        return;
+    case OP_BUMP:
+        if (op->component == COMPONENT_STRING)
+            bump_string(d, slot, op);
+        else
+            change_fields(d, slot, op, &by);
+        return;
+    case OP_TAKE:
+        change_fields(d, slot, op, &by);
+        return;
+    case OP_DEADLINE:
+        write_deadline(d, slot, op, &by);
+        return;
+    case OP_DROP:
+        drop_components(d, slot, op, &by);
+        return;
+    case OP_KIND_END:
+        break;
+    }
+    CHECK(!"unknown op kind");
+}

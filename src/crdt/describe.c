@@ -1,0 +1,117 @@
+/*
+ * describe -- all that is stored of an object, as text in one order: what makes two replicas equal.
+ *
+ *     s 1a2b:0:value           a register: stamp (hex), its none bit, value
+ *     s +3 1a2b/19ff 7-0       a tally: origin, last/base stamps, sum-base
+ *     h name 1a2b:0:value      the same of a hash's field; m of a set's member
+ *     d 1a2b:1700000000000     a deadline element; 0 is none
+ */
+#include <stdlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/memory.h"
+#include "crdt/object.h"
+
+static void put_amount(struct buffer *out, struct amount a)
+{
+    char text[32];
+    if (a.is_float) {
+        buffer_put_u8(out, 'f');
+        buffer_put_bytes(out, text, decimal_of_double(a.f, text));
+        return;
+    }
+    /* 128 bits as two halves: exact, and nobody reads such large ones by eye */
+    if (a.i == (int64_t)a.i)
+        buffer_put_bytes(out, text, decimal_of_int64((int64_t)a.i, text));
+    else
+        buffer_printf(out, "%llx:%016llx", (unsigned long long)(a.i >> 64), (unsigned long long)a.i);
+}
+
+static void put_reg(struct buffer *out, const char *prefix, struct span name, stamp_t stamp, bool none,
+                    struct span value)
+{
+    buffer_put_text(out, prefix);
+    buffer_put(out, name);
+    buffer_printf(out, " %llx:%d:", (unsigned long long)stamp, none);
+    buffer_put(out, value);
+    buffer_put_u8(out, '\n');
+}
+
+static void put_cell(struct buffer *out, const char *prefix, struct span name, const struct cell *c)
+{
+    for (uint16_t i = 0; i < c->reg_count; i++)
+        put_reg(out, prefix, name, c->regs[i].stamp, c->regs[i].none, span_of(c->regs[i].value, c->regs[i].len));
+    for (uint16_t i = 0; i < c->tally_count; i++) {
+        const struct tally *t = &c->tallies[i];
+        buffer_put_text(out, prefix);
+        buffer_put(out, name);
+        buffer_printf(out, " +%u %llx/%llx ", t->origin, (unsigned long long)t->last, (unsigned long long)t->base_last);
+        put_amount(out, t->sum);
+        buffer_put_u8(out, '-');
+        put_amount(out, t->base_sum);
+        buffer_put_u8(out, '\n');
+    }
+}
+
+static void put_entry(struct buffer *out, const char *prefix, const struct entry *e)
+{
+    if (e->form == ENTRY_INLINE)
+        put_reg(out, prefix, entry_name(e), e->stamp, e->none, entry_inline_value(e));
+    else
+        put_cell(out, prefix, entry_name(e), e->cell);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return span_compare(entry_name(*(struct entry *const *)a), entry_name(*(struct entry *const *)b));
+}
+
+static void put_fields(struct buffer *out, const char *prefix, const struct table *fields)
+{
+    struct entry **sorted = mem_alloc(fields->count * sizeof(struct entry *));
+    size_t count = 0;
+    struct table_iter it;
+    table_iter_init(&it, fields);
+    for (void **slot; (slot = table_iter_next(&it));)
+        sorted[count++] = *slot;
+    qsort(sorted, count, sizeof(struct entry *), by_name);
+    for (size_t i = 0; i < count; i++)
+        put_entry(out, prefix, sorted[i]);
+    mem_free(sorted);
+}
+
+void object_describe(struct buffer *out, const struct entry *e)
+{
+    if (e->form == ENTRY_INLINE) {
+        put_reg(out, "s", span_of(NULL, 0), e->stamp, e->none, entry_inline_value(e));
+        return;
+    }
+    const struct body *b = e->body;
+    put_cell(out, "s", span_of(NULL, 0), &b->string);
+    if (b->fields[COMPONENT_HASH])
+        put_fields(out, "h ", b->fields[COMPONENT_HASH]);
+    if (b->fields[COMPONENT_SET])
+        put_fields(out, "m ", b->fields[COMPONENT_SET]);
+    for (uint16_t i = 0; i < b->deadline_count; i++)
+        buffer_printf(out, "d %llx:%llu\n", (unsigned long long)b->deadlines[i].stamp,
+                      (unsigned long long)b->deadlines[i].at_ms);
+}
+
+uint64_t database_digest(const struct database *d)
+{
+    uint64_t digest = 0;
+    struct buffer text = { 0 };
+    struct table_iter it;
+    table_iter_init(&it, &d->keys);
+    for (void **slot; (slot = table_iter_next(&it));) {
+        const struct entry *e = *slot;
+        buffer_clear(&text);
+        buffer_put_prefixed(&text, entry_name(e));
+        object_describe(&text, e);
+        digest += XXH3_64bits_withSeed(text.at, text.len, d->number);   /* a sum: order does not matter */
+    }
+    buffer_release(&text);
+    return digest;
+}
