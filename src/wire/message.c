@@ -1,0 +1,258 @@
+#include "wire/message.h"
+
+#include "base/check.h"
+#include "base/crc32c.h"
+
+static void store_u32(uint8_t *to, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        to[i] = (uint8_t)(v >> (8 * i));
+}
+
+static enum message_verdict too_short(size_t *need, size_t bytes)
+{
+    *need = bytes;
+    return MESSAGE_SHORT;
+}
+
+enum message_verdict message_read(struct span in, size_t max_bytes, struct message *out, size_t *need)
+{
+    struct span rest = in;
+    uint32_t len, crc;
+    if (!span_take_u32(&rest, &len))
+        return too_short(need, MESSAGE_HEADER_BYTES);
+    if (len == 0 || len > MESSAGE_MAX || len > max_bytes)
+        return MESSAGE_BAD;
+    if (!span_take_u32(&rest, &crc))
+        return too_short(need, MESSAGE_HEADER_BYTES);
+    if (rest.len < len)
+        return too_short(need, MESSAGE_HEADER_BYTES + (size_t)len);
+    rest.len = len;
+    if (crc32c(0, rest) != crc)
+        return MESSAGE_BAD;
+    if (rest.at[0] == 0 || rest.at[0] >= MESSAGE_TYPE_END)
+        return MESSAGE_BAD;
+    *out = (struct message){
+        .type = (enum message_type)rest.at[0],
+        .body = span_skip(rest, 1),
+        .bytes = MESSAGE_HEADER_BYTES + (size_t)len,
+    };
+    return MESSAGE_GOOD;
+}
+
+size_t message_begin(struct buffer *out, enum message_type type)
+{
+    size_t place = out->len;
+    buffer_put_u32(out, 0);
+    buffer_put_u32(out, 0);
+    buffer_put_u8(out, (uint8_t)type);
+    return place;
+}
+
+void message_end(struct buffer *out, size_t place)
+{
+    CHECK(out->len > place + MESSAGE_HEADER_BYTES);
+    uint8_t *header = out->at + place;
+    size_t len = out->len - place - MESSAGE_HEADER_BYTES;
+    CHECK(len <= MESSAGE_MAX);
+    store_u32(header, (uint32_t)len);
+    store_u32(header + 4, crc32c(0, span_of(header + MESSAGE_HEADER_BYTES, len)));
+}
+
+/* --- HELLO --- */
+
+void message_put_hello(struct buffer *out, const struct message_hello *m)
+{
+    size_t place = message_begin(out, MESSAGE_HELLO);
+    buffer_put_u32(out, m->version);
+    buffer_put_u8(out, (uint8_t)m->role);
+    buffer_put_u8(out, m->region);
+    buffer_put_u64(out, m->instance);
+    buffer_put_u64(out, m->known_instance);
+    buffer_put_prefixed(out, m->deployment);
+    buffer_put_prefixed(out, m->region_name);
+    vector_put(out, &m->applied);
+    vector_put(out, &m->last_op);
+    message_end(out, place);
+}
+
+static bool take_name(struct span *in, struct span *name)
+{
+    return span_take_prefixed(in, name) && name->len <= MESSAGE_NAME_MAX;
+}
+
+bool message_take_hello(struct span body, struct message_hello *m)
+{
+    uint8_t role;
+    if (!span_take_u32(&body, &m->version))
+        return false;
+    if (m->version != MESSAGE_VERSION)
+        return true;
+    if (!span_take_u8(&body, &role) || role < ROLE_INTAKE || role > ROLE_INTAKE_HEALING)
+        return false;
+    m->role = (enum message_role)role;
+    if (!span_take_u8(&body, &m->region) || !span_take_u64(&body, &m->instance) ||
+        !span_take_u64(&body, &m->known_instance))
+        return false;
+    if (!take_name(&body, &m->deployment) || !take_name(&body, &m->region_name))
+        return false;
+    return vector_take(&body, &m->applied) && vector_take(&body, &m->last_op) && body.len == 0;
+}
+
+/* --- REFUSED --- */
+
+void message_put_refused(struct buffer *out, const char *text)
+{
+    struct span line = span_str(text);
+    if (line.len > MESSAGE_TEXT_MAX)
+        line.len = MESSAGE_TEXT_MAX;
+    size_t place = message_begin(out, MESSAGE_REFUSED);
+    buffer_put(out, line);
+    message_end(out, place);
+}
+
+/* It goes into a log line, inside double quotes. */
+bool message_take_refused(struct span body, char text[MESSAGE_TEXT_MAX + 1])
+{
+    if (body.len > MESSAGE_TEXT_MAX)
+        return false;
+    for (size_t i = 0; i < body.len; i++) {
+        uint8_t c = body.at[i];
+        text[i] = c < ' ' || c > '~' || c == '"' ? '?' : (char)c;
+    }
+    text[body.len] = '\0';
+    return true;
+}
+
+/* --- SUBSCRIBE --- */
+
+static bool wants(const struct message_subscribe *m, uint32_t origin)
+{
+    return m->origins[origin / 64] >> (origin % 64) & 1;
+}
+
+void message_put_subscribe(struct buffer *out, const struct message_subscribe *m)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < COUNT_OF(m->origins); i++)
+        count += (uint64_t)__builtin_popcountll(m->origins[i]);
+    size_t place = message_begin(out, MESSAGE_SUBSCRIBE);
+    buffer_put_varint(out, count);
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
+        if (!wants(m, o))
+            continue;
+        buffer_put_u8(out, (uint8_t)o);
+        buffer_put_u64(out, vector_get(&m->have, (uint8_t)o));
+    }
+    message_end(out, place);
+}
+
+static bool take_wanted(struct span *in, struct message_subscribe *m)
+{
+    uint8_t origin;
+    stamp_t have;
+    if (!span_take_u8(in, &origin) || !span_take_u64(in, &have))
+        return false;
+    if (wants(m, origin) || (have != 0 && stamp_origin(have) != origin))
+        return false;
+    m->origins[origin / 64] |= 1ull << (origin % 64);
+    if (have != 0)
+        vector_set(&m->have, have);
+    return true;
+}
+
+bool message_take_subscribe(struct span body, struct message_subscribe *m)
+{
+    uint64_t count;
+    memset(m->origins, 0, sizeof m->origins);
+    vector_clear(&m->have);
+    if (!span_take_varint(&body, &count) || count > STAMP_ORIGINS)
+        return false;
+    for (; count > 0; count--) {
+        if (!take_wanted(&body, m))
+            return false;
+    }
+    return body.len == 0;
+}
+
+/* --- PING, PONG --- */
+
+void message_put_ping(struct buffer *out, uint64_t t0_us)
+{
+    size_t place = message_begin(out, MESSAGE_PING);
+    buffer_put_u64(out, t0_us);
+    message_end(out, place);
+}
+
+bool message_take_ping(struct span body, uint64_t *t0_us)
+{
+    return span_take_u64(&body, t0_us) && body.len == 0;
+}
+
+void message_put_pong(struct buffer *out, const struct message_pong *m)
+{
+    size_t place = message_begin(out, MESSAGE_PONG);
+    buffer_put_u64(out, m->t0_us);
+    buffer_put_u64(out, m->t1_us);
+    buffer_put_u64(out, m->t2_us);
+    message_end(out, place);
+}
+
+bool message_take_pong(struct span body, struct message_pong *m)
+{
+    return span_take_u64(&body, &m->t0_us) && span_take_u64(&body, &m->t1_us) &&
+           span_take_u64(&body, &m->t2_us) && body.len == 0;
+}
+
+/* --- FAULT --- */
+
+void message_put_fault(struct buffer *out, const struct message_fault *m)
+{
+    size_t place = message_begin(out, MESSAGE_FAULT);
+    buffer_put_u8(out, (uint8_t)m->verb);
+    buffer_put_u8(out, m->a);
+    buffer_put_u8(out, m->b);
+    buffer_put_u32(out, m->ms);
+    message_end(out, place);
+}
+
+bool message_take_fault(struct span body, struct message_fault *m)
+{
+    uint8_t verb;
+    if (!span_take_u8(&body, &verb) || verb < FAULT_CUT || verb > FAULT_SLOW)
+        return false;
+    m->verb = (enum fault_verb)verb;
+    return span_take_u8(&body, &m->a) && span_take_u8(&body, &m->b) && span_take_u32(&body, &m->ms) &&
+           body.len == 0;
+}
+
+/* --- VECTOR --- */
+
+void message_put_row(struct buffer *out, uint8_t region, uint64_t instance, const struct vector *applied,
+                     const struct vector *durable)
+{
+    buffer_put_u8(out, region);
+    buffer_put_u64(out, instance);
+    vector_put(out, applied);
+    vector_put(out, durable);
+}
+
+bool message_next_row(struct span *rows, struct message_row *row)
+{
+    return span_take_u8(rows, &row->region) && span_take_u64(rows, &row->instance) &&
+           vector_take(rows, &row->applied) && vector_take(rows, &row->durable);
+}
+
+bool message_take_rows(struct span body, struct span *rows)
+{
+    struct message_row row;
+    uint64_t count;
+    if (!span_take_varint(&body, &count) || count > STAMP_ORIGINS)
+        return false;
+    *rows = body;
+    for (; count > 0; count--) {
+        if (!message_next_row(&body, &row))
+            return false;
+    }
+    return body.len == 0;
+}

@@ -1,0 +1,135 @@
+/*
+ * message -- what regions say to each other over a link.
+ *
+ *     u32 length of what follows the checksum (1 .. MESSAGE_MAX)
+ *     u32 CRC32C of it
+ *     u8  type
+ *     body, by type:
+ *
+ *     1 HELLO      u32 protocol version, then for version 1:
+ *                  u8 role   u8 region number   u64 instance   u64 known instance of the receiver, 0 when none
+ *                  deployment   region name      (varint length, bytes)
+ *                  vector applied   vector of last ops      (clock/vector.h)
+ *     2 REFUSED    text: one line of at most MESSAGE_TEXT_MAX bytes
+ *     3 SUBSCRIBE  varint n, n x (u8 origin, u64 stamp that the sender has of it, 0: nothing)
+ *     4 BATCHES    wire/frame.h
+ *     5 VECTOR     varint n, n x (u8 region, u64 instance, vector applied, vector durable)
+ *     6 PING       u64 t0
+ *     7 PONG       u64 t0   u64 t1   u64 t2     (microseconds since 1970: clock/skew.h)
+ *     8 FAULT      u8 verb   u8 region a   u8 region b   u32 ms
+ *
+ * Integers are little-endian. Nothing may follow a body. A body of an unknown version of HELLO is not looked at.
+ * Every decoder takes hostile bytes: it checks lengths and ranges, and refuses.
+ */
+#ifndef WIRE_MESSAGE_H
+#define WIRE_MESSAGE_H
+
+#include "clock/vector.h"
+
+enum {
+    MESSAGE_VERSION = 1,
+    MESSAGE_HEADER_BYTES = 8,
+    MESSAGE_MAX = 64 << 20,
+    MESSAGE_HELLO_MAX = 16 << 10,       /* more than the two vectors and names of a HELLO can need */
+    MESSAGE_NAME_MAX = 255,
+    MESSAGE_TEXT_MAX = 200,
+};
+
+enum message_type {
+    MESSAGE_HELLO = 1,
+    MESSAGE_REFUSED,
+    MESSAGE_SUBSCRIBE,
+    MESSAGE_BATCHES,
+    MESSAGE_VECTOR,
+    MESSAGE_PING,
+    MESSAGE_PONG,
+    MESSAGE_FAULT,
+    MESSAGE_TYPE_END,
+};
+
+enum message_verdict {
+    MESSAGE_GOOD,
+    MESSAGE_SHORT,              /* *need says how many bytes it has in all, as far as known */
+    MESSAGE_BAD,                /* wrong length, checksum or type */
+};
+
+struct message {
+    enum message_type type;
+    struct span body;           /* borrows from what was read */
+    size_t bytes;               /* header included */
+};
+
+/* Judges the message at the front of `in`; one longer than max_bytes is bad. */
+enum message_verdict message_read(struct span in, size_t max_bytes, struct message *out, size_t *need);
+
+/* Frames a message: begin, append the body, end with the place that begin gave. */
+size_t message_begin(struct buffer *out, enum message_type type);
+void message_end(struct buffer *out, size_t place);
+
+/* What the sender of a HELLO will be on this link. */
+enum message_role {
+    ROLE_INTAKE = 1,
+    ROLE_FEED,
+    ROLE_INTAKE_HEALING,        /* an intake that asks to end a LINK CUT first */
+};
+
+struct message_hello {
+    uint32_t version;           /* when it is not MESSAGE_VERSION, nothing else is set */
+    enum message_role role;
+    uint8_t region;
+    uint64_t instance;
+    uint64_t known_instance;
+    struct span deployment, region_name;
+    struct vector applied, last_op;
+};
+
+struct message_subscribe {
+    uint64_t origins[4];        /* bitmap */
+    struct vector have;
+};
+
+struct message_row {
+    uint8_t region;
+    uint64_t instance;
+    struct vector applied, durable;
+};
+
+struct message_pong {
+    uint64_t t0_us, t1_us, t2_us;
+};
+
+enum fault_verb { FAULT_CUT = 1, FAULT_HEAL, FAULT_SLOW };
+
+struct message_fault {
+    enum fault_verb verb;
+    uint8_t a, b;
+    uint32_t ms;
+};
+
+/* Each appends one whole message. The decoders take a body. */
+void message_put_hello(struct buffer *out, const struct message_hello *m);
+bool message_take_hello(struct span body, struct message_hello *m);
+
+void message_put_refused(struct buffer *out, const char *text);     /* cut off at MESSAGE_TEXT_MAX */
+bool message_take_refused(struct span body, char text[MESSAGE_TEXT_MAX + 1]);  /* what is not printable becomes '?' */
+
+void message_put_subscribe(struct buffer *out, const struct message_subscribe *m);
+bool message_take_subscribe(struct span body, struct message_subscribe *m);
+
+void message_put_ping(struct buffer *out, uint64_t t0_us);
+bool message_take_ping(struct span body, uint64_t *t0_us);
+
+void message_put_pong(struct buffer *out, const struct message_pong *m);
+bool message_take_pong(struct span body, struct message_pong *m);
+
+void message_put_fault(struct buffer *out, const struct message_fault *m);
+bool message_take_fault(struct span body, struct message_fault *m);
+
+/* VECTOR: message_begin, the number of rows, the rows, message_end. Taken: the number, then row by row;
+ * message_take_rows checks all of it beforehand, so that the walk cannot fail half-way. */
+void message_put_row(struct buffer *out, uint8_t region, uint64_t instance, const struct vector *applied,
+                     const struct vector *durable);
+bool message_take_rows(struct span body, struct span *rows);
+bool message_next_row(struct span *rows, struct message_row *row);      /* false at the end */
+
+#endif

@@ -1,0 +1,405 @@
+#include "wire/message.h"
+
+#include "base/crc32c.h"
+#include "base/memory.h"
+#include "base/prng.h"
+#include "base/test.h"
+
+static void random_vector(struct prng *rng, struct vector *v)
+{
+    vector_clear(v);
+    for (uint64_t n = prng_below(rng, 6); n > 0; n--)
+        vector_raise(v, prng_next(rng) | 1ull << 40);
+}
+
+static struct span random_name(struct prng *rng, char *room)
+{
+    size_t len = (size_t)prng_below(rng, 20);
+    for (size_t i = 0; i < len; i++)
+        room[i] = (char)('a' + prng_below(rng, 26));
+    return span_of(room, len);
+}
+
+static struct message_hello random_hello(struct prng *rng, char names[2][20])
+{
+    struct message_hello hello = {
+        .version = MESSAGE_VERSION,
+        .role = (enum message_role)(ROLE_INTAKE + prng_below(rng, 3)),
+        .region = (uint8_t)prng_next(rng),
+        .instance = prng_next(rng),
+        .known_instance = prng_next(rng),
+        .deployment = random_name(rng, names[0]),
+        .region_name = random_name(rng, names[1]),
+    };
+    random_vector(rng, &hello.applied);
+    random_vector(rng, &hello.last_op);
+    return hello;
+}
+
+static void random_subscribe(struct prng *rng, struct message_subscribe *m)
+{
+    memset(m->origins, 0, sizeof m->origins);
+    random_vector(rng, &m->have);
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
+        if (vector_get(&m->have, (uint8_t)o) != 0 || prng_chance(rng, 20000))
+            m->origins[o / 64] |= 1ull << (o % 64);
+    }
+}
+
+static void put_random_vector_message(struct prng *rng, struct buffer *out)
+{
+    uint64_t rows = prng_below(rng, 4);
+    size_t place = message_begin(out, MESSAGE_VECTOR);
+    buffer_put_varint(out, rows);
+    for (; rows > 0; rows--) {
+        struct vector applied, durable;
+        random_vector(rng, &applied);
+        random_vector(rng, &durable);
+        message_put_row(out, (uint8_t)prng_next(rng), prng_next(rng), &applied, &durable);
+    }
+    message_end(out, place);
+}
+
+/* Appends one message of any type that this file encodes. */
+static void put_random(struct prng *rng, struct buffer *out)
+{
+    char names[2][20];
+    struct message_subscribe subscribe;
+    struct message_hello hello;
+    switch (prng_below(rng, 7)) {
+    case 0:
+        hello = random_hello(rng, names);
+        message_put_hello(out, &hello);
+        break;
+    case 1:
+        message_put_refused(out, "of another deployment: shop, this one is bank");
+        break;
+    case 2:
+        random_subscribe(rng, &subscribe);
+        message_put_subscribe(out, &subscribe);
+        break;
+    case 3:
+        put_random_vector_message(rng, out);
+        break;
+    case 4:
+        message_put_ping(out, prng_next(rng));
+        break;
+    case 5:
+        message_put_pong(out, &(struct message_pong){ prng_next(rng), prng_next(rng), prng_next(rng) });
+        break;
+    default:
+        message_put_fault(out, &(struct message_fault){ FAULT_SLOW, 1, 2, 30 });
+    }
+}
+
+static bool decode_rows(struct span body)
+{
+    struct span rows;
+    struct message_row row;
+    if (!message_take_rows(body, &rows))
+        return false;
+    while (message_next_row(&rows, &row))
+        ;
+    return true;
+}
+
+/* Calls the decoder of a type; true when the body is well formed. */
+static bool decode(enum message_type type, struct span body)
+{
+    struct message_hello hello;
+    struct message_subscribe subscribe;
+    struct message_pong pong;
+    struct message_fault fault;
+    char text[MESSAGE_TEXT_MAX + 1];
+    uint64_t t0_us;
+    switch (type) {
+    case MESSAGE_HELLO:
+        return message_take_hello(body, &hello);
+    case MESSAGE_REFUSED:
+        return message_take_refused(body, text);
+    case MESSAGE_SUBSCRIBE:
+        return message_take_subscribe(body, &subscribe);
+    case MESSAGE_VECTOR:
+        return decode_rows(body);
+    case MESSAGE_PING:
+        return message_take_ping(body, &t0_us);
+    case MESSAGE_PONG:
+        return message_take_pong(body, &pong);
+    case MESSAGE_FAULT:
+        return message_take_fault(body, &fault);
+    case MESSAGE_BATCHES:
+    case MESSAGE_TYPE_END:
+        return false;
+    }
+    return false;
+}
+
+TEST(hello_comes_back_as_it_went)
+{
+    struct prng rng;
+    prng_seed(&rng, test_seed());
+    for (int round = 0; round < 500; round++) {
+        char names[2][20];
+        struct buffer out = { 0 };
+        struct message m;
+        struct message_hello sent = random_hello(&rng, names), got;
+        size_t need;
+        message_put_hello(&out, &sent);
+        EXPECT_EQ(message_read(buffer_span(&out), MESSAGE_HELLO_MAX, &m, &need), MESSAGE_GOOD);
+        EXPECT_EQ(m.bytes, out.len);
+        EXPECT_EQ(m.type, MESSAGE_HELLO);
+        EXPECT(message_take_hello(m.body, &got));
+        EXPECT_EQ(got.role, sent.role);
+        EXPECT_EQ(got.region, sent.region);
+        EXPECT_EQ(got.instance, sent.instance);
+        EXPECT_EQ(got.known_instance, sent.known_instance);
+        EXPECT_SPAN(got.deployment, sent.deployment);
+        EXPECT_SPAN(got.region_name, sent.region_name);
+        EXPECT(vector_equal(&got.applied, &sent.applied));
+        EXPECT(vector_equal(&got.last_op, &sent.last_op));
+        buffer_release(&out);
+    }
+}
+
+TEST(hello_of_another_version_tells_its_version)
+{
+    struct buffer body = { 0 };
+    struct message_hello got;
+    buffer_put_u32(&body, 7);
+    buffer_put_text(&body, "whatever that version says");
+    EXPECT(message_take_hello(buffer_span(&body), &got));
+    EXPECT_EQ(got.version, 7);
+    buffer_release(&body);
+}
+
+TEST(hello_of_the_most_origins_fits_its_limit)
+{
+    struct message_hello hello = { .version = MESSAGE_VERSION, .role = ROLE_FEED };
+    struct buffer out = { 0 };
+    struct message m;
+    size_t need;
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++)
+        vector_set(&hello.applied, stamp_make(1000, 0, (uint8_t)o));
+    vector_copy(&hello.last_op, &hello.applied);
+    message_put_hello(&out, &hello);
+    EXPECT_EQ(message_read(buffer_span(&out), MESSAGE_HELLO_MAX, &m, &need), MESSAGE_GOOD);
+    buffer_release(&out);
+}
+
+TEST(subscription_comes_back_as_it_went)
+{
+    struct prng rng;
+    prng_seed(&rng, test_seed());
+    for (int round = 0; round < 500; round++) {
+        struct buffer out = { 0 };
+        struct message m;
+        struct message_subscribe sent, got;
+        size_t need;
+        random_subscribe(&rng, &sent);
+        message_put_subscribe(&out, &sent);
+        EXPECT_EQ(message_read(buffer_span(&out), MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+        EXPECT(message_take_subscribe(m.body, &got));
+        EXPECT(memcmp(got.origins, sent.origins, sizeof got.origins) == 0);
+        EXPECT(vector_equal(&got.have, &sent.have));
+        buffer_release(&out);
+    }
+}
+
+TEST(subscription_that_names_an_origin_twice_is_refused)
+{
+    struct buffer body = { 0 };
+    struct message_subscribe got;
+    buffer_put_varint(&body, 2);
+    for (int i = 0; i < 2; i++) {
+        buffer_put_u8(&body, 3);
+        buffer_put_u64(&body, 0);
+    }
+    EXPECT(!message_take_subscribe(buffer_span(&body), &got));
+    buffer_release(&body);
+}
+
+TEST(subscription_with_a_stamp_of_another_origin_is_refused)
+{
+    struct buffer body = { 0 };
+    struct message_subscribe got;
+    buffer_put_varint(&body, 1);
+    buffer_put_u8(&body, 3);
+    buffer_put_u64(&body, stamp_make(5, 0, 4));
+    EXPECT(!message_take_subscribe(buffer_span(&body), &got));
+    buffer_release(&body);
+}
+
+TEST(rows_come_back_as_they_went)
+{
+    struct message_row sent[2] = { { .region = 1, .instance = 8 }, { .region = 200, .instance = 1 } };
+    struct buffer out = { 0 };
+    struct message m;
+    struct message_row got;
+    struct span rows;
+    size_t need, place = message_begin(&out, MESSAGE_VECTOR);
+    vector_set(&sent[0].applied, stamp_make(9, 1, 1));
+    vector_set(&sent[1].durable, stamp_make(9, 1, 200));
+    buffer_put_varint(&out, 2);
+    for (int i = 0; i < 2; i++)
+        message_put_row(&out, sent[i].region, sent[i].instance, &sent[i].applied, &sent[i].durable);
+    message_end(&out, place);
+    EXPECT_EQ(message_read(buffer_span(&out), MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+    EXPECT(message_take_rows(m.body, &rows));
+    for (int i = 0; i < 2; i++) {
+        EXPECT(message_next_row(&rows, &got));
+        EXPECT_EQ(got.region, sent[i].region);
+        EXPECT_EQ(got.instance, sent[i].instance);
+        EXPECT(vector_equal(&got.applied, &sent[i].applied));
+        EXPECT(vector_equal(&got.durable, &sent[i].durable));
+    }
+    EXPECT(!message_next_row(&rows, &got));
+    buffer_release(&out);
+}
+
+TEST(small_messages_come_back_as_they_went)
+{
+    struct buffer out = { 0 };
+    struct message m;
+    struct message_pong pong;
+    struct message_fault fault;
+    uint64_t t0_us;
+    size_t need;
+    message_put_ping(&out, 77);
+    message_put_pong(&out, &(struct message_pong){ 1, 2, 3 });
+    message_put_fault(&out, &(struct message_fault){ FAULT_HEAL, 4, 5, 6 });
+    struct span in = buffer_span(&out);
+    EXPECT_EQ(message_read(in, MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+    EXPECT(message_take_ping(m.body, &t0_us) && t0_us == 77);
+    in = span_skip(in, m.bytes);
+    EXPECT_EQ(message_read(in, MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+    EXPECT(message_take_pong(m.body, &pong) && pong.t0_us == 1 && pong.t1_us == 2 && pong.t2_us == 3);
+    in = span_skip(in, m.bytes);
+    EXPECT_EQ(message_read(in, MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+    EXPECT(message_take_fault(m.body, &fault));
+    EXPECT(fault.verb == FAULT_HEAL && fault.a == 4 && fault.b == 5 && fault.ms == 6);
+    EXPECT_EQ(m.bytes, in.len);
+    buffer_release(&out);
+}
+
+TEST(refusal_is_one_printable_line_whatever_was_sent)
+{
+    char text[MESSAGE_TEXT_MAX + 1], large[400];
+    struct buffer out = { 0 };
+    struct message m;
+    size_t need;
+    EXPECT(message_take_refused(span_str("a\nb\"c\x1b[0m"), text));
+    EXPECT_TEXT(span_str(text), "a?b?c?[0m");
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    EXPECT(!message_take_refused(span_str(large), text));
+    message_put_refused(&out, large);
+    EXPECT_EQ(message_read(buffer_span(&out), MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+    EXPECT(message_take_refused(m.body, text));
+    EXPECT_EQ(strlen(text), MESSAGE_TEXT_MAX);
+    buffer_release(&out);
+}
+
+/* Every prefix asks for more, never for more than there is in the end; at the end it is good. */
+TEST(an_incomplete_message_asks_for_the_rest)
+{
+    struct prng rng;
+    prng_seed(&rng, test_seed());
+    for (int round = 0; round < 200; round++) {
+        struct buffer out = { 0 };
+        struct message m;
+        size_t need = 0;
+        put_random(&rng, &out);
+        for (size_t len = 0; len < out.len; len++) {
+            EXPECT_EQ(message_read(span_of(out.at, len), MESSAGE_MAX, &m, &need), MESSAGE_SHORT);
+            EXPECT(need > len && need <= out.len);
+        }
+        EXPECT_EQ(message_read(buffer_span(&out), MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+        buffer_release(&out);
+    }
+}
+
+TEST(a_changed_byte_is_never_taken_for_good)
+{
+    struct prng rng;
+    prng_seed(&rng, test_seed());
+    for (int round = 0; round < 2000; round++) {
+        struct buffer out = { 0 };
+        struct message m;
+        size_t need;
+        put_random(&rng, &out);
+        out.at[prng_below(&rng, out.len)] ^= (uint8_t)(1 + prng_below(&rng, 255));
+        EXPECT(message_read(buffer_span(&out), MESSAGE_MAX, &m, &need) != MESSAGE_GOOD);
+        buffer_release(&out);
+    }
+}
+
+TEST(a_message_over_the_limit_is_refused_before_its_bytes_come)
+{
+    struct buffer out = { 0 };
+    struct message m;
+    size_t need;
+    buffer_put_u32(&out, MESSAGE_MAX + 1);
+    EXPECT_EQ(message_read(buffer_span(&out), SIZE_MAX, &m, &need), MESSAGE_BAD);
+    buffer_clear(&out);
+    buffer_put_u32(&out, 101);
+    EXPECT_EQ(message_read(buffer_span(&out), 100, &m, &need), MESSAGE_BAD);
+    EXPECT_EQ(message_read(buffer_span(&out), 101, &m, &need), MESSAGE_SHORT);
+    buffer_clear(&out);
+    buffer_put_u32(&out, 0);
+    EXPECT_EQ(message_read(buffer_span(&out), SIZE_MAX, &m, &need), MESSAGE_BAD);
+    buffer_release(&out);
+}
+
+/* A copy of exactly its size, so that the sanitizer sees every step beyond. */
+static bool decode_exact(enum message_type type, struct span body)
+{
+    uint8_t *copy = mem_alloc(body.len);
+    if (body.len > 0)
+        memcpy(copy, body.at, body.len);
+    bool good = decode(type, span_of(copy, body.len));
+    mem_free(copy);
+    return good;
+}
+
+TEST(a_shortened_body_is_refused)
+{
+    struct prng rng;
+    prng_seed(&rng, test_seed());
+    for (int round = 0; round < 500; round++) {
+        struct buffer out = { 0 };
+        struct message m;
+        size_t need;
+        put_random(&rng, &out);
+        EXPECT_EQ(message_read(buffer_span(&out), MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+        EXPECT(decode_exact(m.type, m.body));
+        for (size_t len = 0; len < m.body.len && m.type != MESSAGE_REFUSED; len++)
+            EXPECT(!decode_exact(m.type, span_of(m.body.at, len)));
+        buffer_put_u8(&out, 0);
+        EXPECT(m.type == MESSAGE_REFUSED ||
+               !decode_exact(m.type, span_of(out.at + m.bytes - m.body.len, m.body.len + 1)));
+        buffer_release(&out);
+    }
+}
+
+TEST(hostile_bodies_are_decoded_or_refused_without_harm)
+{
+    struct prng rng;
+    prng_seed(&rng, test_seed());
+    for (int round = 0; round < 20000; round++) {
+        struct buffer out = { 0 };
+        struct message m;
+        size_t need;
+        put_random(&rng, &out);
+        EXPECT_EQ(message_read(buffer_span(&out), MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+        uint8_t *body = out.at + m.bytes - m.body.len;
+        for (uint64_t n = 1 + prng_below(&rng, 4); n > 0 && m.body.len > 0; n--)
+            body[prng_below(&rng, m.body.len)] = (uint8_t)prng_next(&rng);
+        decode_exact((enum message_type)(1 + prng_below(&rng, MESSAGE_TYPE_END - 1)), m.body);
+        buffer_release(&out);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}
