@@ -1,0 +1,96 @@
+/*
+ * deployment -- the whole configuration as plain values: regions, fences, keyspaces and limits.
+ *
+ * One is made from the YAML file (host/config.h) or built by hand (tests, the simulator) and then
+ * only read. Invariants of one that the configuration gave: at least one region; ids and names are
+ * unique; fences[0] is `global` and holds every region; keyspaces stand longest prefix first and
+ * the last has the prefix "", so that every key has one.
+ * Memory:    owns everything that it points to; deployment_release frees it and leaves zeroes.
+ */
+#ifndef POLICY_DEPLOYMENT_H
+#define POLICY_DEPLOYMENT_H
+
+#include "policy/keyspace.h"
+#include "policy/region.h"
+
+/* Who subscribes to whom. */
+enum topology {
+    TOPOLOGY_MESH,
+    TOPOLOGY_RING,
+    TOPOLOGY_STAR,
+    TOPOLOGY_CHAIN,
+    TOPOLOGY_HIERARCHY,
+    TOPOLOGY_AUTO,
+};
+
+/* When clients are answered; what leaves a region is on its disk under every one of them. */
+enum fsync_policy {
+    FSYNC_ALWAYS,
+    FSYNC_EVERYSEC,
+    FSYNC_NO,
+};
+
+/* The regions that may hold some data. */
+struct fence {
+    char *name;
+    uint64_t members[4]; /* a bit for each region id */
+};
+
+struct log_policy {
+    enum fsync_policy fsync;
+    uint64_t retain_bytes;
+};
+
+struct limits {
+    uint32_t clients;
+    uint64_t query_buffer_bytes;
+    uint64_t output_buffer_bytes;
+};
+
+struct deployment {
+    char *name;
+    struct region *regions; /* [region_count], in the order of the file */
+    size_t region_count;
+    enum topology topology;
+    struct fence *fences; /* [fence_count], global first */
+    size_t fence_count;
+    struct keyspace *keyspaces; /* [keyspace_count], longest prefix first */
+    size_t keyspace_count;
+    uint32_t shards;
+    struct log_policy log;
+    uint32_t max_skew_ms;
+    struct limits limits;
+};
+
+/* What a file that leaves everything out means; no regions, fences or keyspaces yet. */
+void deployment_init(struct deployment *d);
+void deployment_release(struct deployment *d);
+
+/* An empty place at the end of the array (zeroed; a keyspace has its defaults). Places given before
+ * move. */
+struct region *deployment_add_region(struct deployment *d);
+struct fence *deployment_add_fence(struct deployment *d);
+struct keyspace *deployment_add_keyspace(struct deployment *d);
+
+/* Completes one whose regions and keyspaces were all added: fills the global fence, adds the
+ * keyspace "" if it is missing, and sorts the keyspaces, longest prefix first. */
+void deployment_finish(struct deployment *d);
+
+/* NULL when there is none. */
+const struct region *deployment_region_named(const struct deployment *d, const char *name);
+const struct region *deployment_region_with_id(const struct deployment *d, uint8_t id);
+
+/* The keyspace with the longest prefix that begins `key`; never NULL once finished. */
+const struct keyspace *deployment_keyspace_of(const struct deployment *d, struct span key);
+
+static inline bool fence_holds(const struct fence *f, uint8_t region_id)
+{
+    return f->members[region_id / 64] >> (region_id % 64) & 1;
+}
+
+static inline void fence_add(struct fence *f, uint8_t region_id)
+{
+    f->members[region_id / 64] |= 1ull << (region_id % 64);
+}
+
+#endif

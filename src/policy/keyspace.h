@@ -1,0 +1,80 @@
+/*
+ * keyspace -- a key prefix and what its keys are promised.
+ *
+ * The enums name every promise of the product; which of them this version keeps is for the reader
+ * of the configuration to say (host/config.c), which refuses the others.
+ */
+#ifndef POLICY_KEYSPACE_H
+#define POLICY_KEYSPACE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+enum {
+    KEYSPACE_PREFIX_MAX = 255
+}; /* bytes; guess: longer prefixes are whole keys, not keyspaces */
+
+/* Who may append. */
+enum keyspace_mode {
+    KEYSPACE_ACTIVE_ACTIVE,
+    KEYSPACE_PRIMARY,
+    KEYSPACE_FOLLOW_THE_SUN,
+    KEYSPACE_PARTITIONED,
+    KEYSPACE_CONSENSUS,
+};
+
+/* What readers see of concurrent values. */
+enum keyspace_conflict {
+    KEYSPACE_LWW,
+    KEYSPACE_SIBLINGS,
+    KEYSPACE_MERGE,
+};
+
+/* What a writer waits for. */
+enum keyspace_acks {
+    KEYSPACE_ASYNC,
+    KEYSPACE_SEMI_SYNC,
+    KEYSPACE_QUORUM,
+    KEYSPACE_SYNC,
+    KEYSPACE_ACK_COUNT, /* ack_count other regions */
+};
+
+/* What a reader waits for. */
+enum keyspace_reads {
+    KEYSPACE_READ_LOCAL,
+    KEYSPACE_READ_BOUNDED, /* by staleness_ms */
+    KEYSPACE_READ_CAUSAL,
+    KEYSPACE_READ_STRONG,
+};
+
+/* What a region that may not write does with a write. */
+enum keyspace_elsewhere {
+    KEYSPACE_FORWARD,
+    KEYSPACE_REDIRECT,
+};
+
+struct keyspace {
+    char *prefix; /* "" holds every key that no longer prefix holds */
+    size_t prefix_bytes;
+    enum keyspace_mode mode;
+    enum keyspace_conflict conflict;
+    char *merge_file; /* with KEYSPACE_MERGE, else NULL */
+    enum keyspace_acks acks;
+    uint32_t ack_count; /* with KEYSPACE_ACK_COUNT, else 0 */
+    uint32_t ack_timeout_ms;
+    enum keyspace_reads reads;
+    uint32_t staleness_ms; /* with KEYSPACE_READ_BOUNDED, else 0 */
+    enum keyspace_elsewhere elsewhere;
+    uint32_t fence; /* index into the deployment's fences; 0 is global */
+};
+
+/* Whether the keyspace's prefix begins `key`. */
+static inline bool keyspace_holds(const struct keyspace *k, struct span key)
+{
+    return key.len >= k->prefix_bytes &&
+           span_equal(span_of(key.at, k->prefix_bytes), span_str(k->prefix));
+}
+
+#endif
