@@ -1,0 +1,220 @@
+#include "core/emit.h"
+
+#include "base/check.h"
+#include "core/internal.h"
+
+static uint8_t self(const struct replica *r)
+{
+    return r->options.region;
+}
+
+/* --- one op --- */
+
+/* What the batch that opens now has observed: the last op of every other origin. */
+static void open_batch(struct replica *r)
+{
+    r->open_from = vector_get(&r->applied, self(r));
+    r->open_prev = vector_get(&r->last_op, self(r));
+    r->open_last = stamp_make(0, 0, self(r)) | (stamp_time(r->open_from) << STAMP_ORIGIN_BITS);
+    r->open_check = r->streams[self(r)].check;
+    vector_copy(&r->open_context, &r->last_op);
+    if (self(r) < r->open_context.high)
+        r->open_context.at[self(r)] = 0;
+}
+
+void replica_hash_last(struct replica *r)
+{
+    if (r->unhashed == 0)
+        return;
+    struct stream *own = &r->streams[self(r)];
+    own->check = batch_check(own->check, r->unhashed, span_skip(buffer_span(&r->open), r->unhashed_offset));
+    r->unhashed = 0;
+}
+
+/* Starts an op in the open batch; the caller appends its payload to r->open, then calls finish. */
+static size_t start(struct replica *r, struct op *op)
+{
+    if (r->open_ops == 0)
+        open_batch(r);
+    op->stamp = hlc_tick(&r->hlc, r->now_ms, self(r));
+    if (r->group_first == 0)
+        r->group_first = op->stamp;
+    else
+        op_mark_more(&r->open, r->group_last_offset);
+    op->rank = r->group_first;
+    replica_hash_last(r);
+    r->group_last_offset = r->open.len;
+    return op_begin(&r->open, r->open_last, op);
+}
+
+static void finish(struct replica *r, struct op *op, size_t place)
+{
+    op_end(&r->open, place);
+    /* The key and payload as they stand in the batch: the caller's spans may point into what changes now. */
+    op->key = span_of(r->open.at + place - op->key.len, op->key.len);
+    op->payload = span_of(r->open.at + place + 4, r->open.len - place - 4);
+    CHECK_SLOW(op_valid(op));
+    database_apply(&r->databases[op->db], op, &r->open_context);
+
+    size_t offset = r->group_last_offset;
+    while (r->open.at[offset] & 0x80)
+        offset++;
+    r->unhashed_offset = offset + 1;
+    r->unhashed = op->stamp;
+    r->open_last = op->stamp;
+    r->open_ops++;
+    vector_set(&r->applied, op->stamp);
+    vector_set(&r->last_op, op->stamp);
+}
+
+static void emit_drop(struct replica *r, uint8_t db, const struct entry *e, uint32_t mask)
+{
+    struct op op = { .kind = OP_DROP, .db = db, .key = entry_name(e) };
+    size_t place = start(r, &op);
+    object_put_drop(&r->open, e, mask);
+    finish(r, &op, place);
+}
+
+/* Clears the way for a write to one component; returns what is left of the object, or NULL. */
+static struct entry *make_way(struct replica *r, uint8_t db, struct span key, enum component component)
+{
+    struct database *d = &r->databases[db];
+    struct entry *e = database_find(d, key);
+    if (!e || e->form == ENTRY_INLINE)
+        return e;
+    uint32_t components = object_components(e);
+    uint32_t others = components & ~(1u << component);
+    if (components == 0 || object_expired(e, replica_hlc_ms(r)))
+        emit_drop(r, db, e, MASK_ALL);
+    else if (others)
+        emit_drop(r, db, e, others);
+    else
+        return e;
+    return database_find(d, key);
+}
+
+/* --- strings --- */
+
+static const struct cell *string_cell(const struct entry *e)
+{
+    return e && e->form == ENTRY_BODY ? &e->body->string : NULL;
+}
+
+static void put_observed(struct buffer *out, const struct cell *c)
+{
+    if (c)
+        cell_put_observed(out, c);
+    else
+        buffer_put_varint(out, 0);
+}
+
+void emit_string(struct replica *r, uint8_t db, struct span key, struct span value, enum time_rule rule,
+                 uint64_t deadline_ms)
+{
+    CHECK(rule != TIME_DEADLINE || deadline_ms > 0);
+    struct entry *e = make_way(r, db, key, COMPONENT_STRING);
+    struct op op = { .kind = OP_PUT, .component = COMPONENT_STRING, .db = db, .key = key };
+    size_t place = start(r, &op);
+    buffer_put_u8(&r->open, (uint8_t)rule);
+    if (rule == TIME_DEADLINE)
+        buffer_put_varint(&r->open, deadline_ms);
+    buffer_put_prefixed(&r->open, value);
+    put_observed(&r->open, string_cell(e));
+    finish(r, &op, place);
+}
+
+/* The end of a bump's payload: where the tally stood, and where it stands now. */
+static void put_bump(struct replica *r, const struct cell *c, struct amount by, stamp_t latest)
+{
+    stamp_t previous;
+    struct amount before;
+    cell_tally_base(c, self(r), by.is_float, latest, &previous, &before);
+    buffer_put_u64(&r->open, previous);
+    amount_put(&r->open, before);
+    amount_put(&r->open, amount_add(before, by));
+}
+
+void emit_bump(struct replica *r, uint8_t db, struct span key, struct amount by)
+{
+    struct entry *e = make_way(r, db, key, COMPONENT_STRING);
+    stamp_t latest = vector_get(&r->last_op, self(r));
+    struct op op = { .kind = OP_BUMP, .component = COMPONENT_STRING, .db = db, .key = key };
+    size_t place = start(r, &op);
+    put_bump(r, string_cell(e), by, latest);
+    finish(r, &op, place);
+}
+
+/* --- fields --- */
+
+static const struct entry *find_field(const struct entry *e, enum component c, struct span field)
+{
+    const struct table *fields = e ? object_fields(e, c) : NULL;
+    void **slot = fields ? table_find(fields, field) : NULL;
+    return slot ? *slot : NULL;
+}
+
+void emit_field_bump(struct replica *r, uint8_t db, enum component c, struct span key, struct span field,
+                     struct amount by)
+{
+    struct entry *e = make_way(r, db, key, c);
+    const struct entry *f = find_field(e, c, field);
+    stamp_t latest = vector_get(&r->last_op, self(r));
+    struct op op = { .kind = OP_BUMP, .component = (uint8_t)c, .db = db, .key = key };
+    size_t place = start(r, &op);
+    buffer_put_prefixed(&r->open, field);
+    put_bump(r, f && f->form == ENTRY_CELL ? f->cell : NULL, by, latest);
+    finish(r, &op, place);
+}
+
+void emit_fields_begin(struct emit_fields *e, struct replica *r, enum op_kind kind, enum component c, uint8_t db,
+                       struct span key)
+{
+    CHECK(kind == OP_PUT || kind == OP_TAKE);
+    *e = (struct emit_fields){ .replica = r, .kind = kind, .component = c, .db = db, .key = key };
+    buffer_clear(&r->items);
+    e->object = database_find(&r->databases[db], key);
+    if (e->object && object_expired(e->object, replica_hlc_ms(r)))
+        e->object = NULL;               /* it will be removed first: nothing of it is observed by the items */
+}
+
+void emit_fields_add(struct emit_fields *e, struct span name, struct span value)
+{
+    struct buffer *items = &e->replica->items;
+    buffer_put_prefixed(items, name);
+    if (e->component != COMPONENT_SET) {
+        if (e->kind == OP_PUT)
+            buffer_put_prefixed(items, value);
+        entry_put_observed(items, find_field(e->object, e->component, name));
+    }
+    e->count++;
+}
+
+void emit_fields_end(struct emit_fields *e)
+{
+    struct replica *r = e->replica;
+    if (e->count == 0)
+        return;
+    make_way(r, e->db, e->key, e->component);
+    struct op op = { .kind = e->kind, .component = (uint8_t)e->component, .db = e->db, .key = e->key };
+    size_t place = start(r, &op);
+    buffer_put_varint(&r->open, e->count);
+    buffer_put(&r->open, buffer_span(&r->items));
+    finish(r, &op, place);
+}
+
+/* --- whole keys --- */
+
+void emit_remove(struct replica *r, uint8_t db, struct span key)
+{
+    struct entry *e = database_find(&r->databases[db], key);
+    if (e)
+        emit_drop(r, db, e, MASK_ALL);
+}
+
+void emit_deadline(struct replica *r, uint8_t db, struct span key, uint64_t deadline_ms)
+{
+    struct op op = { .kind = OP_DEADLINE, .db = db, .key = key };
+    size_t place = start(r, &op);
+    buffer_put_varint(&r->open, deadline_ms);
+    finish(r, &op, place);
+}

@@ -1,0 +1,31 @@
+/*
+ * internal -- what the files of core/ share and nobody else uses.
+ */
+#ifndef CORE_INTERNAL_H
+#define CORE_INTERNAL_H
+
+#include "core/replica.h"
+
+/* A batch that came early: a copy of its bytes, and where it belongs. */
+struct parked {
+    struct list link;
+    stamp_t from, to, prev;
+    size_t len;
+    uint8_t bytes[];
+};
+
+void replica_raise(struct replica *r, enum replica_event_kind kind, uint8_t origin, stamp_t stamp);
+
+/* Appends a batch to the log as one record: header room for `payload_len` bytes that the caller then fills. */
+uint8_t *replica_log_room(struct replica *r, size_t payload_len);
+void replica_log_seal(struct replica *r, size_t payload_len);
+
+/* When nothing is on its way to the disk, what is applied is durable. */
+void replica_settle_durable(struct replica *r);
+
+/* Counts the newest own op into the stream's checksum, now that its bytes are final. */
+void replica_hash_last(struct replica *r);
+
+void replica_drain_parked(struct replica *r);
+
+#endif

@@ -1,0 +1,228 @@
+/*
+ * receive -- batches of other origins: each op once, in the order of its origin, after everything it has seen.
+ *
+ * A batch applies when what came before it of its origin is here (`prev`), when the vector covers its context, and
+ * when its time is not more than max_skew ahead of ours. Else it is parked behind the others of its origin, within bounds.
+ * The stream's running checksum is compared wherever the batch meets what we hold: a difference is a fork.
+ */
+#include "base/check.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "core/internal.h"
+
+static bool is_ahead(const struct replica *r, const struct batch *b)
+{
+    return stamp_ms(b->to) > r->now_ms + r->options.max_skew_ms;
+}
+
+/* Follows the batch's ops through what we already have: at the last op that we hold both checksums must agree. */
+static bool agrees(const struct replica *r, const struct batch *b)
+{
+    const struct stream *s = &r->streams[b->origin];
+    stamp_t last = vector_get(&r->last_op, b->origin);
+    uint32_t check = b->check;
+    if (b->prev == last)
+        return check == s->check;
+    if (b->prev > last)
+        return false;                   /* it claims an op between ours and its first */
+    struct batch_walk w = batch_walk(b);
+    struct op op;
+    struct span hashed;
+    while (batch_next_op(&w, &op, &hashed) && op.stamp <= last) {
+        check = batch_check(check, op.stamp, hashed);
+        if (op.stamp == last)
+            return check == s->check;
+    }
+    return false;                       /* our last op is not among its ops */
+}
+
+/* Applies the ops that are new. Nothing can fail from here on. */
+static void apply_ops(struct replica *r, const struct batch *b)
+{
+    struct stream *s = &r->streams[b->origin];
+    stamp_t last = vector_get(&r->last_op, b->origin);
+    struct batch_walk w = batch_walk(b);
+    struct op op;
+    struct span hashed;
+    while (batch_next_op(&w, &op, &hashed)) {
+        if (op.stamp <= last)
+            continue;
+        database_apply(&r->databases[op.db], &op, &b->context);
+        s->check = batch_check(s->check, op.stamp, hashed);
+        vector_set(&r->last_op, op.stamp);
+    }
+    s->instance = b->instance;
+    hlc_see(&r->hlc, b->to);
+    vector_raise(&r->applied, b->to);
+}
+
+static void log_batch(struct replica *r, struct span bytes)
+{
+    memcpy(replica_log_room(r, bytes.len), bytes.at, bytes.len);
+    replica_log_seal(r, bytes.len);
+}
+
+static enum receive_verdict refuse_fork(struct replica *r, const struct batch *b)
+{
+    r->streams[b->origin].forked = true;
+    replica_raise(r, EVENT_FORK, b->origin, b->to);
+    return RECEIVE_REFUSED;
+}
+
+/* The batch is next in its stream, and all that it has seen is here. */
+static enum receive_verdict take(struct replica *r, const struct batch *b, struct span bytes)
+{
+    if (!agrees(r, b))
+        return refuse_fork(r, b);
+    if (b->op_count == 0) {
+        hlc_see(&r->hlc, b->to);
+        vector_raise(&r->applied, b->to);
+        replica_settle_durable(r);
+        return RECEIVE_APPLIED;
+    }
+    replica_seal(r);                    /* the context of our own next op changes here */
+    apply_ops(r, b);
+    log_batch(r, bytes);
+    return RECEIVE_APPLIED;
+}
+
+static enum receive_verdict park(struct replica *r, const struct batch *b, struct span bytes)
+{
+    struct stream *s = &r->streams[b->origin];
+    if (b->op_count == 0)
+        return RECEIVE_PARKED;          /* the next heartbeat will say as much and more */
+    if (!list_empty(&s->parked) && container_of(s->parked.prev, struct parked, link)->to >= b->to)
+        return RECEIVE_DUPLICATE;
+    if (r->parked_bytes + sizeof(struct parked) + bytes.len > r->options.park_max_bytes) {
+        r->dropped[b->origin] = true;
+        return RECEIVE_DROPPED;
+    }
+    struct parked *p = mem_alloc(sizeof(*p) + bytes.len);
+    *p = (struct parked){ .from = b->from, .to = b->to, .prev = b->prev, .len = bytes.len };
+    memcpy(p->bytes, bytes.at, bytes.len);
+    list_add_tail(&s->parked, &p->link);
+    r->parked_bytes += sizeof(*p) + bytes.len;
+    r->parked_count++;
+    return RECEIVE_PARKED;
+}
+
+static void unpark(struct replica *r, struct parked *p)
+{
+    list_remove(&p->link);
+    r->parked_bytes -= sizeof(*p) + p->len;
+    r->parked_count--;
+    mem_free(p);
+}
+
+/* Everything up to here of an origin is applied, or parked in order. */
+static stamp_t known_up_to(const struct replica *r, uint8_t origin)
+{
+    const struct stream *s = &r->streams[origin];
+    stamp_t applied = vector_get(&r->applied, origin);
+    if (list_empty(&s->parked))
+        return applied;
+    stamp_t parked = container_of(s->parked.prev, struct parked, link)->to;
+    return parked > applied ? parked : applied;
+}
+
+static enum receive_verdict judge(struct replica *r, const struct batch *b, struct span bytes)
+{
+    struct stream *s = &r->streams[b->origin];
+    stamp_t applied = vector_get(&r->applied, b->origin);
+    if (b->to <= applied)
+        return RECEIVE_DUPLICATE;
+    if (b->prev > known_up_to(r, b->origin))
+        return RECEIVE_GAP;
+    bool ahead = is_ahead(r, b);
+    if (ahead && !s->ahead) {
+        s->ahead = true;
+        replica_raise(r, EVENT_AHEAD, b->origin, b->to);
+    }
+    if (b->prev > applied || ahead || !vector_covers(&r->applied, &b->context))
+        return park(r, b, bytes);
+    s->ahead = false;
+    return take(r, b, bytes);
+}
+
+enum receive_verdict replica_receive(struct replica *r, struct span bytes)
+{
+    struct batch b;
+    if (!batch_take(bytes, &b) || !batch_valid(&b) || r->streams[b.origin].forked)
+        return RECEIVE_REFUSED;
+    if (b.origin == r->options.region) {
+        if (b.op_count > 0 && b.to > vector_get(&r->last_op, b.origin) && !r->amnesiac) {
+            r->amnesiac = true;
+            replica_raise(r, EVENT_AMNESIA, b.origin, b.to);
+        }
+        return RECEIVE_REFUSED;
+    }
+    enum receive_verdict verdict = judge(r, &b, bytes);
+    if (verdict == RECEIVE_APPLIED && r->parked_count > 0)
+        replica_drain_parked(r);
+    return verdict;
+}
+
+/* One origin's parked batches, as far as they can go now. True when any went. */
+static bool drain_stream(struct replica *r, struct stream *s)
+{
+    bool progress = false;
+    while (!list_empty(&s->parked)) {
+        struct parked *p = container_of(s->parked.next, struct parked, link);
+        struct span bytes = span_of(p->bytes, p->len);
+        struct batch b;
+        CHECK(batch_take(bytes, &b));
+        stamp_t applied = vector_get(&r->applied, b.origin);
+        bool stale = s->forked || b.to <= applied;
+        if (!stale && (b.prev > applied || is_ahead(r, &b) || !vector_covers(&r->applied, &b.context)))
+            break;
+        if (!stale) {
+            s->ahead = false;
+            take(r, &b, bytes);
+        }
+        unpark(r, p);
+        progress = true;
+    }
+    return progress;
+}
+
+void replica_drain_parked(struct replica *r)
+{
+    bool progress = r->parked_count > 0;
+    while (progress) {
+        progress = false;
+        for (int o = 0; o < STAMP_ORIGINS && r->parked_count > 0; o++)
+            progress |= drain_stream(r, &r->streams[o]);
+    }
+}
+
+bool replica_take_dropped(struct replica *r, uint8_t *origin)
+{
+    if (r->parked_bytes > r->options.park_max_bytes / 2)
+        return false;
+    for (int o = 0; o < STAMP_ORIGINS; o++) {
+        if (!r->dropped[o])
+            continue;
+        r->dropped[o] = false;
+        *origin = (uint8_t)o;
+        return true;
+    }
+    return false;
+}
+
+/* --- recovery --- */
+
+int replica_replay(struct replica *r, uint64_t end_lsn, struct span bytes)
+{
+    struct batch b;
+    if (!batch_take(bytes, &b) || !batch_valid(&b))
+        return E_FORMAT;
+    apply_ops(r, &b);
+    r->log_end = end_lsn;
+    return E_OK;
+}
+
+void replica_recovered(struct replica *r, uint64_t end_lsn)
+{
+    r->log_end = r->log_durable = r->snapshot_lsn = end_lsn;
+    vector_copy(&r->durable, &r->applied);
+}

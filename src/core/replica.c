@@ -1,0 +1,248 @@
+#include "core/replica.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "core/emit.h"
+#include "core/internal.h"
+#include "wire/record.h"
+
+/* Reclaiming works in small steps, so that a million keys expiring together do not stop the loop. */
+enum { RECLAIM_PER_TICK = 200 };
+
+void replica_init(struct replica *r, const struct replica_options *options)
+{
+    *r = (struct replica){ .options = *options };
+    hlc_init(&r->hlc, options->ceiling_ms);
+    prng_seed(&r->prng, options->seed);
+    uint64_t table_seed = prng_next(&r->prng);
+    for (uint8_t i = 0; i < OP_DATABASES; i++)
+        database_init(&r->databases[i], i, options->region, table_seed, &r->reclaim);
+    for (int o = 0; o < STAMP_ORIGINS; o++)
+        list_init(&r->streams[o].parked);
+}
+
+void replica_release(struct replica *r)
+{
+    for (int i = 0; i < OP_DATABASES; i++)
+        database_release(&r->databases[i]);
+    heap_release(&r->reclaim);
+    for (int o = 0; o < STAMP_ORIGINS; o++) {
+        list_each(&r->streams[o].parked, it)
+            mem_free(container_of(it, struct parked, link));
+    }
+    mem_free(r->snapshots);
+    buffer_release(&r->open);
+    buffer_release(&r->log_out);
+    buffer_release(&r->payload);
+    buffer_release(&r->items);
+    *r = (struct replica){ 0 };
+}
+
+void replica_turn(struct replica *r, uint64_t now_ms)
+{
+    if (now_ms > r->now_ms)
+        r->now_ms = now_ms;
+}
+
+/* --- events --- */
+
+void replica_raise(struct replica *r, enum replica_event_kind kind, uint8_t origin, stamp_t stamp)
+{
+    if (r->event_count < COUNT_OF(r->events))   /* more are more of the same */
+        r->events[r->event_count++] = (struct replica_event){ kind, origin, stamp };
+}
+
+bool replica_next_event(struct replica *r, struct replica_event *event)
+{
+    if (r->event_count == 0)
+        return false;
+    *event = r->events[0];
+    memmove(r->events, r->events + 1, --r->event_count * sizeof(r->events[0]));
+    return true;
+}
+
+/* --- own writes --- */
+
+const char *replica_write_refusal(const struct replica *r)
+{
+    if (r->amnesiac)
+        return "AMNESIA this region has lost log that others hold; it needs new origin ids before it may write";
+    return NULL;
+}
+
+bool replica_must_wait(const struct replica *r)
+{
+    return hlc_ahead_ms(&r->hlc, r->now_ms) > r->options.max_skew_ms / 2 || hlc_needs_ceiling(&r->hlc, r->now_ms);
+}
+
+void replica_group_begin(struct replica *r)
+{
+    CHECK(r->group_first == 0);
+}
+
+stamp_t replica_group_end(struct replica *r)
+{
+    if (r->group_first == 0)
+        return 0;
+    r->group_first = 0;
+    return r->open_last;
+}
+
+/* --- the log --- */
+
+uint8_t *replica_log_room(struct replica *r, size_t payload_len)
+{
+    return buffer_room(&r->log_out, RECORD_HEADER_BYTES + payload_len) + RECORD_HEADER_BYTES;
+}
+
+void replica_log_seal(struct replica *r, size_t payload_len)
+{
+    record_seal(r->log_out.at + r->log_out.len, payload_len, r->log_end, r->log_durable);
+    r->log_out.len += RECORD_HEADER_BYTES + payload_len;
+    r->log_end += RECORD_HEADER_BYTES + payload_len;
+}
+
+static void write_open_batch(struct replica *r)
+{
+    struct batch b = {
+        .origin = r->options.region,
+        .instance = r->options.instance,
+        .from = r->open_from,
+        .to = r->open_last,
+        .prev = r->open_prev,
+        .check = r->open_check,
+        .op_count = r->open_ops,
+    };
+    vector_copy(&b.context, &r->open_context);
+    struct buffer *header = &r->payload;
+    buffer_clear(header);
+    batch_put_header(header, &b);
+    size_t len = header->len + r->open.len;
+    CHECK(len <= RECORD_PAYLOAD_MAX);
+    uint8_t *room = replica_log_room(r, len);
+    memcpy(room, header->at, header->len);
+    memcpy(room + header->len, r->open.at, r->open.len);
+    replica_log_seal(r, len);
+}
+
+/* Remembers which vector an LSN stands for, until it is durable. */
+static void push_snapshot(struct replica *r)
+{
+    if (r->snapshot_lsn == r->log_end)
+        return;
+    if (r->snapshot_count == r->snapshot_cap) {
+        size_t cap = r->snapshot_cap ? 2 * r->snapshot_cap : 8;
+        struct snapshot *grown = mem_alloc(cap * sizeof(*grown));
+        for (size_t i = 0; i < r->snapshot_count; i++)
+            grown[i] = r->snapshots[(r->snapshot_head + i) % r->snapshot_cap];
+        mem_free(r->snapshots);
+        r->snapshots = grown;
+        r->snapshot_cap = cap;
+        r->snapshot_head = 0;
+    }
+    struct snapshot *s = &r->snapshots[(r->snapshot_head + r->snapshot_count++) % r->snapshot_cap];
+    s->lsn = r->snapshot_lsn = r->log_end;
+    vector_copy(&s->vector, &r->applied);
+}
+
+uint64_t replica_seal(struct replica *r)
+{
+    if (r->open_ops > 0) {
+        CHECK(r->group_first == 0);
+        replica_hash_last(r);
+        write_open_batch(r);
+        r->open_ops = 0;
+        buffer_clear(&r->open);
+    }
+    push_snapshot(r);
+    return r->log_end;
+}
+
+void replica_settle_durable(struct replica *r)
+{
+    if (r->log_durable == r->log_end && r->open_ops == 0)
+        vector_merge(&r->durable, &r->applied);
+}
+
+void replica_durable(struct replica *r, uint64_t lsn)
+{
+    CHECK(lsn >= r->log_durable && lsn <= r->log_end);
+    r->log_durable = lsn;
+    while (r->snapshot_count > 0 && r->snapshots[r->snapshot_head].lsn <= lsn) {
+        vector_merge(&r->durable, &r->snapshots[r->snapshot_head].vector);
+        r->snapshot_head = (r->snapshot_head + 1) % r->snapshot_cap;
+        r->snapshot_count--;
+    }
+    replica_settle_durable(r);
+}
+
+/* --- heartbeats --- */
+
+bool replica_heartbeat(struct replica *r, struct buffer *out)
+{
+    uint8_t self = r->options.region;
+    if (r->open_ops > 0 || vector_get(&r->durable, self) < vector_get(&r->last_op, self) ||
+        hlc_needs_ceiling(&r->hlc, r->now_ms))
+        return false;
+    struct batch b = {
+        .origin = self,
+        .instance = r->options.instance,
+        .from = vector_get(&r->applied, self),
+        .to = hlc_heartbeat(&r->hlc, r->now_ms, self),
+        .prev = vector_get(&r->last_op, self),
+        .check = r->streams[self].check,
+    };
+    if (b.to <= b.from)
+        return false;
+    batch_put_header(out, &b);
+    vector_raise(&r->applied, b.to);
+    replica_settle_durable(r);
+    return true;
+}
+
+/* --- time --- */
+
+/* The time up to which every writer has been heard: nobody can have extended unseen what ended before it. */
+static uint64_t heard_ms(const struct replica *r)
+{
+    uint64_t heard = replica_hlc_ms(r);
+    for (size_t i = 0; i < r->options.writer_count; i++) {
+        uint8_t origin = r->options.writers[i];
+        uint64_t ms = stamp_ms(vector_get(&r->applied, origin));
+        if (origin != r->options.region && ms < heard)
+            heard = ms;
+    }
+    return heard;
+}
+
+static void reclaim(struct replica *r)
+{
+    uint64_t heard = heard_ms(r);
+    for (int i = 0; i < RECLAIM_PER_TICK; i++) {
+        struct heap_node *top = heap_top(&r->reclaim);
+        if (!top || top->key >= heard)
+            return;
+        struct body *body = container_of(top, struct body, reclaim);
+        replica_group_begin(r);
+        emit_remove(r, body->db, entry_name(body->entry));
+        replica_group_end(r);
+        r->reclaimed++;
+    }
+}
+
+void replica_tick(struct replica *r, bool may_write)
+{
+    replica_drain_parked(r);
+    if (may_write && !replica_write_refusal(r) && !replica_must_wait(r))
+        reclaim(r);
+}
+
+uint64_t replica_digest(const struct replica *r)
+{
+    uint64_t digest = 0;
+    for (int i = 0; i < OP_DATABASES; i++)
+        digest += database_digest(&r->databases[i]);
+    return digest;
+}
