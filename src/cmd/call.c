@@ -1,0 +1,291 @@
+#include "cmd/call.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "cmd/glob.h"
+
+enum { QUOTED_MAX = 128 };      /* of a client's text in an error, as Redis */
+
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
+}
+
+/* --- what is refused before a handler runs --- */
+
+static int quoted_len(struct span s)
+{
+    return s.len < QUOTED_MAX ? (int)s.len : QUOTED_MAX;
+}
+
+/* Redis quotes arguments until they fill 128 bytes. */
+static void unknown_command(struct call *call)
+{
+    char args[2 * QUOTED_MAX + 8] = "";
+    size_t len = 0;
+
+    for (size_t i = 1; i < call->argc && len < QUOTED_MAX; i++) {
+        int room = QUOTED_MAX - (int)len;
+        int part = quoted_len(call->argv[i]);
+
+        len += (size_t)snprintf(args + len, sizeof(args) - len, "'%.*s' ", part < room ? part : room,
+                                (const char *)call->argv[i].at);
+    }
+    reply_errorf(call->reply, "ERR unknown command '%.*s', with args beginning with: %s", quoted_len(call->argv[0]),
+                 (const char *)call->argv[0].at, args);
+}
+
+static void unknown_subcommand(struct call *call)
+{
+    char name[32];
+    size_t len = strlen(call->command->name);
+
+    CHECK(len < sizeof(name));
+    for (size_t i = 0; i <= len; i++) {
+        char c = call->command->name[i];
+
+        name[i] = c >= 'a' && c <= 'z' ? (char)(c & ~0x20) : c;
+    }
+    reply_errorf(call->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", quoted_len(call->argv[1]),
+                 (const char *)call->argv[1].at, name);
+}
+
+static bool arity_fits(const struct command *command, size_t argc)
+{
+    return command->arity >= 0 ? argc == (size_t)command->arity : argc >= (size_t)-command->arity;
+}
+
+/* Looks at the container's own arity first, as Redis does only when no subcommand is named. */
+static bool resolve_subcommand(struct call *call)
+{
+    if (call->command->subcommands == NULL)
+        return true;
+    if (call->argc == 1) {
+        if (arity_fits(call->command, 1))
+            call->command = call->command->subcommands;
+        return true;
+    }
+
+    const struct command *sub = command_find_sub(call->command, call->argv[1]);
+
+    if (sub == NULL) {
+        unknown_subcommand(call);
+        return false;
+    }
+    call->command = sub;
+    return true;
+}
+
+static const char *write_refusal(const struct server *server)
+{
+    return server->refusal != NULL ? server->refusal : replica_write_refusal(server->replica);
+}
+
+/* Finds what really runs. False when an error was replied. */
+static bool admit(struct call *call)
+{
+    if (call->command == NULL) {
+        unknown_command(call);
+        return false;
+    }
+    if (!resolve_subcommand(call))
+        return false;
+
+    /* A container that was named alone has an arity that forbids it. A bare first subcommand has none to check. */
+    bool bare = call->argc == 1 && strchr(call->command->name, '|') != NULL;
+
+    if (!bare && !arity_fits(call->command, call->argc)) {
+        reply_errorf(call->reply, "ERR wrong number of arguments for '%s' command", call->command->name);
+        return false;
+    }
+    if (call->command->flags & CMD_WRITE) {
+        const char *why = write_refusal(call->server);
+
+        if (why != NULL) {
+            reply_error(call->reply, why);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- running --- */
+
+static void run_write(struct call *call)
+{
+    replica_group_begin(call->replica);
+    call->command->run(call);
+
+    stamp_t stamp = replica_group_end(call->replica);
+
+    if (stamp != 0) {
+        call->session->wrote = true;
+        call->session->last_write = stamp;
+    }
+}
+
+static void count_error(struct server *server, struct span line)
+{
+    size_t len = 0;
+
+    if (line.len == 0 || line.at[0] != '-')
+        return;                         /* inside an aggregate: counted, but not by its word */
+    line = span_skip(line, 1);
+    while (len < line.len && len < ERROR_WORD_MAX - 1 && line.at[len] > ' ')
+        len++;
+    for (size_t i = 0; i < ERROR_WORDS; i++) {
+        struct error_count *e = &server->error_counts[i];
+
+        if (e->count == 0) {
+            memcpy(e->word, line.at, len);
+            e->word[len] = 0;
+        }
+        if (span_equal(span_of(line.at, len), span_str(e->word))) {
+            e->count++;
+            return;
+        }
+    }
+}
+
+/* CLIENT REPLY: what is not wanted is taken back, so that handlers need not know. */
+static void silence(struct session *session, size_t start)
+{
+    session->output.len = start;
+    session->wait_silent = session->waiting;
+    if (session->reply_mode == REPLY_SKIP)
+        session->reply_mode = REPLY_ON;
+    if (session->reply_mode == REPLY_SKIP_NEXT)
+        session->reply_mode = REPLY_SKIP;
+}
+
+void command_run(struct server *server, struct session *session, const struct span *argv, size_t argc)
+{
+    CHECK(argc > 0);
+    CHECK(session->reply.out == &session->output);
+
+    const struct command *row = command_find(argv[0]);
+    struct command_figures *figures = row != NULL ? &server->figures[command_index(row)] : NULL;
+    size_t start = session->output.len;
+    uint64_t errors = session->reply.errors;
+    struct call call = {
+        .server = server,
+        .session = session,
+        .replica = server->replica,
+        .command = row,
+        .argv = argv,
+        .argc = argc,
+        .reply = &session->reply,
+        .now_ms = replica_hlc_ms(server->replica),
+        .db = session->db,
+    };
+
+    session->wrote = false;
+    if (admit(&call)) {
+        server->statistics.commands++;
+        session->commands++;
+        session->last_command = call.command->name;
+        figures->calls++;
+        if (call.command->flags & CMD_WRITE)
+            run_write(&call);
+        else
+            call.command->run(&call);
+        if (session->reply.errors != errors)
+            figures->failed++;
+    } else if (figures != NULL) {
+        figures->rejected++;
+    }
+    if (session->reply.errors != errors) {
+        server->statistics.errors += session->reply.errors - errors;
+        count_error(server, span_skip(buffer_span(&session->output), start));
+    }
+    if (session->reply_mode != REPLY_ON)
+        silence(session, start);
+}
+
+/* --- helpers for handlers --- */
+
+bool call_find(struct call *call, struct span key, enum component want, struct entry **found)
+{
+    struct entry *entry = database_find(&call->replica->databases[call->db], key);
+    enum component visible = COMPONENT_NONE;
+
+    if (entry != NULL && !object_expired(entry, call->now_ms))
+        visible = object_visible(entry);
+    if (call->command->flags & CMD_READONLY) {
+        if (visible != COMPONENT_NONE)
+            call->server->statistics.keyspace_hits++;
+        else
+            call->server->statistics.keyspace_misses++;
+    }
+    *found = visible != COMPONENT_NONE ? entry : NULL;
+    if (*found != NULL && want != COMPONENT_NONE && visible != want) {
+        call_wrong_type(call);
+        return false;
+    }
+    return true;
+}
+
+void call_wrong_type(struct call *call)
+{
+    reply_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+
+void call_syntax_error(struct call *call)
+{
+    reply_error(call->reply, "ERR syntax error");
+}
+
+bool call_int(struct call *call, struct span s, int64_t *out)
+{
+    if (span_to_int64(s, out))
+        return true;
+    reply_error(call->reply, "ERR value is not an integer or out of range");
+    return false;
+}
+
+bool call_double(struct call *call, struct span s, double *out)
+{
+    if (span_to_double(s, out))
+        return true;
+    reply_error(call->reply, "ERR value is not a valid float");
+    return false;
+}
+
+bool call_is(const struct call *call, size_t index, const char *word)
+{
+    return index < call->argc && span_equal_nocase(call->argv[index], word);
+}
+
+bool call_matches(const struct call *call, size_t index, const char *name)
+{
+    struct buffer pattern = { 0 };
+
+    buffer_put(&pattern, call->argv[index]);
+    for (size_t i = 0; i < pattern.len; i++)
+        pattern.at[i] = lower(pattern.at[i]);
+
+    bool matches = glob_match(buffer_span(&pattern), span_str(name));
+
+    buffer_release(&pattern);
+    return matches;
+}
+
+/* The container's name in capitals is that of the row's: "client|help". */
+void call_help(struct call *call, const char *const *lines)
+{
+    char head[96];
+    size_t count = 0, len = 0;
+
+    for (const char *c = call->command->name; *c != 0 && *c != '|'; c++)
+        head[len++] = *c >= 'a' && *c <= 'z' ? (char)(*c & ~0x20) : *c;
+    snprintf(head + len, sizeof(head) - len, " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    while (lines[count] != NULL)
+        count++;
+    reply_array(call->reply, count + 3);
+    reply_simple(call->reply, head);
+    for (size_t i = 0; i < count; i++)
+        reply_simple(call->reply, lines[i]);
+    reply_simple(call->reply, "HELP");
+    reply_simple(call->reply, "    Prints this help.");
+}

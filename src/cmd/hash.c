@@ -1,0 +1,262 @@
+/*
+ * hash -- commands on hashes. Their counters are in counter.c, HSCAN in keys_scan.c.
+ */
+#include "base/memory.h"
+#include "cmd/data.h"
+#include "cmd/random_pick.h"
+
+/* --- writing --- */
+
+/* Puts the fields and values from argv[2] on. */
+static void put_pairs(struct call *call)
+{
+    struct emit_fields put;
+
+    emit_fields_begin(&put, call->replica, OP_PUT, COMPONENT_HASH, call->db, call->argv[1]);
+    for (size_t i = 2; i + 1 < call->argc; i += 2)
+        emit_fields_add(&put, call->argv[i], call->argv[i + 1]);
+    emit_fields_end(&put);
+}
+
+/* False when it replied an error; else *added is how many fields are new. */
+static bool set_pairs(struct call *call, uint64_t *added)
+{
+    const struct table *fields;
+
+    if (call->argc % 2 != 0) {
+        data_wrong_arity(call);
+        return false;
+    }
+    if (!data_find_fields(call, call->argv[1], COMPONENT_HASH, &fields))
+        return false;
+    uint64_t before = fields != NULL ? fields->count : 0;
+    put_pairs(call);
+    *added = data_fields_count(call, COMPONENT_HASH, call->argv[1]) - before;
+    return true;
+}
+
+void cmd_hset(struct call *call)
+{
+    uint64_t added;
+
+    if (set_pairs(call, &added))
+        reply_int(call->reply, (int64_t)added);
+}
+
+void cmd_hmset(struct call *call)
+{
+    uint64_t added;
+
+    if (set_pairs(call, &added))
+        reply_ok(call->reply);
+}
+
+void cmd_hsetnx(struct call *call)
+{
+    const struct table *fields;
+
+    if (!data_find_fields(call, call->argv[1], COMPONENT_HASH, &fields))
+        return;
+    bool there = data_field(fields, call->argv[2]) != NULL;
+    if (!there)
+        put_pairs(call);
+    reply_int(call->reply, !there);
+}
+
+void cmd_hdel(struct call *call)
+{
+    data_take_fields(call, COMPONENT_HASH);
+}
+
+/* --- reading --- */
+
+static void reply_field(struct call *call, const struct table *fields, struct span name)
+{
+    const struct entry *field = data_field(fields, name);
+    char scratch[CELL_SCRATCH_BYTES];
+
+    if (field == NULL)
+        reply_null(call->reply);
+    else
+        reply_bulk(call->reply, data_value(field, scratch));
+}
+
+void cmd_hget(struct call *call)
+{
+    const struct table *fields;
+
+    if (data_find_fields(call, call->argv[1], COMPONENT_HASH, &fields))
+        reply_field(call, fields, call->argv[2]);
+}
+
+void cmd_hmget(struct call *call)
+{
+    const struct table *fields;
+
+    if (!data_find_fields(call, call->argv[1], COMPONENT_HASH, &fields))
+        return;
+    reply_array(call->reply, call->argc - 2);
+    for (size_t i = 2; i < call->argc; i++)
+        reply_field(call, fields, call->argv[i]);
+}
+
+void cmd_hlen(struct call *call)
+{
+    const struct table *fields;
+
+    if (data_find_fields(call, call->argv[1], COMPONENT_HASH, &fields))
+        reply_int(call->reply, fields != NULL ? (int64_t)fields->count : 0);
+}
+
+void cmd_hstrlen(struct call *call)
+{
+    const struct table *fields;
+    char scratch[CELL_SCRATCH_BYTES];
+
+    if (!data_find_fields(call, call->argv[1], COMPONENT_HASH, &fields))
+        return;
+    const struct entry *field = data_field(fields, call->argv[2]);
+    reply_int(call->reply, field != NULL ? (int64_t)data_value(field, scratch).len : 0);
+}
+
+void cmd_hexists(struct call *call)
+{
+    const struct table *fields;
+
+    if (data_find_fields(call, call->argv[1], COMPONENT_HASH, &fields))
+        reply_int(call->reply, data_field(fields, call->argv[2]) != NULL);
+}
+
+static void reply_name(struct call *call, const struct entry *field)
+{
+    reply_bulk(call->reply, entry_name(field));
+}
+
+static void reply_value(struct call *call, const struct entry *field)
+{
+    char scratch[CELL_SCRATCH_BYTES];
+
+    reply_bulk(call->reply, data_value(field, scratch));
+}
+
+static void reply_all(struct call *call, bool names, bool values)
+{
+    const struct table *fields;
+    struct table_iter it;
+    void **slot;
+
+    if (!data_find_fields(call, call->argv[1], COMPONENT_HASH, &fields))
+        return;
+    uint64_t count = fields != NULL ? fields->count : 0;
+    if (names && values)
+        reply_map(call->reply, count);
+    else
+        reply_array(call->reply, count);
+    if (fields == NULL)
+        return;
+    table_iter_init(&it, fields);
+    while ((slot = table_iter_next(&it)) != NULL) {
+        if (names)
+            reply_name(call, *slot);
+        if (values)
+            reply_value(call, *slot);
+    }
+}
+
+void cmd_hgetall(struct call *call)
+{
+    reply_all(call, true, true);
+}
+
+void cmd_hkeys(struct call *call)
+{
+    reply_all(call, true, false);
+}
+
+void cmd_hvals(struct call *call)
+{
+    reply_all(call, false, true);
+}
+
+/* --- HRANDFIELD --- */
+
+/* With values RESP2 has one flat array, RESP3 an array of pairs. */
+static void reply_pick_header(struct call *call, uint64_t count, bool values)
+{
+    reply_array(call->reply, values && call->reply->protocol < 3 ? count * 2 : count);
+}
+
+static void reply_pick(struct call *call, const struct entry *field, bool values)
+{
+    if (values && call->reply->protocol >= 3)
+        reply_array(call->reply, 2);
+    reply_name(call, field);
+    if (values)
+        reply_value(call, field);
+}
+
+static void pick_with_repeats(struct call *call, const struct table *fields, uint64_t count,
+                              bool values)
+{
+    reply_pick_header(call, count, values);
+    for (uint64_t i = 0; i < count && !data_reply_too_long(call); i++)
+        reply_pick(call, table_random(fields, &call->replica->prng), values);
+}
+
+static void pick_different(struct call *call, const struct table *fields, uint64_t count,
+                           bool values)
+{
+    if (count > fields->count)
+        count = fields->count;
+    const struct entry **picked = mem_alloc(count * sizeof(*picked));
+    random_pick(fields, &call->replica->prng, count, picked);
+    reply_pick_header(call, count, values);
+    for (uint64_t i = 0; i < count; i++)
+        reply_pick(call, picked[i], values);
+    mem_free(picked);
+}
+
+static void pick_many(struct call *call, int64_t count, bool values)
+{
+    const struct table *fields;
+
+    if (!data_find_fields(call, call->argv[1], COMPONENT_HASH, &fields))
+        return;
+    if (fields == NULL || count == 0)
+        reply_array(call->reply, 0);
+    else if (count < 0)
+        pick_with_repeats(call, fields, (uint64_t)-count, values);
+    else
+        pick_different(call, fields, (uint64_t)count, values);
+}
+
+static void pick_one(struct call *call)
+{
+    const struct table *fields;
+
+    if (!data_find_fields(call, call->argv[1], COMPONENT_HASH, &fields))
+        return;
+    if (fields == NULL)
+        reply_null(call->reply);
+    else
+        reply_name(call, table_random(fields, &call->replica->prng));
+}
+
+void cmd_hrandfield(struct call *call)
+{
+    bool values = call->argc == 4 && call_is(call, 3, "withvalues");
+    int64_t count;
+
+    if (call->argc == 2) {
+        pick_one(call);
+        return;
+    }
+    if (!data_int_within(call, call->argv[2], -INT64_MAX, INT64_MAX, NULL, &count))
+        return;
+    if (call->argc > 3 && !values)
+        call_syntax_error(call);
+    else if (values && (count < -INT64_MAX / 2 || count > INT64_MAX / 2))
+        reply_error(call->reply, "ERR value is out of range");
+    else
+        pick_many(call, count, values);
+}

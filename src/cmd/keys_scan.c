@@ -1,0 +1,222 @@
+/*
+ * keys_scan -- KEYS, SCAN, HSCAN, SSCAN.
+ *
+ * A cursor is the table's own: no state is kept between calls, and what stays in the table for a
+ * whole scan is told at least once. COUNT is how many items are looked at, before MATCH and TYPE
+ * choose among them.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "cmd/data.h"
+#include "cmd/glob.h"
+
+enum {
+    COUNT_DEFAULT = 10,
+    CURSOR_TEXT_MAX = 32,
+    EMPTY_BUCKETS_MAX = 10, /* for each item of COUNT: bounds a step through a sparse table */
+};
+
+struct options {
+    int64_t count;
+    struct span pattern;
+    bool matching;
+    struct span type;
+    bool typed;
+};
+
+/* What one step found. */
+struct found {
+    const struct entry **items;
+    size_t count, cap;
+};
+
+static void add_found(void *context, void *item)
+{
+    struct found *found = context;
+
+    if (found->count == found->cap) {
+        found->cap = found->cap > 0 ? found->cap * 2 : 32;
+        found->items = mem_realloc(found->items, found->cap * sizeof(*found->items));
+    }
+    found->items[found->count++] = item;
+}
+
+/* Moves the cursor on until `count` items were seen, or the end. */
+static uint64_t step(const struct table *t, uint64_t cursor, int64_t count, struct found *found)
+{
+    uint64_t buckets = (uint64_t)count < UINT64_MAX / EMPTY_BUCKETS_MAX
+                           ? (uint64_t)count * EMPTY_BUCKETS_MAX
+                           : UINT64_MAX;
+
+    do {
+        cursor = table_scan(t, cursor, add_found, found);
+    } while (cursor != 0 && --buckets > 0 && found->count < (uint64_t)count);
+    return cursor;
+}
+
+/* As strtoul reads it, which Redis uses: signs are taken, spaces are not. */
+static bool take_cursor(struct call *call, struct span s, uint64_t *cursor)
+{
+    char text[CURSOR_TEXT_MAX];
+    char *end = text;
+
+    errno = 0;
+    if (s.len < sizeof(text)) {
+        memcpy(text, s.at, s.len);
+        text[s.len] = 0;
+        *cursor = strtoull(text, &end, 10);
+        bool space = text[0] == ' ' || (text[0] >= '\t' && text[0] <= '\r');
+        if (!space && *end == 0 && errno != ERANGE)
+            return true;
+    }
+    reply_error(call->reply, "ERR invalid cursor");
+    return false;
+}
+
+static bool take_options(struct call *call, size_t from, bool of_keys, struct options *o)
+{
+    *o = (struct options){ .count = COUNT_DEFAULT };
+    for (size_t i = from; i < call->argc; i += 2) {
+        bool more = i + 1 < call->argc;
+
+        if (more && call_is(call, i, "count")) {
+            if (!call_int(call, call->argv[i + 1], &o->count))
+                return false;
+        } else if (more && call_is(call, i, "match")) {
+            o->pattern = call->argv[i + 1];
+            o->matching = true;
+        } else if (more && of_keys && call_is(call, i, "type")) {
+            o->type = call->argv[i + 1];
+            o->typed = true;
+        } else {
+            o->count = 0;
+        }
+        if (o->count < 1) {
+            call_syntax_error(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool name_wanted(const struct options *o, const struct entry *e)
+{
+    return !o->matching || glob_match(o->pattern, entry_name(e));
+}
+
+static bool type_wanted(const struct options *o, enum component c)
+{
+    static const char *const names[] = {
+        [COMPONENT_STRING] = "string",
+        [COMPONENT_HASH] = "hash",
+        [COMPONENT_SET] = "set",
+    };
+
+    return c != COMPONENT_NONE && (!o->typed || span_equal_nocase(o->type, names[c]));
+}
+
+static bool key_wanted(const struct call *call, const struct options *o, const struct entry *e)
+{
+    return type_wanted(o, object_visible(e)) && !object_expired(e, call->now_ms) &&
+           name_wanted(o, e);
+}
+
+static void reply_cursor(struct reply *r, uint64_t cursor)
+{
+    char text[CURSOR_TEXT_MAX];
+    int len = snprintf(text, sizeof(text), "%" PRIu64, cursor);
+
+    reply_array(r, 2);
+    reply_bulk(r, span_of(text, (size_t)len));
+}
+
+/* --- keys --- */
+
+void cmd_scan(struct call *call)
+{
+    const struct table *keys = &call->replica->databases[call->db].keys;
+    struct found found = { 0 };
+    uint64_t cursor, wanted = 0;
+    struct options o;
+
+    if (!take_cursor(call, call->argv[1], &cursor) || !take_options(call, 2, true, &o))
+        return;
+    reply_cursor(call->reply, step(keys, cursor, o.count, &found));
+    size_t place = reply_later(call->reply);
+    for (size_t i = 0; i < found.count; i++) {
+        if (!key_wanted(call, &o, found.items[i]))
+            continue;
+        reply_bulk(call->reply, entry_name(found.items[i]));
+        wanted++;
+    }
+    reply_later_set(call->reply, place, '*', wanted);
+    mem_free(found.items);
+}
+
+void cmd_keys(struct call *call)
+{
+    struct options o = { .pattern = call->argv[1], .matching = true };
+    struct table_iter it;
+    uint64_t wanted = 0;
+    void **slot;
+
+    size_t place = reply_later(call->reply);
+    table_iter_init(&it, &call->replica->databases[call->db].keys);
+    while ((slot = table_iter_next(&it)) != NULL) {
+        if (!key_wanted(call, &o, *slot))
+            continue;
+        reply_bulk(call->reply, entry_name(*slot));
+        wanted++;
+    }
+    reply_later_set(call->reply, place, '*', wanted);
+}
+
+/* --- fields --- */
+
+static void scan_fields(struct call *call, enum component c)
+{
+    bool valued = c == COMPONENT_HASH;
+    struct found found = { 0 };
+    const struct table *fields;
+    uint64_t cursor, wanted = 0;
+    struct options o;
+
+    if (!take_cursor(call, call->argv[2], &cursor) ||
+        !data_find_fields(call, call->argv[1], c, &fields))
+        return;
+    if (fields == NULL) {
+        reply_cursor(call->reply, 0);
+        reply_array(call->reply, 0);
+        return;
+    }
+    if (!take_options(call, 3, false, &o))
+        return;
+    reply_cursor(call->reply, step(fields, cursor, o.count, &found));
+    size_t place = reply_later(call->reply);
+    for (size_t i = 0; i < found.count; i++) {
+        char scratch[CELL_SCRATCH_BYTES];
+
+        if (!name_wanted(&o, found.items[i]))
+            continue;
+        reply_bulk(call->reply, entry_name(found.items[i]));
+        if (valued)
+            reply_bulk(call->reply, data_value(found.items[i], scratch));
+        wanted++;
+    }
+    reply_later_set(call->reply, place, '*', valued ? wanted * 2 : wanted);
+    mem_free(found.items);
+}
+
+void cmd_hscan(struct call *call)
+{
+    scan_fields(call, COMPONENT_HASH);
+}
+
+void cmd_sscan(struct call *call)
+{
+    scan_fields(call, COMPONENT_SET);
+}
