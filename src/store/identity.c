@@ -1,0 +1,253 @@
+#include "store/identity.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "base/error.h"
+
+/*
+ * The file "identity", little-endian:
+ *
+ *     8   magic "MRDNIDN1"
+ *     4   format version (1)
+ *     8   instance
+ *     4   shards
+ *     1   region
+ *     v   deployment (varint length, bytes)
+ *     v   number of regions, then for each: 1 number, v name
+ *     4   CRC32C of all before
+ *
+ * It is replaced as a whole: a new file, synced, renamed over the old one.
+ */
+
+enum { VERSION = 1, PROBLEM_BYTES = 320, FILE_BYTES_MAX = 64 * 1024, MAGIC_BYTES = 8 };
+
+static const char magic[] = "MRDNIDN1";
+static const char file_name[] = "identity";
+static const char new_name[] = "identity.new";
+
+__attribute__((format(printf, 3, 4))) static int refuse(char *problem, int err, const char *format,
+                                                        ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(problem, PROBLEM_BYTES, format, args);
+    va_end(args);
+    return err;
+}
+
+static void encode(const struct identity *id, struct buffer *out)
+{
+    buffer_put_bytes(out, magic, MAGIC_BYTES);
+    buffer_put_u32(out, VERSION);
+    buffer_put_u64(out, id->instance);
+    buffer_put_u32(out, id->shards);
+    buffer_put_u8(out, id->region);
+    buffer_put_prefixed(out, span_str(id->deployment));
+    buffer_put_varint(out, id->region_count);
+    for (uint32_t i = 0; i < id->region_count; i++) {
+        buffer_put_u8(out, id->regions[i].id);
+        buffer_put_prefixed(out, span_str(id->regions[i].name));
+    }
+    buffer_put_u32(out, crc32c(0, buffer_span(out)));
+}
+
+static bool take_name(struct span *in, char name[IDENTITY_NAME_MAX])
+{
+    struct span s;
+    if (!span_take_prefixed(in, &s) || s.len == 0 || s.len >= IDENTITY_NAME_MAX)
+        return false;
+    memcpy(name, s.at, s.len);
+    name[s.len] = '\0';
+    return strlen(name) == s.len;
+}
+
+static bool take_regions(struct span *in, struct identity *out)
+{
+    uint64_t count;
+    if (!span_take_varint(in, &count) || count > IDENTITY_REGIONS_MAX)
+        return false;
+    out->region_count = (uint32_t)count;
+    for (uint64_t i = 0; i < count; i++) {
+        if (!span_take_u8(in, &out->regions[i].id) || !take_name(in, out->regions[i].name))
+            return false;
+    }
+    return true;
+}
+
+static int decode(struct span in, struct identity *out)
+{
+    struct span begin, whole = in;
+    uint32_t version, crc;
+    if (in.len < MAGIC_BYTES + sizeof crc)
+        return E_CORRUPT;
+    struct span end = span_skip(whole, whole.len - sizeof crc);
+    span_take_u32(&end, &crc);
+    in.len -= sizeof crc;
+    if (crc != crc32c(0, in))
+        return E_CORRUPT;
+    if (!span_take_bytes(&in, MAGIC_BYTES, &begin) || memcmp(begin.at, magic, MAGIC_BYTES) != 0)
+        return E_CORRUPT;
+    if (!span_take_u32(&in, &version))
+        return E_CORRUPT;
+    if (version != VERSION)
+        return E_VERSION;
+    if (!span_take_u64(&in, &out->instance) || !span_take_u32(&in, &out->shards) ||
+        !span_take_u8(&in, &out->region) || !take_name(&in, out->deployment) ||
+        !take_regions(&in, out) || in.len > 0)
+        return E_CORRUPT;
+    return E_OK;
+}
+
+/* E_MISSING when there is no file. */
+static int read_file(struct disk *disk, struct identity *out, char *problem)
+{
+    struct disk_file *file;
+    struct buffer bytes = { 0 };
+    int err = disk->ops->open(disk, file_name, false, &file);
+    if (err)
+        return refuse(problem, err, "%s", disk->detail);
+    err = disk->ops->read(disk, file, 0, FILE_BYTES_MAX, &bytes);
+    disk->ops->close(disk, file);
+    if (err)
+        refuse(problem, err, "%s", disk->detail);
+    else
+        err = decode(buffer_span(&bytes), out);
+    if (err == E_CORRUPT)
+        refuse(problem, err,
+               "%s: damaged: it does not match its checksum; restore it from a backup", file_name);
+    if (err == E_VERSION)
+        refuse(problem, err, "%s: written by a newer version of meridian: start that one",
+               file_name);
+    buffer_release(&bytes);
+    return err;
+}
+
+static int write_file(struct disk *disk, const struct identity *id, char *problem)
+{
+    struct disk_file *file = NULL;
+    struct buffer bytes = { 0 };
+    encode(id, &bytes);
+    int err = disk->ops->open(disk, new_name, true, &file);
+    if (err == E_OK)
+        err = disk->ops->truncate(disk, file, 0);
+    if (err == E_OK)
+        err = disk->ops->write(disk, file, 0, buffer_span(&bytes));
+    if (err == E_OK)
+        err = disk->ops->sync(disk, file);
+    if (err == E_OK)
+        err = disk->ops->rename(disk, new_name, file_name);
+    if (err == E_OK)
+        err = disk->ops->sync_names(disk);
+    if (file != NULL)
+        disk->ops->close(disk, file);
+    buffer_release(&bytes);
+    return err ? refuse(problem, err, "%s", disk->detail) : E_OK;
+}
+
+static void note_log(void *context, const char *name)
+{
+    size_t len = strlen(name);
+    if (len > 4 && strcmp(name + len - 4, ".log") == 0)
+        *(bool *)context = true;
+}
+
+/* The identity is durable before a log is begun: a log without one was left by a loss. */
+static int refuse_orphan(struct disk *disk, char *problem)
+{
+    bool has_log = false;
+    int err = disk->ops->list(disk, note_log, &has_log);
+    if (err)
+        return refuse(problem, err, "%s", disk->detail);
+    if (!has_log)
+        return E_OK;
+    return refuse(problem, E_CORRUPT,
+                  "%s: missing, but the directory holds a log; restore it from a backup",
+                  file_name);
+}
+
+static const struct identity_region *region_with_id(const struct identity *id, uint8_t number)
+{
+    for (uint32_t i = 0; i < id->region_count; i++) {
+        if (id->regions[i].id == number)
+            return &id->regions[i];
+    }
+    return NULL;
+}
+
+static const struct identity_region *region_with_name(const struct identity *id, const char *name)
+{
+    for (uint32_t i = 0; i < id->region_count; i++) {
+        if (strcmp(id->regions[i].name, name) == 0)
+            return &id->regions[i];
+    }
+    return NULL;
+}
+
+/* Every number that was written means the same region now: stamps carry these numbers for ever. */
+static int compare_numbering(const struct identity *had, const struct identity *want, char *problem)
+{
+    for (uint32_t i = 0; i < had->region_count; i++) {
+        const struct identity_region *region = &had->regions[i];
+        const struct identity_region *same = region_with_id(want, region->id);
+        if (same != NULL && strcmp(same->name, region->name) == 0)
+            continue;
+        const struct identity_region *moved = region_with_name(want, region->name);
+        if (moved != NULL)
+            return refuse(problem, E_FOREIGN,
+                          "region %s has number %u in the configuration, but this directory was "
+                          "written with %u: give it id %u",
+                          region->name, moved->id, region->id, region->id);
+        return refuse(problem, E_FOREIGN,
+                      "region %s (number %u), which this directory was written with, is not in the "
+                      "configuration",
+                      region->name, region->id);
+    }
+    return E_OK;
+}
+
+static int compare(const struct identity *had, const struct identity *want, char *problem)
+{
+    if (strcmp(had->deployment, want->deployment) != 0)
+        return refuse(problem, E_FOREIGN, "the data directory belongs to deployment %s, not to %s",
+                      had->deployment, want->deployment);
+    int err = compare_numbering(had, want, problem);
+    if (err)
+        return err;
+    if (had->region != want->region) {
+        const struct identity_region *theirs = region_with_id(had, had->region);
+        const struct identity_region *ours = region_with_id(want, want->region);
+        return refuse(problem, E_FOREIGN, "the data directory belongs to region %s, not to %s",
+                      theirs == NULL ? "?" : theirs->name, ours == NULL ? "?" : ours->name);
+    }
+    if (had->shards != want->shards)
+        return refuse(problem, E_FOREIGN,
+                      "the data directory was written with %u shards, the configuration says %u: "
+                      "the number is fixed",
+                      had->shards, want->shards);
+    return E_OK;
+}
+
+int identity_claim(struct disk *disk, const struct identity *want, struct identity *out,
+                   char *problem)
+{
+    struct identity had = { 0 };
+    CHECK(want->region_count <= IDENTITY_REGIONS_MAX);
+    CHECK(want->deployment[0] != '\0');
+    problem[0] = '\0';
+    int err = read_file(disk, &had, problem);
+    if (err == E_OK)
+        err = compare(&had, want, problem);
+    else if (err == E_MISSING)
+        err = refuse_orphan(disk, problem);
+    if (err)
+        return err;
+    *out = *want;
+    out->instance = had.instance + 1;
+    err = write_file(disk, out, problem);
+    if (err == E_OK)
+        problem[0] = '\0';
+    return err;
+}

@@ -1,0 +1,252 @@
+#include "store/identity.h"
+
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/prng.h"
+#include "base/test.h"
+#include "sim/disk.h"
+
+static struct sim_disk d;
+static struct identity want, got;
+static char problem[320];
+
+static void add_region(uint8_t id, const char *name)
+{
+    struct identity_region *region = &want.regions[want.region_count++];
+    region->id = id;
+    snprintf(region->name, sizeof region->name, "%s", name);
+}
+
+static void want_region(uint8_t region)
+{
+    want = (struct identity){ .deployment = "shop", .region = region, .shards = 1 };
+}
+
+/* A new disk, and the configuration of region 2 of three. */
+static void begin(uint64_t seed)
+{
+    sim_disk_init(&d, seed);
+    want_region(2);
+    add_region(1, "us-east");
+    add_region(2, "eu-west");
+    add_region(5, "ap-south");
+}
+
+static int claim(void)
+{
+    return identity_claim(&d.disk, &want, &got, problem);
+}
+
+/* Claims and expects a refusal with this line. */
+static bool refused(int err, const char *line)
+{
+    bool ok = claim() == err && strcmp(problem, line) == 0;
+    if (!ok)
+        printf("# got: %s\n", problem);
+    return ok;
+}
+
+TEST(every_start_takes_the_next_instance_durably)
+{
+    begin(1);
+    for (uint64_t instance = 1; instance <= 20; instance++) {
+        EXPECT_EQ(claim(), E_OK);
+        EXPECT_EQ(got.instance, instance);
+        EXPECT_EQ(got.region_count, 3);
+        EXPECT_EQ(got.region, 2);
+        sim_disk_crash(&d);
+    }
+    sim_disk_release(&d);
+}
+
+TEST(regions_may_be_added_and_are_then_fixed_too)
+{
+    begin(1);
+    EXPECT_EQ(claim(), E_OK);
+    add_region(9, "sa-east");
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(got.instance, 2);
+    want.region_count--;
+    EXPECT(refused(E_FOREIGN, "region sa-east (number 9), which this directory was written with, "
+                              "is not in the configuration"));
+    want.region_count++;
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(got.instance, 3);
+    sim_disk_release(&d);
+}
+
+TEST(changed_numbers_are_refused)
+{
+    begin(1);
+    EXPECT_EQ(claim(), E_OK);
+    want_region(2);
+    add_region(1, "ap-south");
+    add_region(2, "eu-west");
+    add_region(5, "us-east");
+    EXPECT(refused(E_FOREIGN,
+                   "region us-east has number 5 in the configuration, but this directory "
+                   "was written with 1: give it id 1"));
+    want_region(2);
+    add_region(2, "eu-west");
+    add_region(5, "ap-south");
+    EXPECT(refused(E_FOREIGN, "region us-east (number 1), which this directory was written with, "
+                              "is not in the configuration"));
+    sim_disk_release(&d);
+}
+
+TEST(directories_of_others_are_refused)
+{
+    begin(1);
+    EXPECT_EQ(claim(), E_OK);
+    want.region = 5;
+    EXPECT(refused(E_FOREIGN, "the data directory belongs to region eu-west, not to ap-south"));
+    want.region = 2;
+    want.shards = 4;
+    EXPECT(refused(E_FOREIGN,
+                   "the data directory was written with 1 shards, the configuration says 4: "
+                   "the number is fixed"));
+    want.shards = 1;
+    snprintf(want.deployment, sizeof want.deployment, "bank");
+    EXPECT(refused(E_FOREIGN, "the data directory belongs to deployment shop, not to bank"));
+    snprintf(want.deployment, sizeof want.deployment, "shop");
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(got.instance, 2);
+    sim_disk_release(&d);
+}
+
+TEST(any_damage_is_refused_never_guessed)
+{
+    begin(1);
+    EXPECT_EQ(claim(), E_OK);
+    size_t bytes = sim_disk_bytes(&d, "identity").len;
+    for (size_t bit = 0; bit < bytes * 8; bit++) {
+        sim_disk_flip(&d, "identity", bit / 8, (unsigned)(bit % 8));
+        EXPECT(
+            refused(E_CORRUPT,
+                    "identity: damaged: it does not match its checksum; restore it from a backup"));
+        sim_disk_flip(&d, "identity", bit / 8, (unsigned)(bit % 8));
+    }
+    for (size_t len = bytes; len-- > 0;) {
+        sim_disk_cut(&d, "identity", len);
+        EXPECT_EQ(claim(), E_CORRUPT);
+    }
+    sim_disk_release(&d);
+}
+
+TEST(a_log_without_identity_is_refused)
+{
+    struct disk_file *file;
+    begin(1);
+    EXPECT_EQ(d.disk.ops->open(&d.disk, "0000000000000000.log", true, &file), E_OK);
+    d.disk.ops->close(&d.disk, file);
+    EXPECT(refused(E_CORRUPT,
+                   "identity: missing, but the directory holds a log; restore it from a backup"));
+    sim_disk_release(&d);
+}
+
+TEST(instances_never_repeat_whatever_crashes)
+{
+    uint64_t claimed = 0, deaths = 0;
+    begin(test_seed());
+    for (int round = 0; round < 500; round++) {
+        if (prng_below(&d.prng, 2) == 0)
+            d.die_at = d.calls + 1 + prng_below(&d.prng, 7);
+        int err = claim();
+        if (err == E_OK) {
+            EXPECT(got.instance > claimed);
+            claimed = got.instance;
+        } else {
+            EXPECT_EQ(err, E_IO);
+            EXPECT(problem[0] != '\0');
+            deaths++;
+        }
+        if (d.die_at != 0 || prng_below(&d.prng, 2) == 0)
+            sim_disk_crash(&d);
+    }
+    EXPECT(deaths > 50 && claimed > 200);
+    sim_disk_release(&d);
+}
+
+TEST(a_full_disk_is_reported)
+{
+    begin(1);
+    sim_disk_fail(&d, SIM_DISK_WRITE, 1, E_FULL);
+    EXPECT(refused(E_FULL, "identity.new: write: no space left on the disk"));
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(got.instance, 1);
+    sim_disk_release(&d);
+}
+
+/* The ceiling */
+
+TEST(the_ceiling_starts_at_nothing_and_is_kept)
+{
+    struct ceiling_file c;
+    uint64_t ceiling_ms = 99;
+    sim_disk_init(&d, 1);
+    EXPECT_EQ(ceiling_open(&c, &d.disk, &ceiling_ms), E_OK);
+    EXPECT_EQ(ceiling_ms, 0);
+    for (uint64_t ms = 1000; ms < 1010; ms++) {
+        EXPECT_EQ(ceiling_write(&c, ms), E_OK);
+        ceiling_close(&c);
+        sim_disk_crash(&d);
+        EXPECT_EQ(ceiling_open(&c, &d.disk, &ceiling_ms), E_OK);
+        EXPECT_EQ(ceiling_ms, ms);
+    }
+    ceiling_close(&c);
+    ceiling_close(&c);
+    sim_disk_release(&d);
+}
+
+TEST(a_torn_ceiling_leaves_the_one_before)
+{
+    struct ceiling_file c;
+    uint64_t ceiling_ms, written = 0, older = 0;
+    sim_disk_init(&d, test_seed());
+    EXPECT_EQ(ceiling_open(&c, &d.disk, &ceiling_ms), E_OK);
+    for (int round = 0; round < 1000; round++) {
+        uint64_t next = written + 1 + prng_below(&d.prng, 100000);
+        if (prng_below(&d.prng, 2) == 0)
+            d.die_at = d.calls + 1 + prng_below(&d.prng, 3);
+        int err = ceiling_write(&c, next);
+        written = err == E_OK ? next : written;
+        if (d.die_at != 0) {
+            ceiling_close(&c);
+            sim_disk_crash(&d);
+            EXPECT_EQ(ceiling_open(&c, &d.disk, &ceiling_ms), E_OK);
+            EXPECT(ceiling_ms == written || ceiling_ms == next);
+            older += ceiling_ms < next;
+            written = ceiling_ms;
+        }
+    }
+    EXPECT(older > 20);
+    ceiling_close(&c);
+    sim_disk_release(&d);
+}
+
+TEST(a_clock_file_damaged_in_both_slots_is_refused)
+{
+    struct ceiling_file c;
+    uint64_t ceiling_ms;
+    sim_disk_init(&d, 1);
+    EXPECT_EQ(ceiling_open(&c, &d.disk, &ceiling_ms), E_OK);
+    EXPECT_EQ(ceiling_write(&c, 5000), E_OK);
+    EXPECT_EQ(ceiling_write(&c, 6000), E_OK);
+    ceiling_close(&c);
+    sim_disk_flip(&d, "clock", 4096, 3);
+    EXPECT_EQ(ceiling_open(&c, &d.disk, &ceiling_ms), E_OK);
+    EXPECT_EQ(ceiling_ms, 5000);
+    ceiling_close(&c);
+    sim_disk_flip(&d, "clock", 9, 0);
+    EXPECT_EQ(ceiling_open(&c, &d.disk, &ceiling_ms), E_CORRUPT);
+    EXPECT_SPAN(
+        span_str(d.disk.detail),
+        span_str("clock: damaged: neither slot matches its checksum; restore it from a backup"));
+    sim_disk_release(&d);
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}
