@@ -1,0 +1,263 @@
+#include "node/client.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "cmd/call.h"
+#include "node/node.h"
+
+enum {
+    COMPACT_BYTES = 1 << 20,    /* sent output is moved away when it is this much, or all */
+    KEEP_BYTES = 64 << 10,      /* buffers of an idle session are cut back to this */
+};
+
+static const uint64_t NO_HOLD = UINT64_MAX;
+
+static void mark_dirty(struct node *n, struct client *c)
+{
+    if (!list_linked(&c->dirty))
+        list_add_tail(&n->dirty_sessions, &c->dirty);
+}
+
+struct session *client_open(struct node *n, void *host, const char *address, const char *local_address)
+{
+    struct server *server = &n->server;
+    if (server->session_count >= server->settings.max_clients) {
+        server->statistics.rejected_connections++;
+        return NULL;
+    }
+    struct client *c = mem_zalloc(sizeof(*c));
+    struct session *s = &c->session;
+    c->turn_hold = NO_HOLD;
+    s->host = host;
+    snprintf(s->address, sizeof(s->address), "%s", address);
+    snprintf(s->local_address, sizeof(s->local_address), "%s", local_address);
+    server_open_session(server, s);
+    return s;
+}
+
+void client_close(struct node *n, struct session *s)
+{
+    struct client *c = client_of(s);
+    list_remove(&c->dirty);
+    list_remove(&c->held);
+    list_remove(&c->waiting);
+    list_remove(&c->wrote);
+    server_close_session(&n->server, s);
+    mem_free(c->holds);
+    mem_free(c);
+}
+
+/* --- input --- */
+
+static void kill_session(struct node *n, struct session *s, const char *why)
+{
+    s->killed = true;
+    node_notice(n, NOTICE_WARNING, "ev=client.killed client=%s why=\"%s\"", s->address, why);
+}
+
+static void note_write(struct node *n, struct client *c, size_t reply_start)
+{
+    c->session.wrote = false;
+    if (n->server.settings.fsync != FSYNC_ALWAYS || c->turn_hold != NO_HOLD)
+        return;
+    c->turn_hold = c->sent_total + reply_start;
+    list_add_tail(&n->wrote, &c->wrote);
+}
+
+static void wait_in_list(struct node *n, struct client *c)
+{
+    if (!list_linked(&c->waiting))
+        list_add_tail(&n->waiting, &c->waiting);
+}
+
+/* Runs the complete commands at the front of `in`; returns how many bytes they were. */
+static size_t run_commands(struct node *n, struct client *c, struct span in)
+{
+    struct session *s = &c->session;
+    size_t used = 0;
+    while (used < in.len && !s->closing && !s->killed && !s->waiting) {
+        if (replica_must_wait(&n->replica)) {
+            c->stalled = true;
+            break;
+        }
+        enum resp_status status = resp_parse(&s->parser, span_skip(in, used));
+        if (status == RESP_MORE)
+            break;
+        if (status == RESP_BAD) {
+            reply_errorf(&s->reply, "ERR %s", s->parser.error);
+            s->closing = true;
+            break;
+        }
+        used += s->parser.consumed;
+        if (s->parser.argc == 0)
+            continue;
+        size_t start = s->output.len;
+        command_run(&n->server, s, s->parser.argv, s->parser.argc);
+        if (s->wrote)
+            note_write(n, c, start);
+    }
+    if (s->waiting || c->stalled)
+        wait_in_list(n, c);
+    return used;
+}
+
+static void check_limits(struct node *n, struct session *s)
+{
+    if (s->input.len > n->server.settings.query_buffer_bytes)
+        kill_session(n, s, "its query buffer is over limits.query_buffer");
+    else if (s->output.len - client_of(s)->sent > n->server.settings.output_buffer_bytes)
+        kill_session(n, s, "it does not read its replies: over limits.output_buffer");
+}
+
+static void after_commands(struct node *n, struct client *c)
+{
+    struct session *s = &c->session;
+    check_limits(n, s);
+    if (s->killed || s->closing || client_output(s).len > 0)
+        mark_dirty(n, c);
+}
+
+/* What stands in the session's own buffer, as far as it can go. */
+static void run_buffered(struct node *n, struct client *c)
+{
+    struct buffer *input = &c->session.input;
+    buffer_consume(input, run_commands(n, c, buffer_span(input)));
+    if (input->len == 0 && input->cap > KEEP_BYTES)
+        buffer_release(input);
+}
+
+void client_input(struct node *n, struct session *s, struct span bytes)
+{
+    struct client *c = client_of(s);
+    n->server.statistics.input_bytes += bytes.len;
+    s->active_ms = n->now_us / 1000;
+    if (s->closing || s->killed)
+        return;
+    if (s->input.len > 0) {
+        buffer_put(&s->input, bytes);
+        if (s->input.len >= s->parser.need || c->session.parser.need == 0)
+            run_buffered(n, c);
+    } else {
+        size_t used = run_commands(n, c, bytes);
+        buffer_put(&s->input, span_skip(bytes, used));
+    }
+    after_commands(n, c);
+}
+
+/* --- output --- */
+
+struct span client_output(const struct session *s)
+{
+    const struct client *c = (const struct client *)s;
+    uint64_t end = s->output.len;
+    if (c->hold_count > 0)
+        end = c->holds[0].start - c->sent_total;
+    else if (c->turn_hold != NO_HOLD)
+        end = c->turn_hold - c->sent_total;
+    return span_of(s->output.at + c->sent, end - c->sent);
+}
+
+void client_sent(struct node *n, struct session *s, size_t bytes)
+{
+    struct client *c = client_of(s);
+    CHECK(c->sent + bytes <= s->output.len);
+    n->server.statistics.output_bytes += bytes;
+    c->sent += bytes;
+    if (c->sent == s->output.len || c->sent >= COMPACT_BYTES) {
+        buffer_consume(&s->output, c->sent);
+        c->sent_total += c->sent;
+        c->sent = 0;
+    }
+    if (s->output.len == 0 && s->output.cap > KEEP_BYTES)
+        buffer_release(&s->output);
+}
+
+struct session *client_next_dirty(struct node *n)
+{
+    if (list_empty(&n->dirty_sessions))
+        return NULL;
+    struct client *c = container_of(n->dirty_sessions.next, struct client, dirty);
+    list_remove(&c->dirty);
+    return &c->session;
+}
+
+/* --- holding replies until they are durable --- */
+
+static void push_hold(struct node *n, struct client *c, struct hold hold)
+{
+    if (c->hold_count == c->hold_cap) {
+        c->hold_cap = c->hold_cap ? 2 * c->hold_cap : 4;
+        c->holds = mem_realloc(c->holds, c->hold_cap * sizeof(*c->holds));
+    }
+    c->holds[c->hold_count++] = hold;
+    if (!list_linked(&c->held))
+        list_add_tail(&n->held, &c->held);
+}
+
+void client_hold_turn(struct node *n, uint64_t lsn)
+{
+    list_each(&n->wrote, it) {
+        struct client *c = container_of(it, struct client, wrote);
+        list_remove(&c->wrote);
+        push_hold(n, c, (struct hold){ c->turn_hold, lsn });
+        c->turn_hold = NO_HOLD;
+    }
+}
+
+void client_release_held(struct node *n, uint64_t lsn)
+{
+    list_each(&n->held, it) {
+        struct client *c = container_of(it, struct client, held);
+        size_t done = 0;
+        while (done < c->hold_count && c->holds[done].lsn <= lsn)
+            done++;
+        if (done == 0)
+            continue;
+        c->hold_count -= done;
+        memmove(c->holds, c->holds + done, c->hold_count * sizeof(*c->holds));
+        if (c->hold_count == 0)
+            list_remove(&c->held);
+        mark_dirty(n, c);
+    }
+}
+
+/* --- waiting --- */
+
+static bool wait_is_over(const struct node *n, const struct session *s, uint32_t have)
+{
+    return have >= s->wait_regions || (s->wait_deadline_us != 0 && n->now_us >= s->wait_deadline_us);
+}
+
+void client_resume_waiting(struct node *n)
+{
+    list_each(&n->waiting, it) {
+        struct client *c = container_of(it, struct client, waiting);
+        struct session *s = &c->session;
+        if (s->waiting) {
+            uint32_t have = peers_acknowledged(&n->matrix, s->last_write);
+            if (!wait_is_over(n, s, have))
+                continue;
+            command_wait_end(s, have);
+        }
+        if (c->stalled && replica_must_wait(&n->replica))
+            continue;
+        c->stalled = false;
+        list_remove(&c->waiting);
+        run_buffered(n, c);
+        after_commands(n, c);
+    }
+}
+
+void client_sweep(struct node *n)
+{
+    uint64_t idle_ms = n->server.settings.timeout_s * 1000;
+    list_each(&n->server.sessions, it) {
+        struct session *s = container_of(it, struct session, link);
+        if (idle_ms > 0 && !s->waiting && s->active_ms + idle_ms < n->now_us / 1000)
+            s->killed = true;
+        if (s->killed)
+            mark_dirty(n, client_of(s));
+    }
+}

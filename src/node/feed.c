@@ -1,0 +1,291 @@
+#include "node/feed.h"
+
+#include "base/check.h"
+#include "node/node.h"
+#include "wire/frame.h"
+
+void feed_release(struct node *n)
+{
+    buffer_release(&n->feed.content);
+    for (int i = 0; i < FEED_FRAMES; i++)
+        buffer_release(&n->feed.frames[i].message);
+    buffer_release(&n->feed.heartbeat);
+    frame_codec_release(&n->codec);
+}
+
+void feed_subscribe(struct node *n, struct link *l, struct span body)
+{
+    struct message_subscribe m;
+    if (!message_take_subscribe(body, &m)) {
+        link_refuse(n, l, "a malformed SUBSCRIBE");
+        return;
+    }
+    memcpy(l->origins, m.origins, sizeof l->origins);
+    vector_copy(&l->sent, &m.have);
+    l->subscribed = (m.origins[0] | m.origins[1] | m.origins[2] | m.origins[3]) != 0;
+    l->cursor = tail_start_for(&n->tail, &m.have, m.origins);
+    l->heartbeat_us = n->now_us;
+    if (l->read_wanted)                 /* not asked for yet: the place has changed */
+        l->reading = l->read_wanted = false;
+}
+
+void feed_vector(struct node *n, struct link *l, struct span body)
+{
+    struct message_row row;
+    struct span rows;
+    if (!message_take_rows(body, &rows)) {
+        link_refuse(n, l, "a malformed VECTOR");
+        return;
+    }
+    while (message_next_row(&rows, &row)) {
+        if (peers_learn(&n->matrix, row.region, row.instance, &row.applied, &row.durable, n->now_us))
+            n->matrix_changed = true;
+    }
+}
+
+/* --- frames --- */
+
+static void send_frame(struct node *n, struct link *l, const struct feed_frame *f)
+{
+    buffer_put(&l->output, buffer_span(&f->message));
+    vector_merge(&l->sent, &f->last);
+    l->cursor = f->to_lsn;
+    l->batches_out += f->batches;
+    l->raw_bytes_out += f->content_bytes;
+    l->frame_bytes_out += f->message.len;
+    l->frames_out++;
+    l->heartbeat_us = n->now_us + FEED_HEARTBEAT_US;
+    link_dirty(n, l);
+}
+
+/* True when the frame is what this feed would build now: it would leave out nothing of it. */
+static bool fits(const struct feed_frame *f, const struct link *l)
+{
+    if (!f->valid || f->from_lsn != l->cursor || memcmp(f->origins, l->origins, sizeof f->origins) != 0)
+        return false;
+    for (uint32_t o = 0; o < f->first.high; o++) {
+        if (f->first.at[o] != 0 && f->first.at[o] <= vector_get(&l->sent, (uint8_t)o))
+            return false;
+    }
+    return true;
+}
+
+static const struct feed_frame *find_frame(const struct feed_shared *shared, const struct link *l)
+{
+    for (int i = 0; i < FEED_FRAMES; i++) {
+        if (fits(&shared->frames[i], l))
+            return &shared->frames[i];
+    }
+    return NULL;
+}
+
+/* The record at the front of `run`, whose checksum was looked at when it was written or read back. */
+static bool peek_record(struct span run, struct span *payload, size_t *bytes)
+{
+    uint32_t len;
+    struct span rest = run;
+    if (!span_take_u32(&rest, &len) || run.len < RECORD_HEADER_BYTES || run.len - RECORD_HEADER_BYTES < len)
+        return false;
+    *payload = span_of(run.at + RECORD_HEADER_BYTES, len);
+    *bytes = RECORD_HEADER_BYTES + (size_t)len;
+    return true;
+}
+
+enum step { STEP_ADDED, STEP_UNWANTED, STEP_HAD, STEP_FULL, STEP_BAD };
+
+/* Looks at one batch of the log for this feed, and adds it to the frame or not. */
+static enum step step(struct node *n, struct link *l, struct feed_frame *f, struct span batch)
+{
+    struct buffer *content = &n->feed.content;
+    uint8_t origin;
+    stamp_t to;
+    if (!batch_peek(batch, &origin, &to)) {
+        link_close(n, l, "the log has no batch after %llu", (unsigned long long)l->cursor);
+        return STEP_BAD;
+    }
+    if (!origins_have(l->origins, origin))
+        return STEP_UNWANTED;
+    if (to <= vector_get(&l->sent, origin))
+        return STEP_HAD;
+    if (batch.len > FRAME_CONTENT_MAX - BATCH_LENGTH_MAX) {
+        link_close(n, l, "a batch of %zu bytes is more than a message may hold", batch.len);
+        return STEP_BAD;
+    }
+    if (content->len > 0 && content->len + batch.len > FEED_FRAME_BYTES)
+        return STEP_FULL;
+    frame_add_batch(content, batch);
+    f->batches++;
+    if (vector_get(&f->first, origin) == 0)
+        vector_set(&f->first, to);
+    vector_set(&f->last, to);
+    return STEP_ADDED;
+}
+
+/* Compresses what was gathered, keeps it for the next feed, and sends it. */
+static void finish_frame(struct node *n, struct link *l, struct feed_frame *f)
+{
+    struct buffer *content = &n->feed.content;
+    if (f->message.cap > FRAME_KEEP_BYTES)
+        buffer_release(&f->message);
+    buffer_clear(&f->message);
+    frame_put(&n->codec, &f->message, buffer_span(content));
+    f->content_bytes = content->len;
+    n->feed.next = (n->feed.next + 1) % FEED_FRAMES;
+    if (content->cap > 2 * FRAME_KEEP_BYTES)
+        buffer_release(content);
+    send_frame(n, l, f);
+}
+
+/* Builds and sends one frame from the front of `run`; returns how many bytes it passed, 0 when it cannot go on. */
+static size_t build_frame(struct node *n, struct link *l, struct span run)
+{
+    struct feed_frame *f = &n->feed.frames[n->feed.next];
+    struct span batch;
+    size_t at = 0, bytes;
+    buffer_clear(&n->feed.content);
+    f->valid = true;
+    f->batches = 0;
+    vector_clear(&f->first);
+    vector_clear(&f->last);
+    while (peek_record(span_skip(run, at), &batch, &bytes)) {
+        enum step s = step(n, l, f, batch);
+        if (s == STEP_FULL || s == STEP_BAD)
+            break;
+        if (s == STEP_HAD)
+            f->valid = false;           /* another feed may lack it */
+        at += bytes;
+    }
+    f->from_lsn = l->cursor;
+    f->to_lsn = l->cursor + at;
+    memcpy(f->origins, l->origins, sizeof f->origins);
+    if (f->batches > 0) {
+        finish_frame(n, l, f);
+    } else {
+        f->valid = false;
+        l->cursor += at;
+    }
+    return at;
+}
+
+/* Sends what the feed wants of a run of records that starts at its cursor. */
+static void walk(struct node *n, struct link *l, struct span run)
+{
+    while (run.len > 0 && link_has_room(l)) {
+        size_t passed = build_frame(n, l, run);
+        if (passed == 0)
+            return;
+        run = span_skip(run, passed);
+    }
+}
+
+static void fill(struct node *n, struct link *l)
+{
+    while (link_has_room(l) && !l->close && !l->reading && l->cursor < n->replica.log_durable) {
+        struct span run;
+        uint64_t before = l->cursor;
+        const struct feed_frame *f = find_frame(&n->feed, l);
+        if (f != NULL) {
+            send_frame(n, l, f);
+        } else if (tail_read(&n->tail, l->cursor, n->replica.log_durable, &run)) {
+            walk(n, l, run);
+        } else {
+            l->reading = l->read_wanted = true;
+        }
+        if (l->cursor == before)
+            return;
+    }
+}
+
+/* --- log read back from disk --- */
+
+bool node_next_read(struct node *n, struct link **link, uint64_t *lsn, uint64_t *limit_lsn, size_t *want)
+{
+    list_each(&n->links, it) {
+        struct link *l = container_of(it, struct link, link);
+        if (!l->read_wanted || l->close)
+            continue;
+        l->read_wanted = false;
+        *link = l;
+        *lsn = l->cursor;
+        *limit_lsn = n->replica.log_durable;
+        *want = FEED_READ_BYTES;
+        return true;
+    }
+    return false;
+}
+
+/* A subscription that came meanwhile has moved the cursor: then the bytes are of no use, and fill asks anew. */
+void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span records, const char *why)
+{
+    if (!l->reading || l->close)
+        return;
+    l->reading = l->read_wanted = false;
+    if (!l->subscribed || lsn != l->cursor)
+        return;
+    if (records.len == 0)
+        link_close(n, l, "the log cannot be read at %llu: %.120s", (unsigned long long)lsn, why == NULL ? "empty" : why);
+    else
+        walk(n, l, records);
+}
+
+/* --- heartbeats --- */
+
+static bool wants_heartbeat(const struct node *n, const struct link *l)
+{
+    return l->subscribed && origins_have(l->origins, n->options.self->id) && !n->replica.amnesiac && !l->reading &&
+           l->cursor >= n->replica.log_durable && link_has_room(l);
+}
+
+/* One for all feeds whose time has come in this turn. It claims that every op up to its stamp is in the durable log: true from now
+ * on, so one that was made a moment ago does no harm. */
+static bool make_heartbeat(struct node *n)
+{
+    struct feed_shared *f = &n->feed;
+    struct span batch;
+    uint8_t origin;
+    if (f->heartbeat_us == n->now_us)
+        return f->heartbeat.len > 0;
+    f->heartbeat_us = n->now_us;
+    buffer_clear(&f->heartbeat);
+    buffer_clear(&f->content);
+    if (!replica_heartbeat(&n->replica, &f->content))
+        return false;
+    batch = buffer_span(&f->content);
+    if (!batch_peek(batch, &origin, &f->heartbeat_stamp))
+        return false;
+    struct buffer framed = { 0 };
+    frame_add_batch(&framed, batch);
+    frame_put(&n->codec, &f->heartbeat, buffer_span(&framed));
+    buffer_release(&framed);
+    return true;
+}
+
+static void heartbeat(struct node *n, struct link *l)
+{
+    const struct feed_shared *f = &n->feed;
+    if (!make_heartbeat(n)) {
+        l->heartbeat_us = n->now_us + FEED_HEARTBEAT_RETRY_US;
+        return;
+    }
+    l->heartbeat_us = n->now_us + FEED_HEARTBEAT_US;
+    if (!vector_raise(&l->sent, f->heartbeat_stamp))
+        return;
+    l->heartbeat_sent = f->heartbeat_stamp;
+    buffer_put(&l->output, buffer_span(&f->heartbeat));
+    link_dirty(n, l);
+}
+
+/* --- turns --- */
+
+void feed_turn_end(struct node *n, struct link *l)
+{
+    if (l->subscribed)
+        fill(n, l);
+    if (!l->close && wants_heartbeat(n, l) && n->now_us >= l->heartbeat_us)
+        heartbeat(n, l);
+}
+
+uint64_t feed_deadline(const struct node *n, const struct link *l)
+{
+    return wants_heartbeat(n, l) ? l->heartbeat_us : UINT64_MAX;
+}

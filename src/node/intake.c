@@ -1,0 +1,225 @@
+#include "node/intake.h"
+
+#include "base/check.h"
+#include "node/node.h"
+#include "wire/frame.h"
+
+void intake_ready(struct node *n, struct link *l)
+{
+    struct peer *peer = l->peer;
+    peer->problem[0] = '\0';
+    peer->healing = false;
+    origins_add(l->origins, peer->region->id);
+    l->resubscribe = true;
+    l->ping_at_us = n->now_us;
+}
+
+/* --- subscriptions --- */
+
+static void subscribe(struct node *n, struct link *l)
+{
+    struct message_subscribe m = { 0 };
+    for (uint32_t i = 0; i < STAMP_ORIGINS / 64; i++)
+        m.origins[i] = l->origins[i] & ~l->paused[i];
+    const struct vector *applied = &n->replica.applied;
+    for (uint32_t o = 0; o < applied->high; o++) {
+        if (origins_have(m.origins, (uint8_t)o))
+            vector_raise(&m.have, applied->at[o]);
+    }
+    message_put_subscribe(&l->output, &m);
+    l->resubscribe = false;
+    l->subscribed_us = n->now_us;
+    link_dirty(n, l);
+}
+
+static void pause_origin(struct link *l, uint8_t origin)
+{
+    if (origins_have(l->paused, origin))
+        return;
+    origins_add(l->paused, origin);
+    l->resubscribe = true;
+}
+
+static void resume_origin(struct link *l, uint8_t origin)
+{
+    if (!origins_have(l->paused, origin))
+        return;
+    origins_remove(l->paused, origin);
+    l->resubscribe = true;
+}
+
+/* The replica has room again for what it dropped, of whatever link. */
+static void take_dropped(struct node *n)
+{
+    uint8_t origin;
+    while (replica_take_dropped(&n->replica, &origin)) {
+        for (size_t i = 0; i < n->peer_count; i++) {
+            if (n->peers[i].intake != NULL)
+                resume_origin(n->peers[i].intake, origin);
+        }
+    }
+}
+
+static bool may_resume(const struct node *n, const struct link *l, uint32_t origin)
+{
+    return origins_have(l->paused, (uint8_t)origin) && !n->replica.streams[origin].forked;
+}
+
+static bool has_resumable(const struct node *n, const struct link *l)
+{
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
+        if (may_resume(n, l, o))
+            return true;
+    }
+    return false;
+}
+
+static void resume_all(struct node *n, struct link *l)
+{
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
+        if (may_resume(n, l, o))
+            resume_origin(l, (uint8_t)o);
+    }
+}
+
+/* --- batches --- */
+
+/* A refused batch that is well formed is of a fork, or of ourselves. */
+static bool take_refused(struct node *n, struct link *l, struct span batch)
+{
+    uint8_t origin;
+    stamp_t to;
+    bool known = batch_peek(batch, &origin, &to) &&
+                 (n->replica.streams[origin].forked || origin == n->options.self->id);
+    if (known)
+        pause_origin(l, origin);
+    else
+        link_refuse(n, l, "a malformed batch");
+    return known;
+}
+
+static bool take_batch(struct node *n, struct link *l, struct span batch)
+{
+    uint8_t origin;
+    stamp_t to;
+    l->batches_in++;
+    l->applied_us = n->now_us;
+    switch (replica_receive(&n->replica, batch)) {
+    case RECEIVE_APPLIED:
+    case RECEIVE_DUPLICATE:
+    case RECEIVE_PARKED:
+        return true;
+    case RECEIVE_DROPPED:
+        CHECK(batch_peek(batch, &origin, &to));
+        pause_origin(l, origin);
+        return true;
+    case RECEIVE_GAP:
+        CHECK(batch_peek(batch, &origin, &to));
+        if (!origins_have(l->paused, origin))
+            l->resubscribe = true;
+        return true;
+    case RECEIVE_REFUSED:
+        return take_refused(n, l, batch);
+    }
+    return false;
+}
+
+void intake_batches(struct node *n, struct link *l, struct span body)
+{
+    struct span content, batch;
+    if (!frame_take(&n->codec, body, &content)) {
+        link_refuse(n, l, "a malformed frame of batches");
+        return;
+    }
+    while (frame_next_batch(&content, &batch)) {
+        if (!take_batch(n, l, batch))
+            return;
+    }
+    if (content.len > 0)
+        link_refuse(n, l, "a malformed frame of batches");
+}
+
+/* --- the vector --- */
+
+static uint64_t vector_due_us(const struct node *n, const struct link *l)
+{
+    bool moved = !vector_equal(&n->replica.durable, &l->vector_sent);
+    return l->vector_us + (moved ? INTAKE_VECTOR_MIN_US : INTAKE_VECTOR_MAX_US);
+}
+
+/* Every row that changed since the last time; the peer knows its own best. */
+static bool is_news(const struct link *l, const struct peers_row *row)
+{
+    return row->instance != 0 && row->heard_us >= l->vector_us && row->region != l->peer->region->id;
+}
+
+static void send_vector(struct node *n, struct link *l)
+{
+    uint64_t count = 1;
+    for (size_t i = 0; i < n->matrix.count; i++)
+        count += is_news(l, &n->matrix.rows[i]);
+    size_t place = message_begin(&l->output, MESSAGE_VECTOR);
+    buffer_put_varint(&l->output, count);
+    message_put_row(&l->output, n->options.self->id, n->options.instance, &n->replica.applied, &n->replica.durable);
+    for (size_t i = 0; i < n->matrix.count; i++) {
+        const struct peers_row *row = &n->matrix.rows[i];
+        if (is_news(l, row))
+            message_put_row(&l->output, row->region, row->instance, &row->applied, &row->durable);
+    }
+    message_end(&l->output, place);
+    vector_copy(&l->vector_sent, &n->replica.durable);
+    l->vector_us = n->now_us;
+    link_dirty(n, l);
+}
+
+/* --- pings --- */
+
+static void send_ping(struct node *n, struct link *l)
+{
+    message_put_ping(&l->output, n->now_us);
+    l->pings++;
+    l->ping_at_us = n->now_us + (l->pings < LINK_QUICK_PINGS ? LINK_QUICK_PING_US : LINK_PING_US);
+    link_dirty(n, l);
+}
+
+void intake_pong(struct node *n, struct link *l, struct span body)
+{
+    struct message_pong m;
+    ptrdiff_t index = l->peer - n->peers;
+    if (!message_take_pong(body, &m))
+        link_refuse(n, l, "a malformed PONG");
+    else if (index < SKEW_PEERS_MAX)
+        skew_measure(&n->skew, (uint32_t)index, m.t0_us, m.t1_us, m.t2_us, n->now_us);
+}
+
+/* --- turns --- */
+
+void intake_turn_end(struct node *n, struct link *l)
+{
+    take_dropped(n);
+    if (!link_has_room(l))
+        return;
+    if (n->now_us - l->subscribed_us >= INTAKE_PAUSE_MAX_US)
+        resume_all(n, l);
+    if (l->resubscribe && n->now_us - l->subscribed_us >= INTAKE_RESUBSCRIBE_US)
+        subscribe(n, l);
+    if (n->now_us >= vector_due_us(n, l))
+        send_vector(n, l);
+    if (n->now_us >= l->ping_at_us)
+        send_ping(n, l);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t intake_deadline(const struct node *n, const struct link *l)
+{
+    uint64_t at = earlier(l->ping_at_us, vector_due_us(n, l));
+    if (l->resubscribe)
+        at = earlier(at, l->subscribed_us + INTAKE_RESUBSCRIBE_US);
+    if (has_resumable(n, l))
+        at = earlier(at, l->subscribed_us + INTAKE_PAUSE_MAX_US);
+    return at;
+}

@@ -1,0 +1,31 @@
+/*
+ * intake -- our end of a link that we dialled: we subscribe, take batches, and tell our vector.
+ *
+ * In a mesh an intake wants one origin: the peer's own. What does not fit (a gap) is asked for again from our vector; an origin of
+ * which the replica had to drop something is paused until it has room again. An origin whose stream forked stays paused: the link goes on,
+ * because our vector travels on it.
+ * The vector goes to the peer whenever our durable one has moved, at most once a millisecond: acknowledgements are made of
+ * it. With it go the rows of other regions that changed.
+ */
+#ifndef NODE_INTAKE_H
+#define NODE_INTAKE_H
+
+#include "base/span.h"
+
+enum {
+    INTAKE_RESUBSCRIBE_US = 50 * 1000,  /* at most so often; what is in flight from before makes gaps too */
+    INTAKE_PAUSE_MAX_US = 500 * 1000,   /* a paused origin is tried again, full or not: it may be what the others wait for */
+    INTAKE_VECTOR_MIN_US = 1000,
+    INTAKE_VECTOR_MAX_US = 500 * 1000,  /* also when nothing moved: the peer hears that we live */
+};
+
+struct node;
+struct link;
+
+void intake_ready(struct node *n, struct link *l);
+void intake_batches(struct node *n, struct link *l, struct span body);
+void intake_pong(struct node *n, struct link *l, struct span body);
+void intake_turn_end(struct node *n, struct link *l);
+uint64_t intake_deadline(const struct node *n, const struct link *l);
+
+#endif

@@ -1,0 +1,397 @@
+#include "node/node.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "node/client.h"
+#include "node/feed.h"
+#include "node/link_info.h"
+#include "node/report.h"
+
+enum {
+    TAIL_KEEP_BYTES = 16 << 20,         /* of log in memory: what a peer may lag before it is fed from disk */
+    PARK_MAX_BYTES = 64 << 20,
+    TICK_US = 10 * 1000,                /* expiry, parked batches */
+    SWEEP_US = 100 * 1000,              /* clients, the clock's verdict */
+    CEILING_AHEAD_MIN_MS = 10,
+};
+
+static const struct server_hooks hooks = {
+    .info_replication = node_info_replication,
+    .info_persistence = node_info_persistence,
+    .link_command = node_link_command,
+    .region_command = node_region_command,
+    .regions_with = node_regions_with,
+};
+
+/* --- life --- */
+
+static void init_peers(struct node *n)
+{
+    const struct deployment *d = n->options.deployment;
+    n->peers = mem_zalloc(d->region_count * sizeof(*n->peers));
+    n->writers = mem_alloc(d->region_count);
+    uint8_t *others = mem_alloc(d->region_count);
+    n->writers[0] = n->options.self->id;
+    for (size_t i = 0; i < d->region_count; i++) {
+        const struct region *region = &d->regions[i];
+        if (region == n->options.self)
+            continue;
+        n->peers[n->peer_count].region = region;
+        others[n->peer_count] = region->id;
+        n->writers[++n->peer_count] = region->id;
+    }
+    peers_init(&n->matrix, others, n->peer_count);
+    mem_free(others);
+}
+
+static void init_server(struct node *n)
+{
+    const struct deployment *d = n->options.deployment;
+    struct server *server = &n->server;
+    server_init(server, &n->replica);
+    server->settings.max_clients = d->limits.clients;
+    server->settings.query_buffer_bytes = d->limits.query_buffer_bytes;
+    server->settings.output_buffer_bytes = d->limits.output_buffer_bytes;
+    server->settings.fsync = (uint64_t)n->options.fsync;
+    server->deployment = d->name;
+    server->region = n->options.self->name;
+    server->faults = n->options.faults;
+    server->hooks = &hooks;
+    server->node = n;
+}
+
+void node_init(struct node *n, const struct node_options *options)
+{
+    *n = (struct node){ .options = *options };
+    list_init(&n->links);
+    list_init(&n->dirty_sessions);
+    list_init(&n->dirty_links);
+    list_init(&n->waiting);
+    list_init(&n->held);
+    list_init(&n->wrote);
+    init_peers(n);
+    replica_init(&n->replica, &(struct replica_options){
+                                  .region = options->self->id,
+                                  .instance = options->instance,
+                                  .seed = options->seed,
+                                  .ceiling_ms = options->ceiling_ms,
+                                  .max_skew_ms = options->deployment->max_skew_ms,
+                                  .park_max_bytes = PARK_MAX_BYTES,
+                                  .writers = n->writers,
+                                  .writer_count = n->peer_count + 1,
+                              });
+    init_server(n);
+    tail_init(&n->tail, TAIL_KEEP_BYTES);
+    skew_init(&n->skew, (uint64_t)options->deployment->max_skew_ms * 1000 / 2);
+}
+
+void node_release(struct node *n)
+{
+    list_each(&n->server.sessions, it)
+        node_session_close(n, container_of(it, struct session, link));
+    list_each(&n->links, it)
+        node_link_closed(n, container_of(it, struct link, link), "the server stops");
+    server_release(&n->server);
+    replica_release(&n->replica);
+    tail_release(&n->tail);
+    peers_release(&n->matrix);
+    feed_release(n);
+    mem_free(n->peers);
+    mem_free(n->writers);
+    *n = (struct node){ 0 };
+}
+
+int node_replay(struct node *n, const struct record *record)
+{
+    uint64_t end = record->lsn + record->bytes;
+    int error = replica_replay(&n->replica, end, record->payload);
+    if (error == E_OK)
+        tail_mark(&n->tail, end, &n->replica.last_op);
+    return error;
+}
+
+void node_recovered(struct node *n, uint64_t end_lsn)
+{
+    replica_recovered(&n->replica, end_lsn);
+    tail_start(&n->tail, end_lsn);
+    n->log_taken = end_lsn;
+}
+
+/* --- notices --- */
+
+void node_notice(struct node *n, int level, const char *format, ...)
+{
+    if (n->notice_count == COUNT_OF(n->notices))
+        return;                         /* the owner takes them every turn: this many in one turn say enough */
+    struct notice *notice = &n->notices[(n->notice_head + n->notice_count++) % COUNT_OF(n->notices)];
+    notice->level = level;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(notice->text, sizeof(notice->text), format, args);
+    va_end(args);
+}
+
+bool node_next_notice(struct node *n, struct notice *notice)
+{
+    if (n->notice_count == 0)
+        return false;
+    *notice = n->notices[n->notice_head];
+    n->notice_head = (n->notice_head + 1) % COUNT_OF(n->notices);
+    n->notice_count--;
+    return true;
+}
+
+static const char *region_name(const struct node *n, uint8_t id)
+{
+    const struct region *region = deployment_region_with_id(n->options.deployment, id);
+    return region ? region->name : "unknown";
+}
+
+static void tell_events(struct node *n)
+{
+    struct replica_event e;
+    while (replica_next_event(&n->replica, &e)) {
+        const char *name = region_name(n, e.origin);
+        switch (e.kind) {
+        case EVENT_FORK:
+            node_notice(n, NOTICE_ERROR,
+                        "ev=fork origin=%s ms=%llu what=\"its stream disagrees with what we hold: nothing more is taken "
+                        "from it; one of the two data directories was restored from an old copy or cloned\"",
+                        name, (unsigned long long)stamp_ms(e.stamp));
+            break;
+        case EVENT_AHEAD:
+            node_notice(n, NOTICE_WARNING,
+                        "ev=clock.ahead origin=%s ahead_ms=%lld what=\"its writes wait here until our time has come to "
+                        "them; check its clock\"",
+                        name, (long long)(stamp_ms(e.stamp) - n->now_us / 1000));
+            break;
+        case EVENT_AMNESIA:
+            node_notice(n, NOTICE_ERROR,
+                        "ev=amnesia what=\"peers hold writes of this region that its log has not: own writes are refused; "
+                        "give the region a new id in the configuration\"");
+            break;
+        case EVENT_NONE:
+            break;
+        }
+    }
+}
+
+/* --- may this region write? --- */
+
+static void judge_clock(struct node *n)
+{
+    bool off = skew_is_off(&n->skew);
+    if (off == n->was_skewed)
+        return;
+    n->was_skewed = off;
+    long long median_ms = (long long)(skew_median_us(&n->skew) / 1000);
+    if (off)
+        node_notice(n, NOTICE_ERROR, "ev=clock.skewed median_ms=%lld what=\"this region's clock is too far from the "
+                    "others': own writes are refused until it is set right\"", median_ms);
+    else
+        node_notice(n, NOTICE_INFO, "ev=clock.ok median_ms=%lld", median_ms);
+}
+
+static void set_refusal(struct node *n)
+{
+    struct server *server = &n->server;
+    server->refusal = NULL;
+    if (n->log_broken) {
+        server->refusal = n->refusal;
+    } else if (n->was_skewed) {
+        snprintf(n->refusal, sizeof(n->refusal), "SKEWED this region's clock is %lld ms from the others': set it right",
+                 (long long)(skew_median_us(&n->skew) / 1000));
+        server->refusal = n->refusal;
+    }
+}
+
+void node_log_failed(struct node *n, const char *why)
+{
+    if (n->log_broken)
+        return;
+    n->log_broken = true;
+    snprintf(n->refusal, sizeof(n->refusal), "ERR no writes are taken, the log failed: %s", why);
+    node_notice(n, NOTICE_ERROR, "ev=log.failed why=\"%s\" what=\"no more writes are taken; reads go on; mend the disk "
+                "and restart\"", why);
+    set_refusal(n);
+}
+
+/* --- turns --- */
+
+void node_turn(struct node *n, uint64_t now_us)
+{
+    if (n->start_us == 0)
+        n->start_us = now_us;
+    if (now_us > n->now_us)
+        n->now_us = now_us;
+    n->server.now_us = n->now_us;
+    replica_turn(&n->replica, n->now_us / 1000);
+}
+
+static void tick(struct node *n)
+{
+    if (n->now_us >= n->sweep_at_us) {
+        n->sweep_at_us = n->now_us + SWEEP_US;
+        judge_clock(n);
+        set_refusal(n);
+        client_sweep(n);
+    }
+    if (n->now_us >= n->tick_at_us) {
+        n->tick_at_us = n->now_us + TICK_US;
+        replica_tick(&n->replica, n->server.refusal == NULL);
+    }
+}
+
+/* What was written goes into the log's tail, where the log writer and the feeds read it. */
+static void seal(struct node *n)
+{
+    struct replica *r = &n->replica;
+    uint64_t lsn = replica_seal(r);
+    if (r->log_out.len > 0) {
+        tail_append(&n->tail, buffer_span(&r->log_out));
+        tail_mark(&n->tail, r->log_end, &r->last_op);
+        buffer_clear(&r->log_out);
+    }
+    client_hold_turn(n, lsn);
+}
+
+void node_turn_end(struct node *n)
+{
+    tick(n);
+    client_resume_waiting(n);
+    n->matrix_changed = false;
+    seal(n);
+    list_each(&n->links, it)
+        link_turn_end(n, container_of(it, struct link, link));
+    tell_events(n);
+}
+
+/* Something here goes on by time alone: else the ticks can be as rare as the sweeps. */
+static bool needs_ticks(const struct node *n)
+{
+    return n->replica.parked_count > 0 || heap_top(&n->replica.reclaim) || !list_empty(&n->waiting);
+}
+
+uint64_t node_next_deadline(const struct node *n)
+{
+    uint64_t at = needs_ticks(n) && n->tick_at_us < n->sweep_at_us ? n->tick_at_us : n->sweep_at_us;
+    uint64_t dial = link_dial_deadline(n);
+    if (dial < at)
+        at = dial;
+    list_each(&n->links, it) {
+        uint64_t due = link_next_deadline(n, container_of(it, struct link, link));
+        if (due < at)
+            at = due;
+    }
+    return at;
+}
+
+/* --- the log --- */
+
+bool node_take_log(struct node *n, struct span *records, uint64_t *end_lsn)
+{
+    if (n->log_broken || !tail_read(&n->tail, n->log_taken, n->tail.end_lsn, records) || records->len == 0)
+        return false;
+    n->log_taken += records->len;
+    *end_lsn = n->log_taken;
+    return true;
+}
+
+void node_durable(struct node *n, uint64_t lsn)
+{
+    replica_durable(&n->replica, lsn);
+    tail_trim(&n->tail, lsn);
+    client_release_held(n, lsn);
+}
+
+uint64_t node_want_ceiling(struct node *n)
+{
+    uint64_t ahead = n->options.deployment->max_skew_ms / 2;
+    if (ahead < CEILING_AHEAD_MIN_MS)
+        ahead = CEILING_AHEAD_MIN_MS;
+    uint64_t next = n->log_broken ? 0 : hlc_next_ceiling(&n->replica.hlc, n->now_us / 1000, ahead);
+    if (next <= n->ceiling_asked_ms)
+        return 0;                       /* none is due, or it is on its way */
+    n->ceiling_asked_ms = next;
+    return next;
+}
+
+void node_ceiling_durable(struct node *n, uint64_t ceiling_ms)
+{
+    hlc_raise_ceiling(&n->replica.hlc, ceiling_ms);
+}
+
+/* --- what the owner drives: sessions and links --- */
+
+struct session *node_session_open(struct node *n, void *host, const char *address, const char *local_address)
+{
+    return client_open(n, host, address, local_address);
+}
+
+void node_session_input(struct node *n, struct session *s, struct span bytes)
+{
+    client_input(n, s, bytes);
+}
+
+void node_session_close(struct node *n, struct session *s)
+{
+    client_close(n, s);
+}
+
+struct span node_session_output(const struct session *s)
+{
+    return client_output(s);
+}
+
+void node_session_sent(struct node *n, struct session *s, size_t bytes)
+{
+    client_sent(n, s, bytes);
+}
+
+struct session *node_next_dirty_session(struct node *n)
+{
+    return client_next_dirty(n);
+}
+
+struct link *node_link_open(struct node *n, struct peer *peer, void *host, const char *address)
+{
+    return link_open(n, peer, host, address);
+}
+
+void node_link_input(struct node *n, struct link *l, struct span bytes)
+{
+    link_input(n, l, bytes);
+}
+
+void node_link_closed(struct node *n, struct link *l, const char *why)
+{
+    link_closed(n, l, why);
+}
+
+void node_link_sent(struct node *n, struct link *l, size_t bytes)
+{
+    link_sent(n, l, bytes);
+}
+
+struct link *node_next_dirty_link(struct node *n)
+{
+    if (list_empty(&n->dirty_links))
+        return NULL;
+    struct link *l = container_of(n->dirty_links.next, struct link, dirty);
+    list_remove(&l->dirty);
+    return l;
+}
+
+bool node_next_dial(struct node *n, struct peer **peer)
+{
+    return link_next_dial(n, peer);
+}
+
+void node_dial_failed(struct node *n, struct peer *peer, const char *why)
+{
+    link_dial_failed(n, peer, why);
+}

@@ -1,0 +1,260 @@
+#include "node/report.h"
+
+#include <inttypes.h>
+
+#include "node/node.h"
+
+static uint64_t lag_ms(const struct node *n, uint8_t origin)
+{
+    uint64_t now_ms = n->now_us / 1000, heard = stamp_ms(vector_get(&n->replica.applied, origin));
+    return heard == 0 || heard > now_ms ? 0 : now_ms - heard;
+}
+
+static uint64_t key_count(const struct node *n)
+{
+    uint64_t keys = 0;
+    for (int i = 0; i < OP_DATABASES; i++)
+        keys += database_size(&n->replica.databases[i]);
+    return keys;
+}
+
+static uint64_t deadline_count(const struct node *n)
+{
+    uint64_t keys = 0;
+    for (int i = 0; i < OP_DATABASES; i++)
+        keys += n->replica.databases[i].with_deadline;
+    return keys;
+}
+
+static const char *serving(const struct node *n)
+{
+    if (n->server.refusal)
+        return n->server.refusal;
+    return replica_write_refusal(&n->replica);
+}
+
+/* --- JSON --- */
+
+void report_json_string(struct buffer *out, const char *text)
+{
+    buffer_put_u8(out, '"');
+    for (const char *c = text; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            buffer_printf(out, "\\%c", *c);
+        else if ((unsigned char)*c < 0x20)
+            buffer_printf(out, "\\u%04x", (unsigned)*c);
+        else
+            buffer_put_u8(out, (uint8_t)*c);
+    }
+    buffer_put_u8(out, '"');
+}
+
+static void member(struct buffer *out, const char *name, const char *text)
+{
+    report_json_string(out, name);
+    buffer_put_u8(out, ':');
+    report_json_string(out, text);
+    buffer_put_u8(out, ',');
+}
+
+static void number(struct buffer *out, const char *name, uint64_t value)
+{
+    report_json_string(out, name);
+    buffer_printf(out, ":%" PRIu64 ",", value);
+}
+
+/* Ends an object or array: the comma after its last member goes. */
+static void end(struct buffer *out, const char *bracket)
+{
+    if (out->at[out->len - 1] == ',')
+        out->len--;
+    buffer_put_text(out, bracket);
+}
+
+static void json_regions(struct buffer *out, const struct node *n)
+{
+    const struct deployment *d = n->options.deployment;
+    buffer_put_text(out, "\"regions\":[");
+    for (size_t i = 0; i < d->region_count; i++) {
+        const struct region *region = &d->regions[i];
+        buffer_put_u8(out, '{');
+        member(out, "name", region->name);
+        number(out, "id", region->id);
+        member(out, "city", region->city ? region->city : "");
+        if (region->located)
+            buffer_printf(out, "\"location\":[%.2f,%.2f],", region->latitude, region->longitude);
+        end(out, "},");
+    }
+    end(out, "],");
+}
+
+static const char *link_state(const struct peer *p)
+{
+    if (p->cut)
+        return "cut";
+    bool in = p->intake && p->intake->ready, out = p->feed && p->feed->ready;
+    return in && out ? "up" : in || out ? "half" : "down";
+}
+
+static void json_link(struct buffer *out, const struct node *n, const struct peer *p, uint32_t index)
+{
+    int64_t offset_us;
+    uint64_t rtt_us;
+    buffer_put_u8(out, '{');
+    member(out, "region", p->region->name);
+    member(out, "state", link_state(p));
+    if (skew_peer_offset(&n->skew, index, &offset_us, &rtt_us))
+        buffer_printf(out, "\"rtt_ms\":%.2f,\"offset_ms\":%.2f,", (double)rtt_us / 1000, (double)offset_us / 1000);
+    number(out, "lag_ms", lag_ms(n, p->region->id));
+    number(out, "received_bytes", p->intake ? p->intake->bytes_in : 0);
+    number(out, "sent_bytes", p->feed ? p->feed->bytes_out : 0);
+    if (p->feed && p->feed->subscribed)
+        number(out, "backlog_bytes", n->replica.log_end - p->feed->cursor);
+    if (p->problem[0])
+        member(out, "problem", p->problem);
+    end(out, "},");
+}
+
+static void json_links(struct buffer *out, const struct node *n)
+{
+    buffer_put_text(out, "\"links\":[");
+    for (size_t i = 0; i < n->peer_count; i++)
+        json_link(out, n, &n->peers[i], (uint32_t)i);
+    end(out, "],");
+}
+
+static void json_origins(struct buffer *out, const struct node *n)
+{
+    const struct deployment *d = n->options.deployment;
+    buffer_put_text(out, "\"origins\":[");
+    for (size_t i = 0; i < d->region_count; i++) {
+        uint8_t id = d->regions[i].id;
+        buffer_put_u8(out, '{');
+        member(out, "region", d->regions[i].name);
+        number(out, "last_op", vector_get(&n->replica.last_op, id));
+        number(out, "applied", vector_get(&n->replica.applied, id));
+        number(out, "durable", vector_get(&n->replica.durable, id));
+        number(out, "lag_ms", id == n->options.self->id ? 0 : lag_ms(n, id));
+        end(out, "},");
+    }
+    end(out, "],");
+}
+
+static void json_keyspaces(struct buffer *out, const struct node *n)
+{
+    const struct deployment *d = n->options.deployment;
+    buffer_put_text(out, "\"keyspaces\":[");
+    for (size_t i = 0; i < d->keyspace_count; i++) {
+        buffer_put_u8(out, '{');
+        member(out, "prefix", d->keyspaces[i].prefix);
+        member(out, "mode", "active-active");
+        member(out, "writers", "every region");
+        end(out, "},");
+    }
+    end(out, "],");
+}
+
+void node_status_json(struct node *n, struct buffer *out)
+{
+    const struct replica *r = &n->replica;
+    const char *refusal = serving(n);
+    buffer_put_u8(out, '{');
+    member(out, "deployment", n->options.deployment->name);
+    member(out, "region", n->options.self->name);
+    member(out, "version", n->server.process.version ? n->server.process.version : "");
+    number(out, "instance", n->options.instance);
+    number(out, "uptime_seconds", (n->now_us - n->start_us) / 1000000);
+    member(out, "writes", refusal ? refusal : "ok");
+    number(out, "keys", key_count(n));
+    number(out, "keys_with_deadline", deadline_count(n));
+    number(out, "clients", n->server.session_count);
+    number(out, "commands", n->server.statistics.commands);
+    buffer_put_text(out, "\"memory\":{");
+    number(out, "used_bytes", n->server.process.memory_used_bytes);
+    number(out, "rss_bytes", n->server.process.memory_rss_bytes);
+    number(out, "parked_bytes", r->parked_bytes);
+    end(out, "},");
+    buffer_put_text(out, "\"log\":{");
+    number(out, "end_bytes", r->log_end);
+    number(out, "durable_bytes", r->log_durable);
+    end(out, "},");
+    json_regions(out, n);
+    json_links(out, n);
+    json_origins(out, n);
+    json_keyspaces(out, n);
+    end(out, "}\n");
+}
+
+/* --- Prometheus --- */
+
+static void metric(struct buffer *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, type, name, value);
+}
+
+static void family(struct buffer *out, const char *name, const char *type, const char *help)
+{
+    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void metrics_of_links(struct buffer *out, const struct node *n)
+{
+    family(out, "meridian_replication_lag_seconds", "gauge", "Our time minus the time up to which an origin is applied.");
+    for (size_t i = 0; i < n->peer_count; i++)
+        buffer_printf(out, "meridian_replication_lag_seconds{origin=\"%s\"} %.3f\n", n->peers[i].region->name,
+                      (double)lag_ms(n, n->peers[i].region->id) / 1000);
+    family(out, "meridian_link_up", "gauge", "1 when a peer is connected in both directions.");
+    for (size_t i = 0; i < n->peer_count; i++)
+        buffer_printf(out, "meridian_link_up{peer=\"%s\"} %d\n", n->peers[i].region->name,
+                      link_state(&n->peers[i])[0] == 'u');
+    family(out, "meridian_link_rtt_seconds", "gauge", "Least recent round trip to a peer.");
+    for (size_t i = 0; i < n->peer_count; i++) {
+        int64_t offset_us;
+        uint64_t rtt_us;
+        if (skew_peer_offset(&n->skew, (uint32_t)i, &offset_us, &rtt_us))
+            buffer_printf(out, "meridian_link_rtt_seconds{peer=\"%s\"} %.6f\n", n->peers[i].region->name,
+                          (double)rtt_us / 1e6);
+    }
+}
+
+void node_metrics(struct node *n, struct buffer *out)
+{
+    const struct replica *r = &n->replica;
+    const struct statistics *s = &n->server.statistics;
+    metric(out, "meridian_uptime_seconds", "gauge", "Since this process began to serve.",
+           (n->now_us - n->start_us) / 1000000);
+    metric(out, "meridian_writes_allowed", "gauge", "0 while own writes are refused.", serving(n) == NULL);
+    metric(out, "meridian_keys", "gauge", "Keys in all databases.", key_count(n));
+    metric(out, "meridian_keys_with_deadline", "gauge", "Keys that expire.", deadline_count(n));
+    metric(out, "meridian_clients", "gauge", "Connected clients.", n->server.session_count);
+    metric(out, "meridian_connections_total", "counter", "Client connections accepted.", s->connections);
+    metric(out, "meridian_rejected_connections_total", "counter", "Client connections over limits.clients.",
+           s->rejected_connections);
+    metric(out, "meridian_commands_total", "counter", "Commands run.", s->commands);
+    metric(out, "meridian_errors_total", "counter", "Error replies.", s->errors);
+    metric(out, "meridian_expired_keys_total", "counter", "Expired keys reclaimed by this region.", r->reclaimed);
+    metric(out, "meridian_client_input_bytes_total", "counter", "Bytes read from clients.", s->input_bytes);
+    metric(out, "meridian_client_output_bytes_total", "counter", "Bytes sent to clients.", s->output_bytes);
+    metric(out, "meridian_memory_used_bytes", "gauge", "Allocated memory.", n->server.process.memory_used_bytes);
+    metric(out, "meridian_memory_rss_bytes", "gauge", "Resident memory.", n->server.process.memory_rss_bytes);
+    metric(out, "meridian_parked_bytes", "gauge", "Batches of peers that wait for what they depend on.",
+           r->parked_bytes);
+    metric(out, "meridian_log_end_bytes", "gauge", "LSN of the end of the log.", r->log_end);
+    metric(out, "meridian_log_durable_bytes", "gauge", "LSN up to which the log is durable.", r->log_durable);
+    metrics_of_links(out, n);
+}
+
+/* --- INFO and WAIT --- */
+
+void node_info_persistence(void *node, struct buffer *out)
+{
+    const struct node *n = node;
+    buffer_printf(out, "log_end_lsn:%" PRIu64 "\r\nlog_durable_lsn:%" PRIu64 "\r\nlog_status:%s\r\n",
+                  n->replica.log_end, n->replica.log_durable, n->log_broken ? "failed" : "ok");
+}
+
+uint32_t node_regions_with(void *node, stamp_t stamp)
+{
+    const struct node *n = node;
+    return peers_acknowledged(&n->matrix, stamp);
+}

@@ -1,0 +1,58 @@
+/*
+ * tail -- the newest part of the log in memory, and an index of all of it.
+ *
+ * Records are appended once, into pages that never move, so the log writer and every feed read them in place. Old
+ * durable pages are dropped above `keep_bytes`: who needs them reads the log on disk.
+ * The index has, about every megabyte, the LSN and the vector of last ops before it: where to start for a peer that has
+ * a given vector.
+ */
+#ifndef NODE_TAIL_H
+#define NODE_TAIL_H
+
+#include "base/buffer.h"
+#include "clock/vector.h"
+
+struct tail_page {
+    uint8_t *bytes;
+    size_t len, cap;
+    uint64_t start_lsn;
+};
+
+struct tail_mark {
+    uint64_t lsn;
+    stamp_t *stamps;            /* [count]: last op before lsn, of each origin that has one */
+    uint32_t count;
+};
+
+struct tail {
+    struct tail_page *pages;    /* ascending, contiguous */
+    size_t page_count, page_cap;
+    uint64_t end_lsn;
+    size_t keep_bytes;
+    struct tail_mark *marks;    /* ascending */
+    size_t mark_count, mark_cap;
+    uint64_t marked_lsn;        /* of the newest mark */
+};
+
+void tail_init(struct tail *t, size_t keep_bytes);
+void tail_release(struct tail *t);
+
+/* Recovery: the log goes up to here on disk, nothing of it is in memory. */
+void tail_start(struct tail *t, uint64_t end_lsn);
+
+/* Notes the vector at `lsn`, if it is far enough from the last mark. */
+void tail_mark(struct tail *t, uint64_t lsn, const struct vector *last_ops);
+
+/* Copies sealed records in; they stand at end_lsn on. */
+void tail_append(struct tail *t, struct span records);
+
+/* The longest run of bytes from lsn on that lies in one page, up to limit; false when lsn is no longer (or not yet) in memory. */
+bool tail_read(const struct tail *t, uint64_t lsn, uint64_t limit_lsn, struct span *out);
+
+/* Drops old pages that are durable. */
+void tail_trim(struct tail *t, uint64_t durable_lsn);
+
+/* A place to start from so that no op of the wanted origins above `have` is missed. */
+uint64_t tail_start_for(const struct tail *t, const struct vector *have, const uint64_t origins[4]);
+
+#endif
