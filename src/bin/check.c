@@ -1,0 +1,48 @@
+/*
+ * check -- judges a configuration and says everything that is wrong with it.
+ */
+#include <stdio.h>
+
+#include "bin/bin.h"
+#include "host/config.h"
+
+const char check_help[] =
+    "usage: meridian check FILE\n"
+    "\n"
+    "Judges a deployment's configuration. Every problem is one line FILE:LINE: message on standard "
+    "error,\n"
+    "and the exit status is 1; a good file is summed up in one line, and the exit status is 0.\n";
+
+static const char *plural(size_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+static void sum_up(const char *file, const struct deployment *d)
+{
+    printf("%s: ok: deployment %s, %zu region%s (", file, d->name, d->region_count,
+           plural(d->region_count));
+    for (size_t i = 0; i < d->region_count; i++)
+        printf("%s%s", i > 0 ? ", " : "", d->regions[i].name);
+    printf("), %zu keyspace%s\n", d->keyspace_count, plural(d->keyspace_count));
+}
+
+int check_main(int argc, char **argv)
+{
+    if (argc > 1 && argv[1][0] == '-')
+        return usage_error("check", "unknown option %s", argv[1]);
+    if (argc != 2)
+        return usage_error("check", "needs one FILE");
+
+    struct deployment deployment;
+    struct buffer errors = { 0 };
+    bool good = config_load(argv[1], &deployment, &errors);
+    if (good) {
+        sum_up(argv[1], &deployment);
+        deployment_release(&deployment);
+    } else {
+        fwrite(errors.at, 1, errors.len, stderr);
+    }
+    buffer_release(&errors);
+    return good ? EXIT_DONE : EXIT_FAILED;
+}

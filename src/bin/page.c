@@ -1,0 +1,133 @@
+#include "bin/page.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+
+static void take_text(const json_t *from, const char *name, char to[PAGE_TEXT_MAX])
+{
+    const char *text = json_string_value(json_object_get(from, name));
+
+    snprintf(to, PAGE_TEXT_MAX, "%s", text != NULL ? text : "");
+}
+
+static uint64_t number(const json_t *from, const char *name)
+{
+    double value = json_number_value(json_object_get(from, name));
+
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static void take_link(const json_t *from, struct page_link *l)
+{
+    take_text(from, "region", l->region);
+    take_text(from, "state", l->state);
+    take_text(from, "problem", l->problem);
+    l->rtt_ms = json_number_value(json_object_get(from, "rtt_ms"));
+    l->lag_ms = number(from, "lag_ms");
+    l->received_bytes = number(from, "received_bytes");
+    l->sent_bytes = number(from, "sent_bytes");
+    l->backlog_bytes = number(from, "backlog_bytes");
+}
+
+static void take_links(const json_t *links, struct page *p)
+{
+    p->link_count = json_array_size(links);
+    p->links = mem_zalloc(p->link_count * sizeof(*p->links));
+    for (size_t i = 0; i < p->link_count; i++)
+        take_link(json_array_get(links, i), &p->links[i]);
+}
+
+bool page_parse(struct span json, struct page *out)
+{
+    json_t *root = json_loadb((const char *)json.at, json.len, 0, NULL);
+    const json_t *memory, *log;
+
+    *out = (struct page){ 0 };
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return false;
+    }
+    memory = json_object_get(root, "memory");
+    log = json_object_get(root, "log");
+    take_text(root, "deployment", out->deployment);
+    take_text(root, "region", out->region);
+    take_text(root, "version", out->version);
+    take_text(root, "writes", out->writes);
+    out->uptime_s = number(root, "uptime_seconds");
+    out->keys = number(root, "keys");
+    out->expiring_keys = number(root, "keys_with_deadline");
+    out->clients = number(root, "clients");
+    out->commands = number(root, "commands");
+    out->used_bytes = number(memory, "used_bytes");
+    out->rss_bytes = number(memory, "rss_bytes");
+    out->log_bytes = number(log, "end_bytes");
+    out->log_durable_bytes = number(log, "durable_bytes");
+    take_links(json_object_get(root, "links"), out);
+    json_decref(root);
+    return true;
+}
+
+void page_release(struct page *p)
+{
+    mem_free(p->links);
+    *p = (struct page){ 0 };
+}
+
+bool page_fetch(const struct endpoint *http, uint32_t timeout_ms, struct page *out, char *problem)
+{
+    struct buffer body = { 0 };
+    int status = ask_http(http, "/status", timeout_ms, &body, problem);
+    bool good = status == 200 && page_parse(buffer_span(&body), out);
+
+    if (!good && status != 0)
+        snprintf(problem, ASK_PROBLEM_MAX, "the region answered with HTTP status %d", status);
+    buffer_release(&body);
+    return good;
+}
+
+const char *page_bytes(uint64_t bytes, char *to)
+{
+    static const char *const UNITS[] = { "B", "KB", "MB", "GB", "TB" };
+    double value = (double)bytes;
+    size_t unit = 0;
+
+    while (value >= 1024 && unit < 4) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(to, PAGE_FIGURE_MAX, unit == 0 ? "%.0f %s" : "%.1f %s", value, UNITS[unit]);
+    return to;
+}
+
+const char *page_duration(uint64_t seconds, char *to)
+{
+    uint64_t days = seconds / 86400, hours = seconds / 3600 % 24, minutes = seconds / 60 % 60;
+
+    if (days > 0)
+        snprintf(to, PAGE_FIGURE_MAX, "%" PRIu64 "d%02" PRIu64 "h", days, hours);
+    else if (hours > 0)
+        snprintf(to, PAGE_FIGURE_MAX, "%" PRIu64 "h%02" PRIu64 "m", hours, minutes);
+    else if (minutes > 0)
+        snprintf(to, PAGE_FIGURE_MAX, "%" PRIu64 "m%02" PRIu64 "s", minutes, seconds % 60);
+    else
+        snprintf(to, PAGE_FIGURE_MAX, "%" PRIu64 "s", seconds);
+    return to;
+}
+
+const char *page_count(uint64_t count, char *to)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof(digits), "%" PRIu64, count);
+    char *end = to;
+
+    for (int i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0)
+            *end++ = ',';
+        *end++ = digits[i];
+    }
+    *end = '\0';
+    return to;
+}

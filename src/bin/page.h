@@ -1,0 +1,42 @@
+/*
+ * page -- what GET /status says of a region, read into a struct, and figures as people read them.
+ *
+ * The JSON itself is node/report.c's. What is missing in it is zero or "" here: an older or newer region is
+ * shown as far as it goes.
+ */
+#ifndef BIN_PAGE_H
+#define BIN_PAGE_H
+
+#include "bin/ask.h"
+
+enum { PAGE_TEXT_MAX = 256 };
+
+struct page_link {
+    char region[PAGE_TEXT_MAX], state[PAGE_TEXT_MAX], problem[PAGE_TEXT_MAX];
+    double rtt_ms; /* 0: not measured yet */
+    uint64_t lag_ms, received_bytes, sent_bytes, backlog_bytes;
+};
+
+struct page {
+    char deployment[PAGE_TEXT_MAX], region[PAGE_TEXT_MAX], version[PAGE_TEXT_MAX];
+    char writes[PAGE_TEXT_MAX]; /* "ok", or why they are refused */
+    uint64_t uptime_s, keys, expiring_keys, clients, commands;
+    uint64_t used_bytes, rss_bytes, log_bytes, log_durable_bytes;
+    struct page_link *links; /* [link_count] */
+    size_t link_count;
+};
+
+/* False when it is not such a JSON text. */
+bool page_parse(struct span json, struct page *out);
+void page_release(struct page *p);
+
+/* Asks a region; false, and the cause in `problem` (ASK_PROBLEM_MAX). */
+bool page_fetch(const struct endpoint *http, uint32_t timeout_ms, struct page *out, char *problem);
+
+/* "1.2 MB", "3h12m", "1,234,567"; each returns `to`, which holds PAGE_FIGURE_MAX. */
+enum { PAGE_FIGURE_MAX = 32 };
+const char *page_bytes(uint64_t bytes, char *to);
+const char *page_duration(uint64_t seconds, char *to);
+const char *page_count(uint64_t count, char *to);
+
+#endif

@@ -1,0 +1,369 @@
+/*
+ * config -- the tables of the configuration, and the fields with rules of their own.
+ *
+ * What a later version will do is marked `later` in its table of words, or refused by one line of a
+ * reader: to support it is to remove the mark or the line.
+ */
+#include "host/config.h"
+
+#include "base/memory.h"
+#include "host/config_regions.h"
+#include "host/suggest.h"
+#include "host/textfile.h"
+
+static struct deployment *deployment_of(const struct schema_reader *r)
+{
+    return r->context;
+}
+
+/* Keyspaces */
+
+static const struct schema_choice MODES[] = {
+    { .word = "active-active", .value = KEYSPACE_ACTIVE_ACTIVE },
+    { .word = "primary", .value = KEYSPACE_PRIMARY, .later = true },
+    { .word = "follow-the-sun", .value = KEYSPACE_FOLLOW_THE_SUN, .later = true },
+    { .word = "partitioned", .value = KEYSPACE_PARTITIONED, .later = true },
+    { .word = "consensus", .value = KEYSPACE_CONSENSUS, .later = true },
+    { .word = NULL },
+};
+
+static const struct schema_choice CONFLICTS[] = {
+    { .word = "lww", .value = KEYSPACE_LWW },
+    { .word = "siblings", .value = KEYSPACE_SIBLINGS, .later = true },
+    { .word = "merge", .value = KEYSPACE_MERGE, .later = true },
+    { .word = NULL },
+};
+
+static const struct schema_choice ACKS[] = {
+    { .word = "async", .value = KEYSPACE_ASYNC },
+    { .word = "semi-sync", .value = KEYSPACE_SEMI_SYNC, .later = true },
+    { .word = "quorum", .value = KEYSPACE_QUORUM, .later = true },
+    { .word = "sync", .value = KEYSPACE_SYNC, .later = true },
+    { .word = NULL },
+};
+
+static const struct schema_choice READS[] = {
+    { .word = "local", .value = KEYSPACE_READ_LOCAL },
+    { .word = "bounded", .value = KEYSPACE_READ_BOUNDED, .later = true },
+    { .word = "causal", .value = KEYSPACE_READ_CAUSAL, .later = true },
+    { .word = "strong", .value = KEYSPACE_READ_STRONG, .later = true },
+    { .word = NULL },
+};
+
+static const struct schema_choice ELSEWHERE[] = {
+    { .word = "forward", .value = KEYSPACE_FORWARD },
+    { .word = "redirect", .value = KEYSPACE_REDIRECT, .later = true },
+    { .word = NULL },
+};
+
+/* A prefix may be empty, but then in quotes: `prefix:` alone is more likely forgotten than meant.
+ */
+static void read_prefix(struct schema_reader *r, const struct schema_field *f,
+                        const struct yamltree *node, void *to)
+{
+    (void)f;
+    struct keyspace *k = to;
+    if (!schema_is(r, node, YAMLTREE_TEXT, "a text"))
+        return;
+    if (node->text[0] == '\0' && !node->quoted) {
+        schema_problem(r, node->line,
+                       "expected a text, got nothing; write \"\" for every other key");
+        return;
+    }
+    if (strlen(node->text) > KEYSPACE_PREFIX_MAX) {
+        schema_problem(r, node->line, "a prefix may have at most %d bytes", KEYSPACE_PREFIX_MAX);
+        return;
+    }
+    k->prefix = schema_copy(node->text);
+    k->prefix_bytes = strlen(node->text);
+}
+
+/* A word, or how many other regions must have acknowledged. */
+static void read_acks(struct schema_reader *r, const struct schema_field *f,
+                      const struct yamltree *node, void *to)
+{
+    struct keyspace *k = to;
+    size_t others = deployment_of(r)->region_count > 1 ? deployment_of(r)->region_count - 1 : 1;
+    int64_t count;
+    if (node->kind != YAMLTREE_TEXT || !span_to_int64(span_str(node->text), &count)) {
+        schema_read_choice(r, f, node, &k->acks);
+        return;
+    }
+    if (!schema_whole(r, node->line, node->text, 1, (int64_t)others, &count))
+        return;
+    k->acks = KEYSPACE_ACK_COUNT;
+    k->ack_count = (uint32_t)count;
+    schema_refuse_later(r, node->line, node->text, ACKS);
+}
+
+/* A level; `bounded` is followed by how old a read may be. */
+static void read_reads(struct schema_reader *r, const struct schema_field *f,
+                       const struct yamltree *node, void *to)
+{
+    static const char BOUNDED[] = "bounded ";
+    struct keyspace *k = to;
+    int64_t ms;
+    int level;
+    if (node->kind == YAMLTREE_TEXT && strcmp(node->text, "bounded") == 0) {
+        schema_problem(r, node->line, "\"bounded\" needs how old a read may be, as in: bounded 5s");
+    } else if (node->kind != YAMLTREE_TEXT || strncmp(node->text, BOUNDED, strlen(BOUNDED)) != 0) {
+        schema_read_choice(r, f, node, &k->reads);
+    } else if (schema_duration(r, node->line, node->text + strlen(BOUNDED), 1, 3600000, &ms) &&
+               schema_choose(r, node->line, "bounded", READS, &level)) {
+        k->reads = KEYSPACE_READ_BOUNDED;
+        k->staleness_ms = (uint32_t)ms;
+    }
+}
+
+static void report_unknown_fence(struct schema_reader *r, const struct yamltree *node)
+{
+    const struct deployment *d = deployment_of(r);
+    struct suggest meant = suggest_for(node->text);
+    for (size_t i = 0; i < d->fence_count; i++)
+        suggest_offer(&meant, d->fences[i].name);
+    if (meant.best)
+        schema_problem(r, node->line, "there is no fence \"%s\"; did you mean \"%s\"?", node->text,
+                       meant.best);
+    else
+        schema_problem(r, node->line, "there is no fence \"%s\"", node->text);
+}
+
+static void read_fence_reference(struct schema_reader *r, const struct schema_field *f,
+                                 const struct yamltree *node, void *to)
+{
+    (void)f;
+    const struct deployment *d = deployment_of(r);
+    struct keyspace *k = to;
+    if (!schema_is(r, node, YAMLTREE_TEXT, "the name of a fence"))
+        return;
+    while (k->fence < d->fence_count && strcmp(d->fences[k->fence].name, node->text) != 0)
+        k->fence++;
+    if (k->fence == d->fence_count)
+        report_unknown_fence(r, node);
+    else if (k->fence != 0)
+        schema_problem(r, node->line, "\"%s\" is not supported by this version; use global",
+                       node->text);
+}
+
+static void read_merge_file(struct schema_reader *r, const struct schema_field *f,
+                            const struct yamltree *node, void *to)
+{
+    struct keyspace *k = to;
+    schema_read_text(r, f, node, &k->merge_file);
+    if (k->merge_file && k->conflict != KEYSPACE_MERGE)
+        schema_problem(r, node->line, "a merge file is only used with conflict: merge");
+}
+
+#define OF_KEYSPACE(member) .offset = offsetof(struct keyspace, member)
+
+static const struct schema_field KEYSPACE[] = {
+    { .name = "prefix", .read = read_prefix, .required = true },
+    { .name = "mode", .read = schema_read_choice, OF_KEYSPACE(mode), .choices = MODES },
+    { .name = "conflict", .read = schema_read_choice, OF_KEYSPACE(conflict), .choices = CONFLICTS },
+    { .name = "merge", .read = read_merge_file },
+    { .name = "acks", .read = read_acks, .choices = ACKS },
+    { .name = "ack_timeout",
+      .read = schema_read_duration_ms,
+      OF_KEYSPACE(ack_timeout_ms),
+      .low = 1,
+      .high = 3600000 },
+    { .name = "reads", .read = read_reads, .choices = READS },
+    { .name = "elsewhere",
+      .read = schema_read_choice,
+      OF_KEYSPACE(elsewhere),
+      .choices = ELSEWHERE },
+    { .name = "fence", .read = read_fence_reference },
+    { .name = NULL },
+};
+
+static void read_keyspace(struct schema_reader *r, const struct yamltree *node,
+                          struct deployment *d)
+{
+    struct keyspace *k = deployment_add_keyspace(d);
+    schema_read_fields(r, KEYSPACE, node, k);
+    for (const struct keyspace *earlier = d->keyspaces; k->prefix && earlier < k; earlier++) {
+        if (earlier->prefix && strcmp(earlier->prefix, k->prefix) == 0)
+            schema_problem(r, yamltree_find(node, "prefix")->line,
+                           "there is already a keyspace with the prefix \"%s\"", k->prefix);
+    }
+}
+
+static void read_keyspaces(struct schema_reader *r, const struct schema_field *f,
+                           const struct yamltree *node, void *to)
+{
+    (void)f;
+    if (!schema_is(r, node, YAMLTREE_LIST, "a list of keyspaces"))
+        return;
+    int i = 0;
+    for (const struct yamltree *item = node->first; item; item = item->next) {
+        size_t outer = schema_enter(r, "[%d]", i++);
+        read_keyspace(r, item, to);
+        schema_leave(r, outer);
+    }
+}
+
+/* Fences */
+
+static void read_fence(struct schema_reader *r, const struct yamltree *node, struct deployment *d)
+{
+    if (!schema_is_name(r, node->line, node->key) ||
+        !schema_is(r, node, YAMLTREE_LIST, "a list of regions"))
+        return;
+    if (strcmp(node->key, d->fences[0].name) == 0) {
+        schema_problem(r, node->line,
+                       "the fence of that name holds every region, and is always there");
+        return;
+    }
+    struct fence *fence = deployment_add_fence(d);
+    fence->name = schema_copy(node->key);
+    if (!node->first)
+        schema_problem(r, node->line, "a fence needs at least one region");
+    for (const struct yamltree *item = node->first; item; item = item->next) {
+        const struct region *region = NULL;
+        if (schema_is(r, item, YAMLTREE_TEXT, "the name of a region"))
+            region = config_find_region(r, d, item->line, item->text);
+        if (region && fence_holds(fence, region->id))
+            schema_problem(r, item->line, "%s is listed twice", region->name);
+        if (region)
+            fence_add(fence, region->id);
+    }
+}
+
+static void read_fences(struct schema_reader *r, const struct schema_field *f,
+                        const struct yamltree *node, void *to)
+{
+    (void)f;
+    if (!schema_is(r, node, YAMLTREE_MAP, "a map of fences to lists of regions"))
+        return;
+    for (const struct yamltree *child = node->first; child; child = child->next) {
+        size_t outer = schema_enter(r, ".%s", child->key);
+        read_fence(r, child, to);
+        schema_leave(r, outer);
+    }
+}
+
+/* The deployment */
+
+static const struct schema_choice TOPOLOGIES[] = {
+    { .word = "mesh", .value = TOPOLOGY_MESH },
+    { .word = "ring", .value = TOPOLOGY_RING, .later = true },
+    { .word = "star", .value = TOPOLOGY_STAR, .later = true },
+    { .word = "chain", .value = TOPOLOGY_CHAIN, .later = true },
+    { .word = "hierarchy", .value = TOPOLOGY_HIERARCHY, .later = true },
+    { .word = "auto", .value = TOPOLOGY_AUTO, .later = true },
+    { .word = NULL },
+};
+
+static const struct schema_choice FSYNCS[] = {
+    { .word = "always", .value = FSYNC_ALWAYS },
+    { .word = "everysec", .value = FSYNC_EVERYSEC },
+    { .word = "no", .value = FSYNC_NO },
+    { .word = NULL },
+};
+
+static void read_shards(struct schema_reader *r, const struct schema_field *f,
+                        const struct yamltree *node, void *to)
+{
+    uint32_t *shards = to;
+    schema_read_u32(r, f, node, shards);
+    if (*shards != 1)
+        schema_problem(r, node->line, "%u is not supported by this version; use 1", *shards);
+}
+
+#define OF_DEPLOYMENT(member) .offset = offsetof(struct deployment, member)
+
+#define KB (INT64_C(1) << 10)
+#define MB (INT64_C(1) << 20)
+#define GB (INT64_C(1) << 30)
+
+static const struct schema_field LOG[] = {
+    { .name = "fsync", .read = schema_read_choice, OF_DEPLOYMENT(log.fsync), .choices = FSYNCS },
+    { .name = "retain",
+      .read = schema_read_size,
+      OF_DEPLOYMENT(log.retain_bytes),
+      .low = MB,
+      .high = GB << 20 },
+    { .name = NULL },
+};
+
+static const struct schema_field CLOCK[] = {
+    { .name = "max_skew",
+      .read = schema_read_duration_ms,
+      OF_DEPLOYMENT(max_skew_ms),
+      .low = 10,
+      .high = 60000 },
+    { .name = NULL },
+};
+
+static const struct schema_field LIMITS[] = {
+    { .name = "clients",
+      .read = schema_read_u32,
+      OF_DEPLOYMENT(limits.clients),
+      .low = 1,
+      .high = 1000000 },
+    { .name = "query_buffer",
+      .read = schema_read_size,
+      OF_DEPLOYMENT(limits.query_buffer_bytes),
+      .low = 64 * KB,
+      .high = GB << 10 },
+    { .name = "output_buffer",
+      .read = schema_read_size,
+      OF_DEPLOYMENT(limits.output_buffer_bytes),
+      .low = 64 * KB,
+      .high = GB << 10 },
+    { .name = NULL },
+};
+
+static const struct schema_field DEPLOYMENT[] = {
+    { .name = "deployment", .read = schema_read_name, OF_DEPLOYMENT(name), .required = true },
+    { .name = "regions", .read = config_read_regions, .required = true },
+    { .name = "topology",
+      .read = schema_read_choice,
+      OF_DEPLOYMENT(topology),
+      .choices = TOPOLOGIES },
+    { .name = "fences", .read = read_fences },
+    { .name = "keyspaces", .read = read_keyspaces },
+    { .name = "shards", .read = read_shards, OF_DEPLOYMENT(shards), .low = 1, .high = 1024 },
+    { .name = "log", .read = schema_read_map, .fields = LOG },
+    { .name = "clock", .read = schema_read_map, .fields = CLOCK },
+    { .name = "limits", .read = schema_read_map, .fields = LIMITS },
+    { .name = NULL },
+};
+
+bool config_parse(const char *file, struct span text, struct deployment *out, struct buffer *errors)
+{
+    struct problems problems = { 0 };
+    deployment_init(out);
+    struct yamltree *tree = yamltree_parse(text, &problems);
+    if (tree) {
+        struct schema_reader reader = { .problems = &problems, .context = out };
+        schema_read_fields(&reader, DEPLOYMENT, tree, out);
+    } else if (problems.count == 0) {
+        problems_add(
+            &problems, 1,
+            "empty; a configuration begins with \"deployment: NAME\" and its \"regions:\"");
+    }
+    yamltree_free(tree);
+
+    bool good = problems.count == 0;
+    if (good)
+        deployment_finish(out);
+    else
+        deployment_release(out);
+    problems_print(&problems, file, errors);
+    problems_release(&problems);
+    return good;
+}
+
+bool config_load(const char *path, struct deployment *out, struct buffer *errors)
+{
+    struct buffer text = { 0 };
+    const char *problem = textfile_read(path, CONFIG_MAX_BYTES, &text);
+    bool good = !problem && config_parse(path, buffer_span(&text), out, errors);
+    if (problem) {
+        *out = (struct deployment){ 0 };
+        buffer_printf(errors, "%s: cannot be read: %s\n", path, problem);
+    }
+    buffer_release(&text);
+    return good;
+}

@@ -1,0 +1,290 @@
+#include "host/logthread.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "host/clocks.h"
+
+/* --- queues --- */
+
+static void jobs_init(struct logthread_jobs *j)
+{
+    *j = (struct logthread_jobs){ 0 };
+    j->reads_end = &j->reads;
+}
+
+static bool jobs_urgent(const struct logthread_jobs *j)
+{
+    return j->ceiling_ms != 0 || j->reads != NULL;
+}
+
+static bool jobs_empty(const struct logthread_jobs *j)
+{
+    return j->run_count == 0 && !jobs_urgent(j);
+}
+
+/* Records that follow the last ones in memory join them: one write. */
+static void jobs_add_run(struct logthread_jobs *j, struct logthread_run run)
+{
+    if (j->run_count > 0) {
+        struct logthread_run *last = &j->runs[j->run_count - 1];
+
+        if (last->records.at + last->records.len == run.records.at) {
+            last->records.len += run.records.len;
+            last->end_lsn = run.end_lsn;
+            return;
+        }
+    }
+    if (j->run_count == j->run_cap) {
+        j->run_cap = j->run_cap == 0 ? 16 : j->run_cap * 2;
+        j->runs = mem_realloc(j->runs, j->run_cap * sizeof(*j->runs));
+    }
+    j->runs[j->run_count++] = run;
+}
+
+/* Moves all of `from` behind what is in `to`. */
+static void jobs_move(struct logthread_jobs *to, struct logthread_jobs *from)
+{
+    for (size_t i = 0; i < from->run_count; i++)
+        jobs_add_run(to, from->runs[i]);
+    from->run_count = 0;
+    if (from->ceiling_ms != 0)
+        to->ceiling_ms = from->ceiling_ms;
+    from->ceiling_ms = 0;
+    if (from->reads != NULL) {
+        *to->reads_end = from->reads;
+        to->reads_end = from->reads_end;
+    }
+    from->reads = NULL;
+    from->reads_end = &from->reads;
+}
+
+static void jobs_release(struct logthread_jobs *j)
+{
+    for (struct logthread_read *r = j->reads, *next; r != NULL; r = next) {
+        next = r->next;
+        logthread_read_free(r);
+    }
+    mem_free(j->runs);
+    jobs_init(j);
+}
+
+/* --- the thread --- */
+
+static void post_failure(struct logthread *t, const char *problem)
+{
+    pthread_mutex_lock(&t->lock);
+    t->news.failed = true;
+    snprintf(t->news.problem, sizeof(t->news.problem), "%s", problem);
+    pthread_mutex_unlock(&t->lock);
+    uv_async_send(t->wake);
+}
+
+static void write_ceiling(struct logthread *t, uint64_t ceiling_ms)
+{
+    if (ceiling_write(t->ceiling, ceiling_ms) != 0) {
+        post_failure(t, t->ceiling->disk->detail);
+        return;
+    }
+    pthread_mutex_lock(&t->lock);
+    t->news.ceiling_ms = ceiling_ms;
+    pthread_mutex_unlock(&t->lock);
+    uv_async_send(t->wake);
+}
+
+static void read_back(struct logthread *t, struct logthread_read *r)
+{
+    int error = oplog_read(t->log, r->lsn, r->limit_lsn, r->want, &r->records);
+
+    if (error != 0) {
+        snprintf(r->why, sizeof(r->why), "%s",
+                 t->log->problem[0] != '\0' ? t->log->problem : error_text(error));
+        buffer_clear(&r->records);
+    }
+    pthread_mutex_lock(&t->lock);
+    *t->news_reads_end = r;
+    t->news_reads_end = &r->next;
+    pthread_mutex_unlock(&t->lock);
+    uv_async_send(t->wake);
+}
+
+static void append_and_sync(struct logthread *t)
+{
+    struct logthread_jobs *j = &t->taken;
+    int error = 0;
+
+    if (t->broken)
+        return;
+    t->next_sync_us = clocks_monotonic_us() + LOGTHREAD_PACE_US;
+    for (size_t i = 0; i < j->run_count && error == 0; i++)
+        error = oplog_append(t->log, j->runs[i].records);
+    if (error == 0)
+        error = oplog_sync(t->log);
+    if (error != 0) {
+        t->broken = true;
+        post_failure(t, t->log->problem);
+        return;
+    }
+    pthread_mutex_lock(&t->lock);
+    t->news.durable_lsn = j->runs[j->run_count - 1].end_lsn;
+    pthread_mutex_unlock(&t->lock);
+    uv_async_send(t->wake);
+}
+
+/* Called and returns with the lock held; it is free in between. */
+static void work(struct logthread *t)
+{
+    struct logthread_jobs *j = &t->taken;
+
+    jobs_move(j, &t->queued);
+    pthread_mutex_unlock(&t->lock);
+    if (j->ceiling_ms != 0)
+        write_ceiling(t, j->ceiling_ms);
+    j->ceiling_ms = 0;
+    while (j->reads != NULL) {
+        struct logthread_read *r = j->reads;
+
+        j->reads = r->next;
+        r->next = NULL;
+        read_back(t, r);
+    }
+    j->reads_end = &j->reads;
+    if (j->run_count > 0)
+        append_and_sync(t);
+    j->run_count = 0;
+    pthread_mutex_lock(&t->lock);
+}
+
+/* Sleeps until the next sync may begin, or something has to be done sooner. */
+static void wait_for_pace(struct logthread *t)
+{
+    struct timespec until = {
+        .tv_sec = (time_t)(t->next_sync_us / 1000000),
+        .tv_nsec = (long)(t->next_sync_us % 1000000 * 1000),
+    };
+
+    t->state = LOGTHREAD_PACED;
+    pthread_cond_timedwait(&t->work, &t->lock, &until);
+    t->state = LOGTHREAD_BUSY;
+}
+
+static bool is_too_early(const struct logthread *t)
+{
+    return t->paced && !t->stopping && !jobs_urgent(&t->queued) &&
+           clocks_monotonic_us() < t->next_sync_us;
+}
+
+static void *run(void *context)
+{
+    struct logthread *t = context;
+
+    pthread_mutex_lock(&t->lock);
+    for (;;) {
+        if (jobs_empty(&t->queued)) {
+            if (t->stopping)
+                break;
+            t->state = LOGTHREAD_IDLE;
+            pthread_cond_wait(&t->work, &t->lock);
+            t->state = LOGTHREAD_BUSY;
+        } else if (is_too_early(t))
+            wait_for_pace(t);
+        else
+            work(t);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return NULL;
+}
+
+/* --- the loop's side --- */
+
+int logthread_start(struct logthread *t, struct oplog *log, struct ceiling_file *ceiling,
+                    uv_async_t *wake)
+{
+    pthread_condattr_t attributes;
+
+    *t = (struct logthread){ .log = log, .ceiling = ceiling, .wake = wake };
+    jobs_init(&t->staged);
+    jobs_init(&t->queued);
+    jobs_init(&t->taken);
+    t->news_reads_end = &t->news.reads;
+    t->news.durable_lsn = log->durable_lsn;
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&t->work, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return uv_translate_sys_error(pthread_create(&t->thread, NULL, run, t));
+}
+
+void logthread_stage_records(struct logthread *t, struct span records, uint64_t end_lsn)
+{
+    jobs_add_run(&t->staged, (struct logthread_run){ records, end_lsn });
+}
+
+void logthread_stage_ceiling(struct logthread *t, uint64_t ceiling_ms)
+{
+    t->staged.ceiling_ms = ceiling_ms;
+}
+
+void logthread_stage_read(struct logthread *t, uint64_t link_id, uint64_t lsn, uint64_t limit_lsn,
+                          size_t want)
+{
+    struct logthread_read *r = mem_zalloc(sizeof(*r));
+
+    r->link_id = link_id;
+    r->lsn = lsn;
+    r->limit_lsn = limit_lsn;
+    r->want = want;
+    *t->staged.reads_end = r;
+    t->staged.reads_end = &r->next;
+}
+
+void logthread_submit(struct logthread *t, bool paced)
+{
+    bool signal;
+
+    if (jobs_empty(&t->staged))
+        return;
+    pthread_mutex_lock(&t->lock);
+    jobs_move(&t->queued, &t->staged);
+    t->paced = paced;
+    signal = t->state == LOGTHREAD_IDLE ||
+             (t->state == LOGTHREAD_PACED && (!paced || jobs_urgent(&t->queued)));
+    pthread_mutex_unlock(&t->lock);
+    if (signal)
+        pthread_cond_signal(&t->work);
+}
+
+void logthread_poll(struct logthread *t, struct logthread_news *news)
+{
+    pthread_mutex_lock(&t->lock);
+    *news = t->news;
+    t->news.ceiling_ms = 0;
+    t->news.failed = false;
+    t->news.reads = NULL;
+    t->news_reads_end = &t->news.reads;
+    pthread_mutex_unlock(&t->lock);
+}
+
+void logthread_read_free(struct logthread_read *r)
+{
+    buffer_release(&r->records);
+    mem_free(r);
+}
+
+void logthread_stop(struct logthread *t)
+{
+    pthread_mutex_lock(&t->lock);
+    t->stopping = true;
+    jobs_move(&t->queued, &t->staged);
+    pthread_mutex_unlock(&t->lock);
+    pthread_cond_signal(&t->work);
+    pthread_join(t->thread, NULL);
+    CHECK(jobs_empty(&t->queued));
+    jobs_release(&t->staged);
+    jobs_release(&t->queued);
+    jobs_release(&t->taken);
+    pthread_cond_destroy(&t->work);
+}

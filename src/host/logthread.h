@@ -1,0 +1,104 @@
+/*
+ * logthread -- the thread that owns the disk: appends and syncs the log, writes the clock's
+ * ceiling, reads old log.
+ *
+ * The loop stages jobs as it finds them and submits once a turn: one lock, and one signal if the
+ * thread sleeps. The thread
+ * takes all that is queued, appends it by one write for each contiguous run, syncs once (group
+ * commit), and posts how far the log is
+ * durable. Answers are polled by the loop after `wake` was sent to it.
+ *
+ *     loop     stage … stage, submit  ->  queue  ->  thread: read, ceiling, append + fdatasync
+ *              poll                   <-  news   <-  durable LSN, ceiling, reads, failure;
+ *              uv_async_send
+ *
+ * Pacing:  while no client waits for the disk (log.fsync everysec or no), syncs begin at least
+ *          LOGTHREAD_PACE_US apart: it costs
+ *          peers that much lag at most, and saves hundreds of wake-ups a second on both sides.
+ * Errors:  after a failed append or sync nothing is written any more, and what is queued is
+ *          dropped: its LSNs never become durable.
+ * Memory:  records are borrowed until their LSN was polled as durable, or for ever after a failure.
+ * Threads: the functions belong to the loop's thread; the log and the ceiling file to this one from
+ *          start to stop.
+ */
+#ifndef HOST_LOGTHREAD_H
+#define HOST_LOGTHREAD_H
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "store/identity.h"
+#include "store/oplog.h"
+
+enum { LOGTHREAD_PACE_US = 1000, LOGTHREAD_PROBLEM_MAX = 320 };
+
+/* Old log asked for by a feed, and the answer. */
+struct logthread_read {
+    struct logthread_read *next;
+    uint64_t link_id;
+    uint64_t lsn, limit_lsn;
+    size_t want;
+    struct buffer records;           /* the answer */
+    char why[LOGTHREAD_PROBLEM_MAX]; /* "" when it succeeded */
+};
+
+/* Contiguous records that end at end_lsn. */
+struct logthread_run {
+    struct span records;
+    uint64_t end_lsn;
+};
+
+struct logthread_jobs {
+    struct logthread_run *runs;
+    size_t run_count, run_cap;
+    uint64_t ceiling_ms; /* 0: none */
+    struct logthread_read *reads, **reads_end;
+};
+
+struct logthread_news {
+    uint64_t durable_lsn;
+    uint64_t ceiling_ms; /* made durable; 0: nothing new */
+    bool failed;         /* once */
+    char problem[LOGTHREAD_PROBLEM_MAX];
+    struct logthread_read *reads; /* gives: logthread_read_free each */
+};
+
+struct logthread {
+    struct oplog *log;
+    struct ceiling_file *ceiling;
+    uv_async_t *wake;
+    pthread_t thread;
+    struct logthread_jobs staged; /* the loop's */
+    struct logthread_jobs taken;  /* the thread's */
+    uint64_t next_sync_us;        /* the thread's */
+    bool broken;                  /* the thread's */
+
+    pthread_mutex_t lock; /* over all below */
+    pthread_cond_t work;
+    enum { LOGTHREAD_BUSY, LOGTHREAD_IDLE, LOGTHREAD_PACED } state;
+    struct logthread_jobs queued;
+    bool paced;
+    bool stopping;
+    struct logthread_news news;
+    struct logthread_read **news_reads_end;
+};
+
+/* Both are open and stay the caller's. 0, or a negative UV_ code. */
+int logthread_start(struct logthread *t, struct oplog *log, struct ceiling_file *ceiling,
+                    uv_async_t *wake);
+
+void logthread_stage_records(struct logthread *t, struct span records, uint64_t end_lsn);
+void logthread_stage_ceiling(struct logthread *t, uint64_t ceiling_ms);
+void logthread_stage_read(struct logthread *t, uint64_t link_id, uint64_t lsn, uint64_t limit_lsn,
+                          size_t want);
+
+/* Hands over what was staged, if anything. `paced`: no client waits for the disk. */
+void logthread_submit(struct logthread *t, bool paced);
+
+void logthread_poll(struct logthread *t, struct logthread_news *news);
+void logthread_read_free(struct logthread_read *r);
+
+/* Writes and syncs all that was submitted, then ends the thread; poll once more afterwards. */
+void logthread_stop(struct logthread *t);
+
+#endif

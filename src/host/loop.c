@@ -1,0 +1,342 @@
+#include "host/loop.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "host/clocks.h"
+#include "host/conn.h"
+#include "host/descriptors.h"
+#include "host/figures.h"
+#include "host/http.h"
+#include "host/logger.h"
+#include "host/peerconn.h"
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* --- a turn --- */
+
+void loop_touch(struct loop *l)
+{
+    if (l->turn_open)
+        return;
+    l->turn_open = true;
+    l->now_us = steady_now_us(&l->options.clock, clocks_monotonic_us(), clocks_wall_us());
+    if (l->now_us - l->figures_us >= FIGURES_AGE_US) {
+        l->figures_us = l->now_us;
+        figures_read(&l->node->server.process);
+    }
+    node_turn(l->node, l->now_us);
+}
+
+static void hand_to_log_thread(struct loop *l)
+{
+    struct span records;
+    uint64_t end_lsn, lsn, limit_lsn, ceiling_ms = node_want_ceiling(l->node);
+    struct link *link;
+    size_t want;
+
+    while (node_take_log(l->node, &records, &end_lsn)) {
+        logthread_stage_records(&l->logthread, records, end_lsn);
+        l->taken_lsn = end_lsn;
+    }
+    if (ceiling_ms != 0)
+        logthread_stage_ceiling(&l->logthread, ceiling_ms);
+    while (node_next_read(l->node, &link, &lsn, &limit_lsn, &want))
+        logthread_stage_read(&l->logthread, link->id, lsn, limit_lsn, want);
+    logthread_submit(&l->logthread, l->node->server.settings.fsync != FSYNC_ALWAYS);
+}
+
+static void send_outputs(struct loop *l)
+{
+    struct session *session;
+    struct link *link;
+
+    while ((session = node_next_dirty_session(l->node)) != NULL)
+        conn_flush(session->host);
+    while ((link = node_next_dirty_link(l->node)) != NULL)
+        peerconn_flush(link->host);
+    peerconn_depart(l);
+}
+
+static void start_dials(struct loop *l)
+{
+    struct peer *peer;
+
+    while (node_next_dial(l->node, &peer))
+        peerconn_dial(l, peer);
+}
+
+static void print_notices(struct loop *l)
+{
+    struct notice notice;
+
+    while (node_next_notice(l->node, &notice))
+        logger_line(notice.level == NOTICE_INFO      ? LOGGER_INFO
+                    : notice.level == NOTICE_WARNING ? LOGGER_WARNING
+                                                     : LOGGER_ERROR,
+                    "%s", notice.text);
+}
+
+/* Under everysec replies do not wait for the disk, so that clients could run away from one that
+ * stands still. */
+static void judge_disk(struct loop *l)
+{
+    bool behind;
+
+    if (l->mark_lsn <= l->durable_lsn) {
+        l->mark_lsn = l->taken_lsn;
+        l->mark_us = l->now_us;
+    }
+    behind = l->mark_lsn > l->durable_lsn && l->now_us - l->mark_us > LOOP_LOG_LAG_US &&
+             !l->log_failed && l->node->server.settings.fsync == FSYNC_EVERYSEC;
+    if (behind == l->stalled)
+        return;
+    l->stalled = behind;
+    if (behind)
+        logger_line(LOGGER_WARNING, "ev=log.behind ms=%llu unsynced_bytes=%llu",
+                    (unsigned long long)((l->now_us - l->mark_us) / 1000),
+                    (unsigned long long)(l->taken_lsn - l->durable_lsn));
+    else
+        logger_line(LOGGER_INFO, "ev=log.caught_up");
+    conn_adjust_all(l);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct loop *l = container_of(timer, struct loop, timer);
+
+    l->armed_us = UINT64_MAX;
+    loop_touch(l);
+}
+
+/* Sets the timer only when it must ring earlier: one that rings too early costs an empty turn,
+ * setting it costs every turn. */
+static void arm_timer(struct loop *l)
+{
+    uint64_t due = earlier(node_next_deadline(l->node), peerconn_deadline_us(l));
+
+    if (l->mark_lsn > l->durable_lsn && !l->log_failed && !l->stalled)
+        due = earlier(due, l->mark_us + LOOP_LOG_LAG_US + 1000);
+    if (l->again)
+        due = l->now_us;
+    l->again = false;
+    if (due >= l->armed_us)
+        return;
+    l->armed_us = due;
+    uv_timer_start(&l->timer, on_timer, due <= l->now_us ? 0 : (due - l->now_us + 999) / 1000, 0);
+}
+
+static void end_turn(struct loop *l)
+{
+    if (!l->turn_open)
+        return;
+    peerconn_arrive(l);
+    node_turn_end(l->node);
+    hand_to_log_thread(l);
+    send_outputs(l);
+    if (!l->stopping)
+        start_dials(l);
+    print_notices(l);
+    judge_disk(l);
+    arm_timer(l);
+    l->turn_open = false;
+}
+
+/* Poll found events: their turn ends here. */
+static void on_after_poll(uv_check_t *check)
+{
+    end_turn(container_of(check, struct loop, after_poll));
+}
+
+/* What began elsewhere in the round (timer) must end before the poll sleeps. */
+static void on_before_poll(uv_prepare_t *prepare)
+{
+    end_turn(container_of(prepare, struct loop, before_poll));
+}
+
+/* --- answers of the log thread --- */
+
+static void give_read(struct loop *l, const struct logthread_read *r)
+{
+    list_each(&l->node->links, at)
+    {
+        struct link *link = container_of(at, struct link, link);
+
+        if (link->id != r->link_id)
+            continue;
+        node_read_done(l->node, link, r->lsn, buffer_span(&r->records),
+                       r->why[0] != '\0' ? r->why : NULL);
+        return;
+    }
+}
+
+static void take_log_news(struct loop *l)
+{
+    struct logthread_news news;
+
+    logthread_poll(&l->logthread, &news);
+    if (news.durable_lsn > l->durable_lsn) {
+        l->durable_lsn = news.durable_lsn;
+        node_durable(l->node, news.durable_lsn);
+    }
+    if (news.ceiling_ms != 0)
+        node_ceiling_durable(l->node, news.ceiling_ms);
+    if (news.failed) {
+        l->log_failed = true;
+        node_log_failed(l->node, news.problem);
+    }
+    for (struct logthread_read *r = news.reads, *next; r != NULL; r = next) {
+        next = r->next;
+        give_read(l, r);
+        logthread_read_free(r);
+    }
+}
+
+static void on_log_news(uv_async_t *async)
+{
+    struct loop *l = container_of(async, struct loop, log_news);
+
+    loop_touch(l);
+    take_log_news(l);
+}
+
+/* --- the end --- */
+
+static void exit_at_once(int signal)
+{
+    (void)signal;
+    _exit(1);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct loop *l = handle->data;
+    struct sigaction second = { .sa_handler = exit_at_once };
+
+    if (l->stopping)
+        return;
+    logger_line(LOGGER_INFO, "ev=stopping signal=%s", number == SIGINT ? "SIGINT" : "SIGTERM");
+    l->stopping = true;
+    uv_signal_stop(&l->terminate);
+    uv_signal_stop(&l->interrupt);
+    sigaction(SIGTERM, &second, NULL);
+    sigaction(SIGINT, &second, NULL);
+    loop_touch(l);
+    uv_stop(&l->uv);
+}
+
+/* Everything that was taken in is made durable and answered; then all ends. */
+static void finish(struct loop *l)
+{
+    listener_close(&l->clients);
+    listener_close(&l->peers);
+    if (l->http != NULL)
+        http_stop(l->http);
+    loop_touch(l);
+    end_turn(l);
+    logthread_stop(&l->logthread);
+    loop_touch(l);
+    take_log_news(l);
+    end_turn(l);
+    conn_close_all(l);
+    peerconn_close_all(l);
+    print_notices(l);
+}
+
+static void close_handles(struct loop *l)
+{
+    uv_handle_t *handles[] = {
+        (uv_handle_t *)&l->before_poll, (uv_handle_t *)&l->after_poll, (uv_handle_t *)&l->timer,
+        (uv_handle_t *)&l->log_news,    (uv_handle_t *)&l->terminate,  (uv_handle_t *)&l->interrupt,
+    };
+
+    for (size_t i = 0; i < COUNT_OF(handles); i++)
+        uv_close(handles[i], NULL);
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    if (l->http != NULL)
+        http_free(l->http);
+    uv_loop_close(&l->uv);
+    mem_free(l->read_buffer);
+}
+
+void loop_run(struct loop *l)
+{
+    loop_touch(l);
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    finish(l);
+    close_handles(l);
+}
+
+/* --- the beginning --- */
+
+/* As Redis: what the descriptors do not suffice for is not promised. */
+static void fit_clients(struct loop *l)
+{
+    uint64_t *clients = &l->node->server.settings.max_clients;
+    uint64_t files = descriptors_raise(*clients + LOOP_SPARE_FILES);
+
+    if (files >= *clients + LOOP_SPARE_FILES)
+        return;
+    files = files > LOOP_SPARE_FILES ? files - LOOP_SPARE_FILES : 1;
+    logger_line(
+        LOGGER_WARNING,
+        "ev=clients.lowered from=%llu to=%llu cause=\"the limit on open files (ulimit -n)\"",
+        (unsigned long long)*clients, (unsigned long long)files);
+    *clients = files;
+}
+
+static void watch_signals(struct loop *l)
+{
+    signal(SIGPIPE, SIG_IGN);
+    uv_signal_init(&l->uv, &l->terminate);
+    uv_signal_init(&l->uv, &l->interrupt);
+    l->terminate.data = l->interrupt.data = l;
+    uv_signal_start(&l->terminate, on_signal, SIGTERM);
+    uv_signal_start(&l->interrupt, on_signal, SIGINT);
+}
+
+static int watch_sockets(struct loop *l)
+{
+    const struct loop_options *o = &l->options;
+    int error = 0;
+
+    if (o->clients_fd >= 0)
+        error = listener_watch(&l->clients, &l->uv, "clients", o->clients_fd, conn_accept, l);
+    if (error == 0 && o->peers_fd >= 0)
+        error = listener_watch(&l->peers, &l->uv, "peers", o->peers_fd, peerconn_accept, l);
+    if (error == 0 && o->http_fd >= 0) {
+        l->http = http_start(l, o->http_fd);
+        if (l->http == NULL)
+            error = UV_EAGAIN;
+    }
+    return error;
+}
+
+int loop_open(struct loop *l, const struct loop_options *options)
+{
+    int error;
+
+    *l = (struct loop){ .options = *options, .node = options->node, .armed_us = UINT64_MAX };
+    list_init(&l->conns);
+    list_init(&l->peerconns);
+    l->taken_lsn = l->durable_lsn = l->mark_lsn = options->log->durable_lsn;
+    l->read_buffer = mem_alloc(LOOP_READ_BYTES);
+    error = uv_loop_init(&l->uv);
+    if (error != 0)
+        return error;
+    uv_prepare_init(&l->uv, &l->before_poll);
+    uv_prepare_start(&l->before_poll, on_before_poll);
+    uv_check_init(&l->uv, &l->after_poll);
+    uv_check_start(&l->after_poll, on_after_poll);
+    uv_timer_init(&l->uv, &l->timer);
+    uv_async_init(&l->uv, &l->log_news, on_log_news);
+    watch_signals(l);
+    fit_clients(l);
+    error = logthread_start(&l->logthread, options->log, options->ceiling, &l->log_news);
+    return error != 0 ? error : watch_sockets(l);
+}

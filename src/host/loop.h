@@ -1,0 +1,101 @@
+/*
+ * loop -- one region's server on libuv: the node's world, in one thread.
+ *
+ * One turn is one round of libuv's loop. The first thing that happens in a round opens the turn
+ * (loop_touch reads the clocks,
+ * once); everything that the poll found is handed to the node; when the round's events are through,
+ * the turn ends once:
+ *
+ *     events -> loop_touch, node_* …            (read callbacks, answers of the log thread, timer)
+ *     end    -> node_turn_end
+ *               records, ceiling, cold reads -> log thread         first, so that the disk works
+ *               while we write
+ *               replies and frames           -> sockets
+ *               dials, notices, deadline     -> peerconn, logger, one timer
+ *
+ * Overload: a client with more than LOOP_UNSENT_MAX of unsent replies is not read from; nor is any,
+ *           under fsync everysec, while the
+ *           disk is more than LOOP_LOG_LAG_US behind.
+ * Threads:  one, beside the log thread and the HTTP thread, which talk to it through uv_async.
+ */
+#ifndef HOST_LOOP_H
+#define HOST_LOOP_H
+
+#include <uv.h>
+
+#include "clock/steady.h"
+#include "host/listener.h"
+#include "host/logthread.h"
+#include "host/wan.h"
+#include "node/node.h"
+
+enum {
+    LOOP_READ_BYTES = 256 * 1024, /* of one read: a large value arrives in few of them */
+    LOOP_UNSENT_MAX = 1 << 20,
+    LOOP_LOG_LAG_US = 1000 * 1000, /* what everysec promises */
+    /* descriptors beside the clients': log, peers, HTTP, libuv's own */
+    LOOP_SPARE_FILES = 64,
+};
+
+/* Where this region reaches another, instead of where the configuration says. */
+struct loop_dial {
+    const struct region *region;
+    struct endpoint at;
+};
+
+struct loop_options {
+    struct node *node;
+    struct oplog *log;
+    struct ceiling_file *ceiling;
+    const struct wan *wan; /* round trips to add; NULL: none */
+    const struct loop_dial *dials;
+    size_t dial_count;
+    int clients_fd, peers_fd; /* from listener_socket; taken; -1: none */
+    int http_fd;
+    struct steady clock; /* as the node's time has run so far */
+};
+
+struct http;
+
+struct loop {
+    uv_loop_t uv;
+    struct loop_options options;
+    struct node *node;
+    struct listener clients, peers;
+    uv_prepare_t before_poll;
+    uv_check_t after_poll;
+    uv_timer_t timer;
+    uv_async_t log_news;
+    uv_signal_t terminate, interrupt;
+    struct logthread logthread;
+    struct http *http;    /* NULL: no address was given */
+    uint8_t *read_buffer; /* [LOOP_READ_BYTES], for every connection */
+
+    bool turn_open;
+    bool stopping;
+    bool again;        /* a link could take more at once */
+    uint64_t now_us;   /* of this turn, or the last */
+    uint64_t armed_us; /* when the timer rings: UINT64_MAX when it does not */
+    uint64_t figures_us;
+
+    struct list conns;     /* of struct conn */
+    struct list peerconns; /* of struct peerconn */
+
+    uint64_t taken_lsn, durable_lsn;
+    uint64_t mark_lsn, mark_us; /* where the log ended some time ago, and when */
+    bool log_failed;
+    bool stalled; /* clients are not read from: the disk is behind */
+};
+
+/* Ready to run; what was opened is taken even when it fails: 0, or a negative UV_ code. The
+ * node, the log and the rest stay the caller's. */
+int loop_open(struct loop *l, const struct loop_options *options);
+
+/* Until SIGTERM or SIGINT; then everything that was taken into the log is synced, and all
+ * connections are closed. */
+void loop_run(struct loop *l);
+
+/* Opens the turn if there is none. Call before anything is handed to the node. */
+void loop_touch(struct loop *l);
+
+#endif
