@@ -77,6 +77,23 @@ static bool resolve_subcommand(struct call *call)
     return true;
 }
 
+/* A group travels whole: what could not leave the region is not begun. */
+bool call_fits_group(struct call *call, size_t bytes)
+{
+    if (bytes <= GROUP_MAX_BYTES)
+        return true;
+    reply_error(call->reply, "ERR one command may write at most 64 MB (group.max): split it");
+    return false;
+}
+
+static size_t argument_bytes(const struct call *call)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < call->argc; i++)
+        bytes += call->argv[i].len;
+    return bytes;
+}
+
 static const char *write_refusal(const struct server *server)
 {
     return server->refusal != NULL ? server->refusal : replica_write_refusal(server->replica);
@@ -106,6 +123,7 @@ static bool admit(struct call *call)
             reply_error(call->reply, why);
             return false;
         }
+        return call_fits_group(call, argument_bytes(call));
     }
     return true;
 }

@@ -88,6 +88,9 @@ void command_wait_end(struct session *session, uint64_t regions);
  * read. */
 bool call_find(struct call *call, struct span key, enum component want, struct entry **found);
 
+/* Replies an error and returns false when a command would write more than GROUP_MAX_BYTES. */
+bool call_fits_group(struct call *call, size_t bytes);
+
 void call_wrong_type(struct call *call);
 void call_syntax_error(struct call *call);              /* "ERR syntax error" */
 bool call_int(struct call *call, struct span s, int64_t *out);      /* replies "ERR value is not an integer or out of range" */

@@ -1,8 +1,8 @@
 /*
  * CONFIG: the settings that Redis clients and tools ask for, by Redis's names.
  *
- * What may be set stands in struct settings. The rest is shown only: what is fixed by the design (databases, save, …), and
- * what the process was started with.
+ * What may be set stands in struct settings. The rest is shown only: what is fixed by the design (databases, save, …),
+ * and what the process was started with.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -40,8 +40,9 @@ static void show_port(const struct server *server, struct buffer *out)
 
 #define FIXED(setting_name, value) { .name = setting_name, .kind = KIND_FIXED, .text = value }
 #define SHOWN(setting_name, function) { .name = setting_name, .kind = KIND_SHOWN, .show = function }
-#define SET(setting_name, setting_kind, field, least, most) \
-    { .name = setting_name, .kind = setting_kind, .offset = offsetof(struct settings, field), .min = least, .max = most }
+#define SET(setting_name, setting_kind, field, least, most)                                     \
+    { .name = setting_name, .kind = setting_kind, .offset = offsetof(struct settings, field),   \
+      .min = least, .max = most }
 
 static const struct setting settings[] = {
     FIXED("appenddirname", ""),
@@ -58,7 +59,7 @@ static const struct setting settings[] = {
     FIXED("maxmemory", "0"),
     FIXED("maxmemory-policy", "noeviction"),
     SHOWN("port", show_port),
-    FIXED("proto-max-bulk-len", "536870912"),
+    FIXED("proto-max-bulk-len", "67108864"),
     FIXED("requirepass", ""),
     FIXED("save", ""),
     SET("timeout", KIND_NUMBER, timeout_s, 0, INT32_MAX),

@@ -11,7 +11,7 @@
 #include "cmd/handlers.h"
 
 /* The longest string, as Redis's proto-max-bulk-len. */
-enum { STRING_BYTES_MAX = 512 * 1024 * 1024 };
+enum { STRING_BYTES_MAX = GROUP_MAX_BYTES };
 
 /* The object of a key that readers see, in any database, or NULL. Counts no hit and no miss. */
 struct entry *data_live(const struct call *call, uint8_t db, struct span key);

@@ -69,6 +69,8 @@ static void rename_key(struct call *call, bool only_new)
         reply_error(call->reply, "ERR no such key");
         return;
     }
+    if (!call_fits_group(call, object_bytes(e)))
+        return;
     bool same = span_equal(from, to.key);
     bool refused = only_new && (same || data_live(call, to.db, to.key) != NULL);
     if (!same && !refused) {
@@ -126,7 +128,7 @@ void cmd_copy(struct call *call)
         same_object(call);
         return;
     }
-    if (!call_find(call, call->argv[1], COMPONENT_NONE, &e))
+    if (!call_find(call, call->argv[1], COMPONENT_NONE, &e) || (e && !call_fits_group(call, object_bytes(e))))
         return;
     bool copied = e != NULL && (replace || data_live(call, to.db, to.key) == NULL);
     if (copied)
@@ -145,7 +147,7 @@ void cmd_move(struct call *call)
         same_object(call);
         return;
     }
-    if (!call_find(call, call->argv[1], COMPONENT_NONE, &e))
+    if (!call_find(call, call->argv[1], COMPONENT_NONE, &e) || (e && !call_fits_group(call, object_bytes(e))))
         return;
     bool moved = e != NULL && data_live(call, to.db, to.key) == NULL;
     if (moved) {

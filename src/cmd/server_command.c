@@ -1,4 +1,4 @@
-/* Commands about the server and its regions: TIME WAIT MEMORY LINK REGION, and what a server without cluster mode answers. */
+/* Commands about the server and its regions: TIME WAIT MEMORY LINK REGION, and the answers of one without cluster mode. */
 #include <stdio.h>
 
 #include "base/check.h"

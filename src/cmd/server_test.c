@@ -517,8 +517,10 @@ TEST(command_info_tells_several_keys_and_subcommands)
     EXPECT(holds(run(w, "COMMAND INFO mset"), "|*2|+OW|+update|"));
     EXPECT(holds(run(w, "COMMAND INFO mset"), "|$7|lastkey|:-1|$7|keystep|:2|$5|limit|:0|"));
     EXPECT(holds(run(w, "COMMAND INFO sunionstore"), "|$5|index|:2|"));
-    EXPECT(holds(run(w, "COMMAND INFO sintercard"), "|$6|keynum|$4|spec|*6|$9|keynumidx|:0|$8|firstkey|:1|$7|keystep|:1|"));
-    EXPECT(holds(run(w, "COMMAND INFO memory"), "*1|*10|$6|memory|:-2|*0|:0|:0|:0|*1|+@slow|*0|*0|*2|*10|$11|memory|help|"));
+    EXPECT(holds(run(w, "COMMAND INFO sintercard"),
+                 "|$6|keynum|$4|spec|*6|$9|keynumidx|:0|$8|firstkey|:1|$7|keystep|:1|"));
+    EXPECT(holds(run(w, "COMMAND INFO memory"),
+                 "*1|*10|$6|memory|:-2|*0|:0|:0|:0|*1|+@slow|*0|*0|*2|*10|$11|memory|help|"));
     world_free(w);
 }
 
@@ -533,9 +535,9 @@ TEST(command_docs_has_the_shape_of_redis)
                  "*2|$9|client|id|*8|$7|summary|$48|Returns the client ID for the current connection|$5|since|$5|5.0.0|"
                  "$5|group|$10|connection|$10|complexity|$4|O(1)|");
     run(w, "HELLO 3");
-    EXPECT(holds(run(w, "COMMAND DOCS memory"), "%1|$6|memory|%5|$7|summary|$43|A container for memory diagnostics "
-                                                "commands|$5|since|$5|4.0.0|$5|group|$6|server|$10|complexity|$22|Depends "
-                                                "on subcommand.|$11|subcommands|%2|$11|memory|help|%4|"));
+    EXPECT(holds(run(w, "COMMAND DOCS memory"),
+                 "%1|$6|memory|%5|$7|summary|$43|A container for memory diagnostics commands|$5|since|$5|4.0.0|"
+                 "$5|group|$6|server|$10|complexity|$22|Depends on subcommand.|$11|subcommands|%2|$11|memory|help|%4|"));
     world_free(w);
 }
 
@@ -609,7 +611,8 @@ TEST(info_shows_the_sections_asked_for)
     EXPECT_REPLY("INFO replication", "$41|# Replication|role:master|from_node:1||");
     run(w, "SET a 1");
     run(w, "SET b 1 EX 100");
-    EXPECT_REPLY("INFO keyspace cluster", "$76|# Cluster|cluster_enabled:0||# Keyspace|db0:keys=2,expires=1,avg_ttl=0||");
+    EXPECT_REPLY("INFO keyspace cluster",
+                 "$76|# Cluster|cluster_enabled:0||# Keyspace|db0:keys=2,expires=1,avg_ttl=0||");
     EXPECT(holds(run(w, "INFO"), "|# Server|redis_version:7.0.15|"));
     EXPECT(holds(run(w, "INFO"), "|deployment:shop|region:us-east|"));
     EXPECT(!holds(run(w, "INFO default"), "# Commandstats"));

@@ -189,11 +189,13 @@ static void store(struct call *call, enum operation operation)
     for (size_t i = 0; i < m.count; i++)
         buffer_put_prefixed(&names, entry_name(m.at[i]));
     mem_free(m.at);
-    if (data_live(call, call->db, call->argv[1]) != NULL)
-        emit_remove(call->replica, call->db, call->argv[1]);
-    put_names(call, buffer_span(&names));
+    if (call_fits_group(call, names.len)) {
+        if (data_live(call, call->db, call->argv[1]) != NULL)
+            emit_remove(call->replica, call->db, call->argv[1]);
+        put_names(call, buffer_span(&names));
+        reply_int(call->reply, (int64_t)m.count);
+    }
     buffer_release(&names);
-    reply_int(call->reply, (int64_t)m.count);
 }
 
 void cmd_sinter(struct call *call)

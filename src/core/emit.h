@@ -14,6 +14,9 @@
 
 struct replica;
 
+/* What one group may write, about: larger commands are refused before they emit anything. */
+enum { GROUP_MAX_BYTES = 64 << 20 };
+
 /* Writes a string. TIME_DEADLINE takes deadline_ms (> 0, milliseconds since 1970). */
 void emit_string(struct replica *r, uint8_t db, struct span key, struct span value, enum time_rule rule,
                  uint64_t deadline_ms);

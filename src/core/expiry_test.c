@@ -124,6 +124,25 @@ TEST(a_rewrite_keeps_what_the_write_said_about_the_deadline)
     end_of_world();
 }
 
+TEST(a_hidden_string_that_is_dropped_leaves_what_it_said_about_the_deadline)
+{
+    world(4);
+    set(A, "k", "v");
+    sadd(B, "k", "m");
+    deliver_next(B, A);
+    deliver_next(C, A);
+    sadd(B, "k", "n");                  /* drops the string */
+    rewrite(C, "k", "vx");              /* keeps its "none" */
+    deliver_all(D, A);
+    deliver_all(D, B);
+    deliver_all(D, C);                  /* in this order; A sees C's first */
+    deliver_all(A, C);
+    synced();
+    EXPECT_EVERYWHERE("k", "vx");
+    EXPECT_EQ(ttl(A, "k"), -1);
+    end_of_world();
+}
+
 TEST(a_deadline_is_the_keys_and_not_the_fields)
 {
     world(2);

@@ -1,9 +1,9 @@
 /*
  * peers -- the matrix: what each region is known to have, durably.
  *
- * One row a region: its durable vector, its applied vector, its instance. Rows come over links, from the region
- * itself or passed on; a row of a newer instance replaces, one of the same instance is merged, an older one is ignored. From it: acknowledgements,
- * lag, and the stable vector.
+ * One row a region: its durable vector, its applied vector, its instance. Rows come over links,
+ * from the region itself or passed on; a row of a newer instance replaces, one of the same instance
+ * is merged, an older one is ignored. From it: acknowledgements, lag, and the stable vector.
  */
 #ifndef CORE_PEERS_H
 #define CORE_PEERS_H

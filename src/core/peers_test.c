@@ -3,7 +3,7 @@
 #include "base/prng.h"
 #include "base/test.h"
 
-enum { REGIONS = 4 };           /* ours is 0; rows are of 1 .. 4 */
+enum { REGIONS = 4 }; /* ours is 0; rows are of 1 .. 4 */
 
 static const uint8_t regions[REGIONS] = { 1, 2, 3, 4 };
 
@@ -118,7 +118,8 @@ TEST(the_matrix_agrees_with_plain_arrays)
             }
             if (run > instance[region])
                 instance[region] = run;
-            vector_raise(&own, stamp_make(1 + prng_below(&rng, 100), 0, (uint8_t)prng_below(&rng, ORIGINS)));
+            vector_raise(
+                &own, stamp_make(1 + prng_below(&rng, 100), 0, (uint8_t)prng_below(&rng, ORIGINS)));
         }
         peers_stable(&p, &own, &stable);
         for (uint8_t o = 0; o < ORIGINS; o++) {

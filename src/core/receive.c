@@ -86,6 +86,18 @@ static enum receive_verdict take(struct replica *r, const struct batch *b, struc
     return RECEIVE_APPLIED;
 }
 
+/* A stamp that must be covered before a batch can go: its predecessor, what it has seen, or else our own time. */
+static stamp_t awaited(const struct replica *r, const struct batch *b)
+{
+    if (b->prev > vector_get(&r->applied, b->origin))
+        return b->prev;
+    for (uint32_t o = 0; o < b->context.high; o++) {
+        if (b->context.at[o] > vector_get(&r->applied, (uint8_t)o))
+            return b->context.at[o];
+    }
+    return stamp_make(stamp_ms(b->to) - r->options.max_skew_ms, 0, r->options.region);
+}
+
 static enum receive_verdict park(struct replica *r, const struct batch *b, struct span bytes)
 {
     struct stream *s = &r->streams[b->origin];
@@ -94,7 +106,7 @@ static enum receive_verdict park(struct replica *r, const struct batch *b, struc
     if (!list_empty(&s->parked) && container_of(s->parked.prev, struct parked, link)->to >= b->to)
         return RECEIVE_DUPLICATE;
     if (r->parked_bytes + sizeof(struct parked) + bytes.len > r->options.park_max_bytes) {
-        r->dropped[b->origin] = true;
+        r->dropped[b->origin] = awaited(r, b);
         return RECEIVE_DROPPED;
     }
     struct parked *p = mem_alloc(sizeof(*p) + bytes.len);
@@ -197,12 +209,12 @@ void replica_drain_parked(struct replica *r)
 
 bool replica_take_dropped(struct replica *r, uint8_t *origin)
 {
-    if (r->parked_bytes > r->options.park_max_bytes / 2)
-        return false;
+    bool room = r->parked_bytes <= r->options.park_max_bytes / 2;
     for (int o = 0; o < STAMP_ORIGINS; o++) {
-        if (!r->dropped[o])
+        stamp_t wanted = r->dropped[o];
+        if (wanted == 0 || (!room && vector_get(&r->applied, stamp_origin(wanted)) < wanted))
             continue;
-        r->dropped[o] = false;
+        r->dropped[o] = 0;
         *origin = (uint8_t)o;
         return true;
     }

@@ -11,6 +11,9 @@
 /* Reclaiming works in small steps, so that a million keys expiring together do not stop the loop. */
 enum { RECLAIM_PER_TICK = 200 };
 
+/* A batch is closed at the first group's end past this size: peers apply a turn piece by piece, and buffers stay small. */
+enum { BATCH_BYTES = 1 << 20 };
+
 void replica_init(struct replica *r, const struct replica_options *options)
 {
     *r = (struct replica){ .options = *options };
@@ -87,7 +90,10 @@ stamp_t replica_group_end(struct replica *r)
     if (r->group_first == 0)
         return 0;
     r->group_first = 0;
-    return r->open_last;
+    stamp_t last = r->open_last;
+    if (r->open.len >= BATCH_BYTES)
+        replica_seal(r);
+    return last;
 }
 
 /* --- the log --- */

@@ -97,7 +97,7 @@ struct replica {
     uint64_t snapshot_lsn;      /* of the newest */
 
     uint64_t parked_bytes, parked_count;
-    bool dropped[STAMP_ORIGINS];
+    stamp_t dropped[STAMP_ORIGINS];     /* by origin: what a batch waited for that found no room; 0: none */
     bool amnesiac;
 
     struct replica_event events[16];
@@ -162,7 +162,8 @@ enum receive_verdict replica_receive(struct replica *r, struct span batch);
  * (the batch itself will say so), or the ceiling forbids. */
 bool replica_heartbeat(struct replica *r, struct buffer *out);
 
-/* True once for every origin of which something was dropped for lack of room, when there is room again: subscribe anew. */
+/* True once for every origin of which something was dropped for lack of room, when there is room again or what it waited
+ * for has come (all that is parked may wait for it): subscribe anew. */
 bool replica_take_dropped(struct replica *r, uint8_t *origin);
 
 /* Parked batches whose time has come; with may_write also the reclaim of expired keys. */

@@ -215,6 +215,7 @@ TEST(a_gap_is_noticed)
     set(A, "k", "1");
     set(A, "k", "2");
     set(A, "k", "3");
+    later(1);
     heartbeat(A);
     EXPECT_EQ(receive(B, batch_of(A, 0)), RECEIVE_APPLIED);
     EXPECT_EQ(receive(B, batch_of(A, 2)), RECEIVE_GAP);
@@ -269,6 +270,7 @@ TEST(two_processes_of_one_region_are_a_fork)
     world(3);
     set(A, "k", "common");
     synced();
+    replica_release(&trial.regions[C].replica);
     trial_init_replica(&trial.regions[C].replica, A, 2);            /* C is now a second A, which has only the first op */
     EXPECT_EQ(replica_replay(&trial.regions[C].replica, 1000, batch_of(A, 0)), 0);
     replica_recovered(&trial.regions[C].replica, 1000);

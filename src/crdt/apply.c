@@ -56,7 +56,8 @@ static void drop_deadlines(struct body *b, const struct observer *by)
     }
 }
 
-/* A write that keeps the time: what its dropped registers said about the deadline lives on as an element. */
+/* Dropped by what leaves the deadlines alone (a write that keeps the time, a removal of the hidden string only): what
+ * a register said about the deadline lives on as an element, in whatever order such ops and others come. */
 static void keep_none(void *context, const struct reg *reg)
 {
     if (reg->none)
@@ -338,17 +339,21 @@ static void drop_components(struct database *d, struct entry **slot, const struc
 {
     struct span p = op->payload;
     uint64_t mask = must_varint(&p);
+    bool keeps_time = !(mask & MASK_DEADLINES);
     struct entry *e = *slot;
     if (e->form == ENTRY_INLINE) {
-        if (mask & (1 << COMPONENT_STRING) && observes(by, e->stamp))
+        if (!(mask & (1 << COMPONENT_STRING)) || !observes(by, e->stamp))
+            return;
+        if (!keeps_time || !e->none) {
             remove_key(d, e);
-        return;
+            return;
+        }
     }
     struct standing before = standing_of(e);
-    struct body *b = e->body;
+    struct body *b = object_widen(d, slot);
     reset_listed(b, p, mask);
     if (mask & (1 << COMPONENT_STRING))
-        cell_drop(&b->string, by, span_of(NULL, 0), NULL, NULL);
+        cell_drop(&b->string, by, span_of(NULL, 0), keeps_time ? keep_none : NULL, b);
     for (uint8_t c = COMPONENT_STRING + 1; c < COMPONENT_COUNT; c++) {
         if (mask & (1u << c))
             drop_fields(b, c, by);
@@ -391,5 +396,5 @@ void database_apply(struct database *d, const struct op *op, const struct vector
     case OP_KIND_END:
         break;
     }
-    CHECK(!"unknown op kind");
+    CHECK(op->kind < OP_KIND_END);
 }

@@ -151,15 +151,15 @@ static size_t write_integer(int128_t sum, char *scratch)
     return decimal_of_int64((int64_t)sum, scratch);
 }
 
-/* Sums in origin order, so that the same doubles come out everywhere. */
-static double float_sum(const struct cell *c, double start)
+/* The floats in origin order, so that the same doubles come out everywhere; the integers, exact, last. */
+static double float_sum(const struct cell *c, double start, int128_t whole)
 {
     for (uint16_t i = 0; i < c->tally_count; i++) {
         const struct tally *t = &c->tallies[i];
-        struct amount gained = amount_subtract(t->sum, t->base_sum);
-        start += gained.is_float ? gained.f : (double)gained.i;
+        if (t->sum.is_float)
+            start += amount_subtract(t->sum, t->base_sum).f;
     }
-    return start;
+    return start + (double)whole;
 }
 
 bool cell_read(const struct cell *c, char *scratch, struct span *value)
@@ -187,7 +187,7 @@ bool cell_read(const struct cell *c, char *scratch, struct span *value)
         else
             sum += t->sum.i - t->base_sum.i;
     }
-    size_t len = floats ? decimal_of_double(float_sum(c, has_integer ? (double)whole : real), scratch)
+    size_t len = floats ? decimal_of_double(float_sum(c, real, sum), scratch)
                         : write_integer(sum, scratch);
     *value = span_of(scratch, len);
     return true;

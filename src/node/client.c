@@ -8,7 +8,8 @@
 #include "node/node.h"
 
 enum {
-    COMPACT_BYTES = 1 << 20,    /* sent output is moved away when it is this much, or all */
+    COMPACT_BYTES = 1 << 20,    /* sent output is moved away when it is this much and half of all, or all */
+    BACKLOG_BYTES = 1 << 20,    /* of unread replies: further commands of that client wait */
     KEEP_BYTES = 64 << 10,      /* buffers of an idle session are cut back to this */
 };
 
@@ -30,10 +31,10 @@ struct session *client_open(struct node *n, void *host, const char *address, con
     struct client *c = mem_zalloc(sizeof(*c));
     struct session *s = &c->session;
     c->turn_hold = NO_HOLD;
+    server_open_session(server, s);
     s->host = host;
     snprintf(s->address, sizeof(s->address), "%s", address);
     snprintf(s->local_address, sizeof(s->local_address), "%s", local_address);
-    server_open_session(server, s);
     return s;
 }
 
@@ -72,22 +73,37 @@ static void wait_in_list(struct node *n, struct client *c)
         list_add_tail(&n->waiting, &c->waiting);
 }
 
+static bool is_write(const struct resp_parser *p)
+{
+    const struct command *command = p->argc > 0 ? command_find(p->argv[0]) : NULL;
+    return command && command->flags & CMD_WRITE;
+}
+
+static size_t backlog(const struct client *c)
+{
+    return c->session.output.len - c->sent;
+}
+
 /* Runs the complete commands at the front of `in`; returns how many bytes they were. */
 static size_t run_commands(struct node *n, struct client *c, struct span in)
 {
     struct session *s = &c->session;
     size_t used = 0;
     while (used < in.len && !s->closing && !s->killed && !s->waiting) {
-        if (replica_must_wait(&n->replica)) {
-            c->stalled = true;
-            break;
-        }
         enum resp_status status = resp_parse(&s->parser, span_skip(in, used));
         if (status == RESP_MORE)
             break;
         if (status == RESP_BAD) {
             reply_errorf(&s->reply, "ERR %s", s->parser.error);
             s->closing = true;
+            break;
+        }
+        if (node_must_wait(n) && is_write(&s->parser)) {
+            c->stalled = true;          /* it is parsed again when its time has come */
+            break;
+        }
+        if (backlog(c) > BACKLOG_BYTES) {
+            c->full = true;
             break;
         }
         used += s->parser.consumed;
@@ -98,7 +114,7 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
         if (s->wrote)
             note_write(n, c, start);
     }
-    if (s->waiting || c->stalled)
+    if (s->waiting || c->stalled || c->full)
         wait_in_list(n, c);
     return used;
 }
@@ -165,11 +181,13 @@ void client_sent(struct node *n, struct session *s, size_t bytes)
     CHECK(c->sent + bytes <= s->output.len);
     n->server.statistics.output_bytes += bytes;
     c->sent += bytes;
-    if (c->sent == s->output.len || c->sent >= COMPACT_BYTES) {
+    if (c->sent == s->output.len || (c->sent >= COMPACT_BYTES && c->sent >= s->output.len / 2)) {
         buffer_consume(&s->output, c->sent);
         c->sent_total += c->sent;
         c->sent = 0;
     }
+    if (c->full && backlog(c) <= BACKLOG_BYTES / 2)
+        n->resume = true;
     if (s->output.len == 0 && s->output.cap > KEEP_BYTES)
         buffer_release(&s->output);
 }
@@ -223,6 +241,20 @@ void client_release_held(struct node *n, uint64_t lsn)
     }
 }
 
+void client_fail_held(struct node *n)
+{
+    list_each(&n->held, it) {
+        struct client *c = container_of(it, struct client, held);
+        struct session *s = &c->session;
+        s->output.len = c->holds[0].start - c->sent_total;
+        reply_errorf(&s->reply, "UNKNOWN the log failed before this was durable: a restart may lose it");
+        s->closing = true;
+        c->hold_count = 0;
+        list_remove(&c->held);
+        mark_dirty(n, c);
+    }
+}
+
 /* --- waiting --- */
 
 static bool wait_is_over(const struct node *n, const struct session *s, uint32_t have)
@@ -232,6 +264,7 @@ static bool wait_is_over(const struct node *n, const struct session *s, uint32_t
 
 void client_resume_waiting(struct node *n)
 {
+    n->resume = false;
     list_each(&n->waiting, it) {
         struct client *c = container_of(it, struct client, waiting);
         struct session *s = &c->session;
@@ -241,11 +274,13 @@ void client_resume_waiting(struct node *n)
                 continue;
             command_wait_end(s, have);
         }
-        if (c->stalled && replica_must_wait(&n->replica))
+        if (c->stalled && node_must_wait(n))
             continue;
-        c->stalled = false;
+        if (c->full && backlog(c) > BACKLOG_BYTES / 2)
+            continue;
+        c->stalled = c->full = false;
         list_remove(&c->waiting);
-        run_buffered(n, c);
+        run_buffered(n, c);             /* may put it back, at the end */
         after_commands(n, c);
     }
 }

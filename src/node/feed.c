@@ -25,7 +25,7 @@ void feed_subscribe(struct node *n, struct link *l, struct span body)
     l->subscribed = (m.origins[0] | m.origins[1] | m.origins[2] | m.origins[3]) != 0;
     l->cursor = tail_start_for(&n->tail, &m.have, m.origins);
     l->heartbeat_us = n->now_us;
-    if (l->read_wanted)                 /* not asked for yet: the place has changed */
+    if (l->read_wanted) /* not asked for yet: the place has changed */
         l->reading = l->read_wanted = false;
 }
 
@@ -38,7 +38,8 @@ void feed_vector(struct node *n, struct link *l, struct span body)
         return;
     }
     while (message_next_row(&rows, &row)) {
-        if (peers_learn(&n->matrix, row.region, row.instance, &row.applied, &row.durable, n->now_us))
+        if (peers_learn(&n->matrix, row.region, row.instance, &row.applied, &row.durable,
+                        n->now_us))
             n->matrix_changed = true;
     }
 }
@@ -61,7 +62,8 @@ static void send_frame(struct node *n, struct link *l, const struct feed_frame *
 /* True when the frame is what this feed would build now: it would leave out nothing of it. */
 static bool fits(const struct feed_frame *f, const struct link *l)
 {
-    if (!f->valid || f->from_lsn != l->cursor || memcmp(f->origins, l->origins, sizeof f->origins) != 0)
+    if (!f->valid || f->from_lsn != l->cursor ||
+        memcmp(f->origins, l->origins, sizeof f->origins) != 0)
         return false;
     for (uint32_t o = 0; o < f->first.high; o++) {
         if (f->first.at[o] != 0 && f->first.at[o] <= vector_get(&l->sent, (uint8_t)o))
@@ -79,12 +81,14 @@ static const struct feed_frame *find_frame(const struct feed_shared *shared, con
     return NULL;
 }
 
-/* The record at the front of `run`, whose checksum was looked at when it was written or read back. */
+/* The record at the front of `run`, whose checksum was looked at when it was written or read back.
+ * */
 static bool peek_record(struct span run, struct span *payload, size_t *bytes)
 {
     uint32_t len;
     struct span rest = run;
-    if (!span_take_u32(&rest, &len) || run.len < RECORD_HEADER_BYTES || run.len - RECORD_HEADER_BYTES < len)
+    if (!span_take_u32(&rest, &len) || run.len < RECORD_HEADER_BYTES ||
+        run.len - RECORD_HEADER_BYTES < len)
         return false;
     *payload = span_of(run.at + RECORD_HEADER_BYTES, len);
     *bytes = RECORD_HEADER_BYTES + (size_t)len;
@@ -136,7 +140,8 @@ static void finish_frame(struct node *n, struct link *l, struct feed_frame *f)
     send_frame(n, l, f);
 }
 
-/* Builds and sends one frame from the front of `run`; returns how many bytes it passed, 0 when it cannot go on. */
+/* Builds and sends one frame from the front of `run`; returns how many bytes it passed, 0 when it
+ * cannot go on. */
 static size_t build_frame(struct node *n, struct link *l, struct span run)
 {
     struct feed_frame *f = &n->feed.frames[n->feed.next];
@@ -152,7 +157,7 @@ static size_t build_frame(struct node *n, struct link *l, struct span run)
         if (s == STEP_FULL || s == STEP_BAD)
             break;
         if (s == STEP_HAD)
-            f->valid = false;           /* another feed may lack it */
+            f->valid = false; /* another feed may lack it */
         at += bytes;
     }
     f->from_lsn = l->cursor;
@@ -198,7 +203,8 @@ static void fill(struct node *n, struct link *l)
 
 /* --- log read back from disk --- */
 
-bool node_next_read(struct node *n, struct link **link, uint64_t *lsn, uint64_t *limit_lsn, size_t *want)
+bool node_next_read(struct node *n, struct link **link, uint64_t *lsn, uint64_t *limit_lsn,
+                    size_t *want)
 {
     list_each(&n->links, it) {
         struct link *l = container_of(it, struct link, link);
@@ -214,8 +220,10 @@ bool node_next_read(struct node *n, struct link **link, uint64_t *lsn, uint64_t 
     return false;
 }
 
-/* A subscription that came meanwhile has moved the cursor: then the bytes are of no use, and fill asks anew. */
-void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span records, const char *why)
+/* A subscription that came meanwhile has moved the cursor: then the bytes are of no use, and fill
+ * asks anew. */
+void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span records,
+                    const char *why)
 {
     if (!l->reading || l->close)
         return;
@@ -223,7 +231,8 @@ void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span re
     if (!l->subscribed || lsn != l->cursor)
         return;
     if (records.len == 0)
-        link_close(n, l, "the log cannot be read at %llu: %.120s", (unsigned long long)lsn, why == NULL ? "empty" : why);
+        link_close(n, l, "the log cannot be read at %llu: %.120s", (unsigned long long)lsn,
+                   why == NULL ? "empty" : why);
     else
         walk(n, l, records);
 }
@@ -232,12 +241,12 @@ void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span re
 
 static bool wants_heartbeat(const struct node *n, const struct link *l)
 {
-    return l->subscribed && origins_have(l->origins, n->options.self->id) && !n->replica.amnesiac && !l->reading &&
-           l->cursor >= n->replica.log_durable && link_has_room(l);
+    return l->subscribed && origins_have(l->origins, n->options.self->id) && !n->replica.amnesiac &&
+           !l->reading && l->cursor >= n->replica.log_durable && link_has_room(l);
 }
 
-/* One for all feeds whose time has come in this turn. It claims that every op up to its stamp is in the durable log: true from now
- * on, so one that was made a moment ago does no harm. */
+/* One for all feeds whose time has come in this turn. It claims that every op up to its stamp is in
+ * the durable log: true from now on, so one that was made a moment ago does no harm. */
 static bool make_heartbeat(struct node *n)
 {
     struct feed_shared *f = &n->feed;

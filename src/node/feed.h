@@ -1,13 +1,14 @@
 /*
  * feed -- our end of a link that a peer dialled: it subscribes, we send batches out of our log.
  *
- * A feed is a cursor in the log and, per wanted origin, the stamp up to which everything was sent. It walks the durable
- * records in their order (what leaves a region is on its disk), in memory or read back from disk, and packs the
- * wanted ones into frames until the link's output is full: a slow peer costs a cursor, no memory.
- * Frames are shared: regions that follow closely stand at the same place and want the same origins, so a
- * frame is built and compressed once. Its key is where it begins and what it was built for; it fits another feed when
- * that one's `sent` would have left nothing of it out.
- * Heartbeats go when nothing else went for FEED_HEARTBEAT_US and everything durable was sent.
+ * A feed is a cursor in the log and, per wanted origin, the stamp up to which everything was sent.
+ * It walks the durable records in their order (what leaves a region is on its disk), in memory or
+ * read back from disk, and packs the wanted ones into frames until the link's output is full: a
+ * slow peer costs a cursor, no memory. Frames are shared: regions that follow closely stand at the
+ * same place and want the same origins, so a frame is built and compressed once. Its key is where
+ * it begins and what it was built for; it fits another feed when that one's `sent` would have left
+ * nothing of it out. Heartbeats go when nothing else went for FEED_HEARTBEAT_US and everything
+ * durable was sent.
  */
 #ifndef NODE_FEED_H
 #define NODE_FEED_H
@@ -15,11 +16,11 @@
 #include "wire/frame.h"
 
 enum {
-    FEED_FRAME_BYTES = 256 << 10,       /* content of a frame: enough for zstd to find its matches */
-    FEED_FRAMES = 16,                   /* kept for the next feed: what fills one link's output, and more */
+    FEED_FRAME_BYTES = 256 << 10,       /* content of a frame: enough for zstd's matches */
+    FEED_FRAMES = 16,                   /* kept: what fills a link's output, and more */
     FEED_READ_BYTES = 512 << 10,        /* asked of the disk at once */
     FEED_HEARTBEAT_US = 100 * 1000,
-    FEED_HEARTBEAT_RETRY_US = 10 * 1000,    /* when none could be made: something of ours is on its way to the disk */
+    FEED_HEARTBEAT_RETRY_US = 10 * 1000,    /* none could be made: a write of ours is not durable */
 };
 
 struct node;

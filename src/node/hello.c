@@ -48,7 +48,8 @@ static struct shown shown(struct span name)
 {
     struct shown s = { "" };
     for (size_t i = 0; i < name.len && i + 1 < sizeof s.text; i++)
-        s.text[i] = name.at[i] <= ' ' || name.at[i] > '~' || name.at[i] == '"' ? '?' : (char)name.at[i];
+        s.text[i] = name.at[i] <= ' ' || name.at[i] > '~' || name.at[i] == '"' ? '?'
+                                                                               : (char)name.at[i];
     return s;
 }
 
@@ -58,28 +59,33 @@ static bool is_member(struct node *n, struct link *l, const struct message_hello
     const struct region *self = n->options.self;
     const char *deployment = n->options.deployment->name;
     if (m->version != MESSAGE_VERSION) {
-        link_refuse(n, l, "protocol version %u against %u: upgrade the older one", m->version, MESSAGE_VERSION);
+        link_refuse(n, l, "protocol version %u against %u: upgrade the older one", m->version,
+                    MESSAGE_VERSION);
         return false;
     }
     if (!span_equal(m->deployment, span_str(deployment))) {
-        link_refuse(n, l, "a peer of deployment %s at region %s of deployment %s", shown(m->deployment).text, self->name,
-                    deployment);
+        link_refuse(n, l, "a peer of deployment %s at region %s of deployment %s",
+                    shown(m->deployment).text, self->name, deployment);
         return false;
     }
     if (m->region == self->id && span_equal(m->region_name, span_str(self->name))) {
-        link_refuse(n, l, m->instance == n->options.instance
-                              ? "region %s reached itself: an address that peers dial is wrong"
-                              : "a second process of region %s", self->name);
+        link_refuse(n, l,
+                    m->instance == n->options.instance
+                        ? "region %s reached itself: an address that peers dial is wrong"
+                        : "a second process of region %s",
+                    self->name);
         return false;
     }
     const struct region *region = deployment_region_with_id(n->options.deployment, m->region);
     if (region == NULL || region == self || !span_equal(m->region_name, span_str(region->name))) {
-        link_refuse(n, l, "region %s has no configured region %s with number %u: the configurations differ", self->name,
-                    shown(m->region_name).text, m->region);
+        link_refuse(
+            n, l, "region %s has no configured region %s with number %u: the configurations differ",
+            self->name, shown(m->region_name).text, m->region);
         return false;
     }
     if (l->is_intake && l->peer->region != region) {
-        link_refuse(n, l, "region %s answers where %s was dialled", region->name, l->peer->region->name);
+        link_refuse(n, l, "region %s answers where %s was dialled", region->name,
+                    l->peer->region->name);
         return false;
     }
     return true;
@@ -96,7 +102,8 @@ static uint64_t connected_instance(const struct peer *peer, const struct link *l
     return newest;
 }
 
-static bool may_connect(struct node *n, struct link *l, struct peer *peer, const struct message_hello *m)
+static bool may_connect(struct node *n, struct link *l, struct peer *peer,
+                        const struct message_hello *m)
 {
     if ((m->role == ROLE_FEED) != l->is_intake) {
         link_refuse(n, l, "a HELLO of the wrong role");
@@ -110,8 +117,9 @@ static bool may_connect(struct node *n, struct link *l, struct peer *peer, const
     }
     uint64_t connected = connected_instance(peer, l);
     if (m->instance < connected) {
-        link_refuse(n, l, "a second process of region %s: run %llu, while run %llu is connected", peer->region->name,
-                    (unsigned long long)m->instance, (unsigned long long)connected);
+        link_refuse(n, l, "a second process of region %s: run %llu, while run %llu is connected",
+                    peer->region->name, (unsigned long long)m->instance,
+                    (unsigned long long)connected);
         return false;
     }
     return true;
@@ -123,7 +131,8 @@ static void notice_amnesia(struct node *n, const struct peer *peer, const char *
         return;
     n->replica.amnesiac = true;
     node_notice(n, NOTICE_ERROR,
-                "ev=amnesia peer=%s what=\"%s: this region has lost log and takes no own writes any more; give it a "
+                "ev=amnesia peer=%s what=\"%s: this region has lost log and takes no own writes "
+                "any more; give it a "
                 "new number in the configuration\"",
                 peer->region->name, what);
 }
@@ -145,7 +154,8 @@ static void learn(struct node *n, const struct message_hello *m)
         n->matrix_changed = true;
 }
 
-/* The peer is there, maybe as a new process: what we have of the old one is dead, and we need not wait to dial. */
+/* The peer is there, maybe as a new process: what we have of the old one is dead, and we need not
+ * wait to dial. */
 static void welcome(struct node *n, struct link *l, struct peer *peer)
 {
     if (peer->feed != NULL)
@@ -180,8 +190,9 @@ void hello_take(struct node *n, struct link *l, struct span body)
     if (!l->is_intake)
         welcome(n, l, peer);
     l->ready = true;
-    node_notice(n, NOTICE_INFO, "ev=link.up peer=%s role=%s address=%s run=%llu", peer->region->name,
-                l->is_intake ? "intake" : "feed", l->address, (unsigned long long)l->instance);
+    node_notice(n, NOTICE_INFO, "ev=link.up peer=%s role=%s address=%s run=%llu",
+                peer->region->name, l->is_intake ? "intake" : "feed", l->address,
+                (unsigned long long)l->instance);
     if (l->is_intake)
         intake_ready(n, l);
 }

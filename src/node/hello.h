@@ -1,13 +1,15 @@
 /*
  * hello -- who is at the other end of a link, and may it be there?
  *
- * Both sides send one HELLO, the acceptor after it has seen the dialler's. What does not fit is refused with one line that both logs show:
+ * Both sides send one HELLO, the acceptor after it has seen the dialler's. What does not fit is
+ * refused with one line that both logs show:
  *
- *     another protocol version, deployment, or number or name of a region; ourselves; a region that is not the one dialled;
- *     a role that does not fit; a link under LINK CUT; a process of an older run while one of a newer run is connected
+ *     another protocol version or deployment; another number or name of a region; ourselves;
+ *     a region that is not the one dialled; a role that does not fit; a link under LINK CUT;
+ *     a process of an older run while one of a newer run is connected
  *
- * A HELLO may also show that *we* are amnesiac: the peer holds an op of ours above our log, or knows a later run of us than this
- * one. Then own writes end, and the rest goes on.
+ * A HELLO may also show that *we* are amnesiac: the peer holds an op of ours above our log, or
+ * knows a later run of us than this one. Then own writes end, and the rest goes on.
  */
 #ifndef NODE_HELLO_H
 #define NODE_HELLO_H

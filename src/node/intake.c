@@ -150,7 +150,8 @@ static uint64_t vector_due_us(const struct node *n, const struct link *l)
 /* Every row that changed since the last time; the peer knows its own best. */
 static bool is_news(const struct link *l, const struct peers_row *row)
 {
-    return row->instance != 0 && row->heard_us >= l->vector_us && row->region != l->peer->region->id;
+    return row->instance != 0 && row->heard_us >= l->vector_us &&
+           row->region != l->peer->region->id;
 }
 
 static void send_vector(struct node *n, struct link *l)
@@ -160,7 +161,8 @@ static void send_vector(struct node *n, struct link *l)
         count += is_news(l, &n->matrix.rows[i]);
     size_t place = message_begin(&l->output, MESSAGE_VECTOR);
     buffer_put_varint(&l->output, count);
-    message_put_row(&l->output, n->options.self->id, n->options.instance, &n->replica.applied, &n->replica.durable);
+    message_put_row(&l->output, n->options.self->id, n->options.instance, &n->replica.applied,
+                    &n->replica.durable);
     for (size_t i = 0; i < n->matrix.count; i++) {
         const struct peers_row *row = &n->matrix.rows[i];
         if (is_news(l, row))

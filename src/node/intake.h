@@ -1,11 +1,11 @@
 /*
  * intake -- our end of a link that we dialled: we subscribe, take batches, and tell our vector.
  *
- * In a mesh an intake wants one origin: the peer's own. What does not fit (a gap) is asked for again from our vector; an origin of
- * which the replica had to drop something is paused until it has room again. An origin whose stream forked stays paused: the link goes on,
- * because our vector travels on it.
- * The vector goes to the peer whenever our durable one has moved, at most once a millisecond: acknowledgements are made of
- * it. With it go the rows of other regions that changed.
+ * In a mesh an intake wants one origin: the peer's own. What does not fit (a gap) is asked for
+ * again from our vector; an origin of which the replica had to drop something is paused until it
+ * has room again. An origin whose stream forked stays paused: the link goes on, because our vector
+ * travels on it. The vector goes to the peer whenever our durable one has moved, at most once a
+ * millisecond: acknowledgements are made of it. With it go the rows of other regions that changed.
  */
 #ifndef NODE_INTAKE_H
 #define NODE_INTAKE_H
@@ -13,8 +13,8 @@
 #include "base/span.h"
 
 enum {
-    INTAKE_RESUBSCRIBE_US = 50 * 1000,  /* at most so often; what is in flight from before makes gaps too */
-    INTAKE_PAUSE_MAX_US = 500 * 1000,   /* a paused origin is tried again, full or not: it may be what the others wait for */
+    INTAKE_RESUBSCRIBE_US = 50 * 1000,  /* at most so often: what is in flight makes gaps too */
+    INTAKE_PAUSE_MAX_US = 500 * 1000,   /* then it is tried again: others may wait for it */
     INTAKE_VECTOR_MIN_US = 1000,
     INTAKE_VECTOR_MAX_US = 500 * 1000,  /* also when nothing moved: the peer hears that we live */
 };

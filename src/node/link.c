@@ -12,7 +12,7 @@
 #include "node/node.h"
 #include "wire/message.h"
 
-enum { INPUT_KEEP_BYTES = 1 << 20 };    /* a larger buffer is given back once it is empty */
+enum { INPUT_KEEP_BYTES = 1 << 20 }; /* a larger buffer is given back once it is empty */
 
 void link_dirty(struct node *n, struct link *l)
 {
@@ -56,7 +56,8 @@ static void fail_dial(struct node *n, struct peer *peer)
     peer->failures++;
 }
 
-/* A link that went soon after it came counts as a failed dial: two that refuse each other do not spin. */
+/* A link that went soon after it came counts as a failed dial: two that refuse each other do not
+ * spin. */
 static void detach_intake(struct node *n, struct link *l)
 {
     struct peer *peer = l->peer;
@@ -68,19 +69,23 @@ static void detach_intake(struct node *n, struct link *l)
     fail_dial(n, peer);
 }
 
-/* One line for each change: a peer that stays unreachable, or one that we refuse again and again, is told once. */
+/* One line for each change: a peer that stays unreachable, or one that we refuse again and again,
+ * is told once. */
 static void tell_down(struct node *n, struct link *l)
 {
     const char *role = l->is_intake ? "intake" : "feed";
     if (l->ready)
-        node_notice(n, NOTICE_WARNING, "ev=link.down peer=%s role=%s why=\"%s\"", l->peer->region->name, role, l->why);
+        node_notice(n, NOTICE_WARNING, "ev=link.down peer=%s role=%s why=\"%s\"",
+                    l->peer->region->name, role, l->why);
     else if (l->is_intake && strncmp(l->peer->problem, l->why, sizeof l->peer->problem - 1) != 0)
-        node_notice(n, NOTICE_WARNING, "ev=link.refused peer=%s role=%s address=%s why=\"%s\"", l->peer->region->name,
-                    role, l->address, l->why);
+        node_notice(n, NOTICE_WARNING, "ev=link.refused peer=%s role=%s address=%s why=\"%s\"",
+                    l->peer->region->name, role, l->address, l->why);
     else if (!l->is_intake && strcmp(n->refused, l->why) != 0)
-        node_notice(n, NOTICE_WARNING, "ev=link.refused role=%s address=%s why=\"%s\"", role, l->address, l->why);
+        node_notice(n, NOTICE_WARNING, "ev=link.refused role=%s address=%s why=\"%s\"", role,
+                    l->address, l->why);
     if (l->is_intake)
-        snprintf(l->peer->problem, sizeof l->peer->problem, "%.*s", (int)sizeof l->peer->problem - 1, l->why);
+        snprintf(l->peer->problem, sizeof l->peer->problem, "%.*s",
+                 (int)sizeof l->peer->problem - 1, l->why);
     else if (!l->ready)
         snprintf(n->refused, sizeof n->refused, "%s", l->why);
 }
@@ -158,7 +163,8 @@ void link_dial_failed(struct node *n, struct peer *peer, const char *why)
     fail_dial(n, peer);
     if (strncmp(peer->problem, why, sizeof peer->problem - 1) == 0)
         return;
-    node_notice(n, NOTICE_WARNING, "ev=link.unreachable peer=%s why=\"%s\"", peer->region->name, why);
+    node_notice(n, NOTICE_WARNING, "ev=link.unreachable peer=%s why=\"%s\"", peer->region->name,
+                why);
     snprintf(peer->problem, sizeof peer->problem, "%.*s", (int)sizeof peer->problem - 1, why);
 }
 
@@ -179,7 +185,7 @@ static void take_ping(struct node *n, struct link *l, struct span body)
     struct message_pong pong = { .t1_us = n->now_us, .t2_us = n->now_us };
     if (!message_take_ping(body, &pong.t0_us)) {
         link_refuse(n, l, "a malformed PING");
-    } else if (link_has_room(l)) {      /* else who does not read gets no answers */
+    } else if (link_has_room(l)) { /* else who does not read gets no answers */
         message_put_pong(&l->output, &pong);
         link_dirty(n, l);
     }
@@ -253,7 +259,8 @@ static void dispatch(struct node *n, struct link *l, const struct message *m)
 }
 
 /* Takes the message at the front of `in`. False when more bytes are needed: *need in all. */
-static bool take_message(struct node *n, struct link *l, struct span in, size_t *bytes, size_t *need)
+static bool take_message(struct node *n, struct link *l, struct span in, size_t *bytes,
+                         size_t *need)
 {
     struct message m;
     switch (message_read(in, l->ready ? MESSAGE_MAX : MESSAGE_HELLO_MAX, &m, need)) {

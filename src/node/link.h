@@ -1,10 +1,10 @@
 /*
  * link -- one connection to a peer region: framing, HELLO, pings; then either a feed or an intake.
  *
- * Each region dials every other. The connection that a region dials is its intake: it subscribes there to the peer's
- * streams and gets batches, and sends back its vector. On the accepting side the same connection is a feed.
- * Messages are specified in wire/message.h. What is malformed, of another deployment, or hostile closes the link with
- * one clear line in both logs.
+ * Each region dials every other. The connection that a region dials is its intake: it subscribes
+ * there to the peer's streams and gets batches, and sends back its vector. On the accepting side
+ * the same connection is a feed. Messages are specified in wire/message.h. What is malformed, of
+ * another deployment, or hostile closes the link with one clear line in both logs.
  *
  *     dialler                      acceptor
  *     HELLO            ->
@@ -14,11 +14,12 @@
  *     VECTOR, PING ... ->
  *                      <-          PONG ...
  *
- * Flow:    a feed stops filling `output` at LINK_OUTPUT_MAX: a slow peer is fed from the log later, it never
- *          grows our memory. Nothing else is put there above it either. A link takes messages of at most
- *          MESSAGE_MAX bytes, before HELLO of MESSAGE_HELLO_MAX.
- * Closing: `close` asks the host to send what stands in `output` (the REFUSED) as far as the socket takes it at once, then to
- *          close, then to call node_link_closed. From the moment it is set the link is no longer its peer's.
+ * Flow:    a feed stops filling `output` at LINK_OUTPUT_MAX: a slow peer is fed from the log later,
+ *          it never grows our memory. Nothing else is put there above it either. A link takes
+ *          messages of at most MESSAGE_MAX bytes, before HELLO of MESSAGE_HELLO_MAX.
+ * Closing: `close` asks the host to send what stands in `output` (the REFUSED) as far as the socket
+ *          takes it at once, then to close, then to call node_link_closed. From the moment it is
+ *          set the link is no longer its peer's.
  */
 #ifndef NODE_LINK_H
 #define NODE_LINK_H
@@ -31,7 +32,7 @@ enum {
     LINK_OUTPUT_MAX = 1 << 20,          /* a feed fills up to here */
     LINK_TIMEOUT_US = 5 * 1000 * 1000,  /* nothing heard for so long: the link is dead */
     LINK_PING_US = 1000 * 1000,
-    LINK_QUICK_PING_US = 100 * 1000,    /* the first few, so that a clock is judged soon after a start */
+    LINK_QUICK_PING_US = 100 * 1000,    /* the first few: a clock is judged soon */
     LINK_QUICK_PINGS = 4,
     LINK_REDIAL_US = 100 * 1000,        /* after the first failure; doubled by each further one */
     LINK_REDIAL_MAX_US = 2 * 1000 * 1000,
@@ -56,7 +57,8 @@ struct link {
     struct buffer output;
     uint64_t opened_us, heard_us, ping_at_us;
     uint32_t pings;             /* sent */
-    uint64_t bytes_in, bytes_out, batches_in, batches_out, frames_out, raw_bytes_out, frame_bytes_out;
+    uint64_t bytes_in, bytes_out, batches_in, batches_out;
+    uint64_t frames_out, raw_bytes_out, frame_bytes_out;
 
     /* Feed: what the peer wants of us. Intake: what we want of it. */
     uint64_t origins[4];        /* bitmap of wanted origins */
@@ -64,7 +66,7 @@ struct link {
     /* feed */
     uint64_t cursor;            /* LSN of the next record to look at */
     bool subscribed;
-    struct vector sent;         /* per wanted origin: everything up to here was sent, or the peer had it */
+    struct vector sent;         /* per wanted origin: all up to here was sent, or was there */
     bool reading;               /* waits for node_read_done */
     bool read_wanted;           /* ... and the host does not know of it yet */
     uint64_t heartbeat_sent;    /* stamp */
@@ -79,7 +81,8 @@ struct link {
     uint64_t applied_us;        /* when the last batch came */
 };
 
-/* A new connection: to `peer` that was dialled (its HELLO goes at once), or an accepted one (NULL). */
+/* A new connection: to `peer` that was dialled (its HELLO goes at once), or an accepted one (NULL).
+ * */
 struct link *link_open(struct node *n, struct peer *peer, void *host, const char *address);
 
 /* The connection is gone, whoever closed it: frees the link and plans the next dial. */
@@ -88,20 +91,26 @@ void link_closed(struct node *n, struct link *l, const char *why);
 void link_input(struct node *n, struct link *l, struct span bytes);
 void link_sent(struct node *n, struct link *l, size_t bytes);
 
-/* Once a turn, after everything was sealed: sends what is due, fills a feed, notices a dead peer. */
+/* Once a turn, after everything was sealed: sends what is due, fills a feed, notices a dead peer.
+ * */
 void link_turn_end(struct node *n, struct link *l);
 uint64_t link_next_deadline(const struct node *n, const struct link *l);
 
-/* Dialling. next_dial gives each peer that is due once; then link_open or link_dial_failed must follow. */
+/* Dialling. next_dial gives each peer that is due once; then link_open or link_dial_failed must
+ * follow. */
 bool link_next_dial(struct node *n, struct peer **peer);
 void link_dial_failed(struct node *n, struct peer *peer, const char *why);
-uint64_t link_dial_deadline(const struct node *n);      /* when the next dial is due; UINT64_MAX: none */
+/* When the next dial is due; UINT64_MAX: none. */
+uint64_t link_dial_deadline(const struct node *n);
 
 /* --- for the files of links: intake, feed, faults --- */
 
-/* Ends a link with a line in our log; link_refuse tells the peer too. Harmless when it is closing already. */
-void link_close(struct node *n, struct link *l, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void link_refuse(struct node *n, struct link *l, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Ends a link with a line in our log; link_refuse tells the peer too. Harmless when it is closing
+ * already. */
+void link_close(struct node *n, struct link *l, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void link_refuse(struct node *n, struct link *l, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Tells the owner that there is something to do for this link. */
 void link_dirty(struct node *n, struct link *l);

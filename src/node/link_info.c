@@ -28,7 +28,8 @@ bool link_info_lag_ms(const struct node *n, const struct peer *peer, uint64_t *l
     return true;
 }
 
-bool link_info_rtt_us(const struct node *n, const struct peer *peer, int64_t *offset_us, uint64_t *rtt_us)
+bool link_info_rtt_us(const struct node *n, const struct peer *peer, int64_t *offset_us,
+                      uint64_t *rtt_us)
 {
     ptrdiff_t index = peer - n->peers;
     return index < SKEW_PEERS_MAX && skew_peer_offset(&n->skew, (uint32_t)index, offset_us, rtt_us);
@@ -80,7 +81,7 @@ static void put_double(struct reply *r, const char *name, double value)
 
 static double tenths(uint64_t us)
 {
-    return (double)((us + 50) / 100) / 10;      /* milliseconds with one digit */
+    return (double)((us + 50) / 100) / 10; /* milliseconds with one digit */
 }
 
 static double hundredths(double ratio)
@@ -108,8 +109,9 @@ static void put_link(const struct node *n, struct reply *r, const struct peer *p
     if (link_info_lag_ms(n, peer, &lag_ms) && ++pairs)
         put_int(r, "lag_ms", lag_ms);
     if (peer->feed != NULL && peer->feed->frame_bytes_out > 0 && ++pairs)
-        put_double(r, "compression",
-                   hundredths((double)peer->feed->raw_bytes_out / (double)peer->feed->frame_bytes_out));
+        put_double(
+            r, "compression",
+            hundredths((double)peer->feed->raw_bytes_out / (double)peer->feed->frame_bytes_out));
     if (problem_of(peer)[0] != '\0' && ++pairs)
         put_text(r, "problem", problem_of(peer));
     reply_later_set(r, place, '%', pairs);
@@ -213,19 +215,26 @@ static void put_peer_line(const struct node *n, struct buffer *out, size_t index
     uint64_t lag_ms, rtt_us;
     int64_t offset_us;
     buffer_printf(out, "peer%zu:region=%s,intake=%s,feed=%s", index, peer->region->name,
-                  peer->cut ? "cut" : is_up(peer->intake) ? "up" : "down", peer->cut ? "cut" : is_up(peer->feed) ? "up" : "down");
+                  peer->cut             ? "cut"
+                  : is_up(peer->intake) ? "up"
+                                        : "down",
+                  peer->cut           ? "cut"
+                  : is_up(peer->feed) ? "up"
+                                      : "down");
     if (link_info_lag_ms(n, peer, &lag_ms))
         buffer_printf(out, ",lag_ms=%llu", (unsigned long long)lag_ms);
     if (link_info_rtt_us(n, peer, &offset_us, &rtt_us))
-        buffer_printf(out, ",rtt_ms=%.1f,offset_ms=%.1f", (double)rtt_us / 1000, (double)offset_us / 1000);
+        buffer_printf(out, ",rtt_ms=%.1f,offset_ms=%.1f", (double)rtt_us / 1000,
+                      (double)offset_us / 1000);
     buffer_printf(out, "\r\n");
 }
 
 void node_info_replication(void *node, struct buffer *out)
 {
     const struct node *n = node;
-    buffer_printf(out, "region:%s\r\nregion_id:%u\r\nrun:%llu\r\nconnected_peers:", n->options.self->name,
-                  n->options.self->id, (unsigned long long)n->options.instance);
+    buffer_printf(
+        out, "region:%s\r\nregion_id:%u\r\nrun:%llu\r\nconnected_peers:", n->options.self->name,
+        n->options.self->id, (unsigned long long)n->options.instance);
     size_t up = 0;
     for (size_t i = 0; i < n->peer_count; i++)
         up += is_up(n->peers[i].intake) && is_up(n->peers[i].feed);

@@ -1,14 +1,15 @@
 /*
- * link_info -- what the links of a node look like from outside: LINK, REGION, and their lines in INFO.
+ * link_info -- what the links of a node look like from outside: LINK, REGION, and their lines in
+ * INFO.
  *
- *     LINK LIST       array of maps: region, state (up, down, cut), address, rtt_ms, lag_ms, bytes_in, bytes_out,
- *                     compression, slow_ms, problem; what is not known is left out
- *     REGION LIST     array of maps: region, id, self, city, state, lag_ms
- *     REGION SELF     the name of this region
- *     REGION LAG      map of region -> milliseconds; with a name the number alone, null when nothing was heard
+ *     LINK LIST    array of maps: region, state (up, down, cut), address, rtt_ms, lag_ms, bytes_in,
+ *                  bytes_out, compression, slow_ms, problem; what is not known is left out
+ *     REGION LIST  array of maps: region, id, self, state, city, lag_ms
+ *     REGION SELF  the name of this region
+ *     REGION LAG   map of region -> milliseconds; with a name the number alone; null: nothing heard
  *
- * A link is up when both connections stand. The lag of a region is the age of what we have of it: our time minus the stamp, made of
- * writes and heartbeats alike.
+ * A link is up when both connections stand. The lag of a region is the age of what we have of it:
+ * our time minus the stamp, made of writes and heartbeats alike.
  */
 #ifndef NODE_LINK_INFO_H
 #define NODE_LINK_INFO_H
@@ -25,7 +26,8 @@ const char *link_info_state(const struct peer *peer);
 
 /* False when nothing was ever heard of that region. */
 bool link_info_lag_ms(const struct node *n, const struct peer *peer, uint64_t *lag_ms);
-bool link_info_rtt_us(const struct node *n, const struct peer *peer, int64_t *offset_us, uint64_t *rtt_us);
+bool link_info_rtt_us(const struct node *n, const struct peer *peer, int64_t *offset_us,
+                      uint64_t *rtt_us);
 
 /* For struct server_hooks. */
 void node_link_command(void *node, struct call *call);

@@ -16,6 +16,7 @@ enum {
     PARK_MAX_BYTES = 64 << 20,
     TICK_US = 10 * 1000,                /* expiry, parked batches */
     SWEEP_US = 100 * 1000,              /* clients, the clock's verdict */
+    JUDGE_CLOCK_US = 1000 * 1000,       /* so long a start waits for peers to compare clocks with */
     CEILING_AHEAD_MIN_MS = 10,
 };
 
@@ -209,6 +210,33 @@ static void set_refusal(struct node *n)
     }
 }
 
+/* A clock an hour off must be known before the first write, not after it. */
+static bool is_clock_judged(const struct node *n)
+{
+    if (n->now_us - n->start_us > JUDGE_CLOCK_US)
+        return true;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peer *p = &n->peers[i];
+        int64_t offset_us;
+        uint64_t rtt_us;
+        if (!p->cut && p->failures == 0 && !skew_peer_offset(&n->skew, (uint32_t)i, &offset_us, &rtt_us))
+            return false;
+    }
+    return true;
+}
+
+bool node_must_wait(struct node *n)
+{
+    if (!n->clock_judged) {
+        if (!is_clock_judged(n))
+            return true;
+        n->clock_judged = true;
+        judge_clock(n);
+        set_refusal(n);
+    }
+    return replica_must_wait(&n->replica);
+}
+
 void node_log_failed(struct node *n, const char *why)
 {
     if (n->log_broken)
@@ -257,6 +285,8 @@ static void seal(struct node *n)
         buffer_clear(&r->log_out);
     }
     client_hold_turn(n, lsn);
+    if (n->log_broken)
+        client_fail_held(n);
 }
 
 void node_turn_end(struct node *n)
@@ -278,6 +308,8 @@ static bool needs_ticks(const struct node *n)
 
 uint64_t node_next_deadline(const struct node *n)
 {
+    if (n->resume)
+        return n->now_us;
     uint64_t at = needs_ticks(n) && n->tick_at_us < n->sweep_at_us ? n->tick_at_us : n->sweep_at_us;
     uint64_t dial = link_dial_deadline(n);
     if (dial < at)

@@ -72,7 +72,8 @@ struct node {
     size_t peer_count;
     struct list links;          /* of struct link: all connections, also those without HELLO yet */
     struct list dirty_sessions, dirty_links;
-    struct list waiting;        /* sessions in WAIT */
+    struct list waiting;        /* sessions whose commands wait */
+    bool resume;                /* one of them can go on now */
     struct list held;           /* sessions with replies that wait for durability */
     struct list wrote;          /* sessions that wrote in this turn, with fsync always */
     uint8_t *writers;           /* [peer_count + 1] origins of all writers */
@@ -84,6 +85,7 @@ struct node {
     uint64_t ceiling_asked_ms;
     bool log_broken;
     bool was_skewed;
+    bool clock_judged;          /* compared with every peer that could be reached, since the start */
     struct notice notices[64];
     uint32_t notice_head, notice_count;
     struct feed_shared feed;    /* node/feed.h */
@@ -99,6 +101,9 @@ void node_release(struct node *n);
 /* Recovery: every record of the log, in order, then node_recovered. */
 int node_replay(struct node *n, const struct record *record);
 void node_recovered(struct node *n, uint64_t end_lsn);
+
+/* True while commands must wait a moment: the clock was not yet compared with the peers', or runs ahead of time. */
+bool node_must_wait(struct node *n);
 
 void node_turn(struct node *n, uint64_t now_us);
 void node_turn_end(struct node *n);

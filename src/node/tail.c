@@ -56,7 +56,8 @@ void tail_mark(struct tail *t, uint64_t lsn, const struct vector *last_ops)
 }
 
 /* True when nothing wanted above `have` stands before the mark. */
-static bool may_start_at(const struct tail_mark *mark, const struct vector *have, const uint64_t origins[4])
+static bool may_start_at(const struct tail_mark *mark, const struct vector *have,
+                         const uint64_t origins[4])
 {
     for (uint32_t i = 0; i < mark->count; i++) {
         uint8_t o = stamp_origin(mark->stamps[i]);

@@ -1,10 +1,10 @@
 /*
  * tail -- the newest part of the log in memory, and an index of all of it.
  *
- * Records are appended once, into pages that never move, so the log writer and every feed read them in place. Old
- * durable pages are dropped above `keep_bytes`: who needs them reads the log on disk.
- * The index has, about every megabyte, the LSN and the vector of last ops before it: where to start for a peer that has
- * a given vector.
+ * Records are appended once, into pages that never move, so the log writer and every feed read them
+ * in place. Old durable pages are dropped above `keep_bytes`: who needs them reads the log on disk.
+ * The index has, about every megabyte, the LSN and the vector of last ops before it: where to start
+ * for a peer that has a given vector.
  */
 #ifndef NODE_TAIL_H
 #define NODE_TAIL_H
@@ -46,7 +46,8 @@ void tail_mark(struct tail *t, uint64_t lsn, const struct vector *last_ops);
 /* Copies sealed records in; they stand at end_lsn on. */
 void tail_append(struct tail *t, struct span records);
 
-/* The longest run of bytes from lsn on that lies in one page, up to limit; false when lsn is no longer (or not yet) in memory. */
+/* The longest run of bytes from lsn on that lies in one page, up to limit; false when lsn is no
+ * longer (or not yet) in memory. */
 bool tail_read(const struct tail *t, uint64_t lsn, uint64_t limit_lsn, struct span *out);
 
 /* Drops old pages that are durable. */

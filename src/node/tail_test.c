@@ -149,7 +149,8 @@ TEST(nothing_is_read_from_beyond_the_end)
     tail_release(&t);
 }
 
-/* Records of random origins with growing stamps; from every start given, everything wanted and not yet had must follow. */
+/* Records of random origins with growing stamps; from every start given, everything wanted and not
+ * yet had must follow. */
 TEST(a_start_misses_nothing_and_is_the_latest_mark_that_does_not)
 {
     enum { RECORDS = 4000, ORIGINS = 4 };

@@ -20,7 +20,8 @@ static void put_header(struct buffer *out, uint8_t codec, size_t content_bytes)
     buffer_put_u32(out, (uint32_t)content_bytes);
 }
 
-/* Compresses to the end of `out`; false, with nothing appended, when that would not make it smaller. */
+/* Compresses to the end of `out`; false, with nothing appended, when that would not make it
+ * smaller. */
 static bool put_compressed(struct frame_codec *codec, struct buffer *out, struct span content)
 {
     size_t start = out->len;
@@ -29,8 +30,9 @@ static bool put_compressed(struct frame_codec *codec, struct buffer *out, struct
     CHECK(codec->compressor != NULL);
     put_header(out, CODEC_ZSTD, content.len);
     uint8_t *to = buffer_room(out, content.len);
-    size_t bytes = ZSTD_compressCCtx(codec->compressor, to, content.len - 1, content.at, content.len, LEVEL);
-    if (ZSTD_isError(bytes)) {          /* no room: it did not shrink */
+    size_t bytes = ZSTD_compressCCtx(codec->compressor, to, content.len - 1, content.at,
+                                     content.len, LEVEL);
+    if (ZSTD_isError(bytes)) { /* no room: it did not shrink */
         out->len = start;
         return false;
     }
@@ -49,7 +51,8 @@ void frame_put(struct frame_codec *codec, struct buffer *out, struct span conten
     message_end(out, place);
 }
 
-static bool decompress(struct frame_codec *codec, struct span body, size_t content_bytes, struct span *content)
+static bool decompress(struct frame_codec *codec, struct span body, size_t content_bytes,
+                       struct span *content)
 {
     if (ZSTD_getFrameContentSize(body.at, body.len) != content_bytes)
         return false;

@@ -1,12 +1,13 @@
 /*
- * frame -- the body of a BATCHES message: batches back to back, compressed once for all who get them.
+ * frame -- the body of a BATCHES message: batches back to back, compressed once for all who get
+ * them.
  *
  *     u8 codec (0 raw, 1 zstd)    u32 length of the content    bytes
  *     content: n x (varint length, a batch as in wire/batch.h)
  *
- * Each frame is compressed on its own (level 1): a receiver needs no other. A content below FRAME_COMPRESS_MIN bytes, or one that does not
- * shrink, stays raw. A zstd frame must state its content's size, the same as here: hostile bytes cannot make us
- * allocate more than MESSAGE_MAX.
+ * Each frame is compressed on its own (level 1): a receiver needs no other. A content below
+ * FRAME_COMPRESS_MIN bytes, or one that does not shrink, stays raw. A zstd frame must state its
+ * content's size, the same as here: hostile bytes cannot make us allocate more than MESSAGE_MAX.
  * Memory:  a codec keeps its contexts and one buffer for reuse; a large one is given back at once.
  */
 #ifndef WIRE_FRAME_H
@@ -17,7 +18,7 @@
 enum {
     FRAME_HEADER_BYTES = 5,
     BATCH_LENGTH_MAX = 10,              /* of the varint before a batch */
-    FRAME_COMPRESS_MIN = 512,           /* zstd saves little below, and costs a round of its tables */
+    FRAME_COMPRESS_MIN = 512,           /* below, zstd saves little and costs its tables */
     FRAME_CONTENT_MAX = MESSAGE_MAX - 1 - FRAME_HEADER_BYTES,
     FRAME_KEEP_BYTES = 1 << 20,         /* scratch above this is freed after use */
 };
@@ -37,7 +38,8 @@ void frame_put(struct frame_codec *codec, struct buffer *out, struct span conten
 /* The content of a body; borrows from it, or from the codec until the next call. */
 bool frame_take(struct frame_codec *codec, struct span body, struct span *content);
 
-/* Content, one batch at a time. At the end or when malformed false; the end was clean when content->len is 0. */
+/* Content, one batch at a time. At the end or when malformed false; the end was clean when
+ * content->len is 0. */
 void frame_add_batch(struct buffer *content, struct span batch);
 bool frame_next_batch(struct span *content, struct span *batch);
 

@@ -102,14 +102,14 @@ TEST(a_zstd_frame_must_say_its_true_size)
     buffer_put_u8(&body, 1);
     buffer_put_u32(&body, sizeof text);
     buffer_put_bytes(&body, packed, len);
-    expect_refused(buffer_span(&body));         /* no size in the frame */
+    expect_refused(buffer_span(&body)); /* no size in the frame */
     len = ZSTD_compress(packed, sizeof packed, text, sizeof text, 1);
     for (uint32_t said = sizeof text - 1; said <= sizeof text + 1; said += 2) {
         buffer_clear(&body);
         buffer_put_u8(&body, 1);
         buffer_put_u32(&body, said);
         buffer_put_bytes(&body, packed, len);
-        expect_refused(buffer_span(&body));     /* one that disagrees */
+        expect_refused(buffer_span(&body)); /* one that disagrees */
     }
     ZSTD_freeCCtx(context);
     buffer_release(&body);

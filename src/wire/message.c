@@ -15,7 +15,8 @@ static enum message_verdict too_short(size_t *need, size_t bytes)
     return MESSAGE_SHORT;
 }
 
-enum message_verdict message_read(struct span in, size_t max_bytes, struct message *out, size_t *need)
+enum message_verdict message_read(struct span in, size_t max_bytes, struct message *out,
+                                  size_t *need)
 {
     struct span rest = in;
     uint32_t len, crc;
@@ -222,14 +223,14 @@ bool message_take_fault(struct span body, struct message_fault *m)
     if (!span_take_u8(&body, &verb) || verb < FAULT_CUT || verb > FAULT_SLOW)
         return false;
     m->verb = (enum fault_verb)verb;
-    return span_take_u8(&body, &m->a) && span_take_u8(&body, &m->b) && span_take_u32(&body, &m->ms) &&
-           body.len == 0;
+    return span_take_u8(&body, &m->a) && span_take_u8(&body, &m->b) &&
+           span_take_u32(&body, &m->ms) && body.len == 0;
 }
 
 /* --- VECTOR --- */
 
-void message_put_row(struct buffer *out, uint8_t region, uint64_t instance, const struct vector *applied,
-                     const struct vector *durable)
+void message_put_row(struct buffer *out, uint8_t region, uint64_t instance,
+                     const struct vector *applied, const struct vector *durable)
 {
     buffer_put_u8(out, region);
     buffer_put_u64(out, instance);

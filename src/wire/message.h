@@ -7,7 +7,8 @@
  *     body, by type:
  *
  *     1 HELLO      u32 protocol version, then for version 1:
- *                  u8 role   u8 region number   u64 instance   u64 known instance of the receiver, 0 when none
+ *                  u8 role   u8 region number   u64 instance   u64 known instance
+ *                  (of the receiver; 0: none)
  *                  deployment   region name      (varint length, bytes)
  *                  vector applied   vector of last ops      (clock/vector.h)
  *     2 REFUSED    text: one line of at most MESSAGE_TEXT_MAX bytes
@@ -18,8 +19,8 @@
  *     7 PONG       u64 t0   u64 t1   u64 t2     (microseconds since 1970: clock/skew.h)
  *     8 FAULT      u8 verb   u8 region a   u8 region b   u32 ms
  *
- * Integers are little-endian. Nothing may follow a body. A body of an unknown version of HELLO is not looked at.
- * Every decoder takes hostile bytes: it checks lengths and ranges, and refuses.
+ * Integers are little-endian. Nothing may follow a body. A body of an unknown version of HELLO is
+ * not looked at. Every decoder takes hostile bytes: it checks lengths and ranges, and refuses.
  */
 #ifndef WIRE_MESSAGE_H
 #define WIRE_MESSAGE_H
@@ -29,8 +30,8 @@
 enum {
     MESSAGE_VERSION = 1,
     MESSAGE_HEADER_BYTES = 8,
-    MESSAGE_MAX = 64 << 20,
-    MESSAGE_HELLO_MAX = 16 << 10,       /* more than the two vectors and names of a HELLO can need */
+    MESSAGE_MAX = (256 << 20) + (64 << 10),  /* any record of a log fits, with what frames it */
+    MESSAGE_HELLO_MAX = 16 << 10,       /* more than two vectors and two names need */
     MESSAGE_NAME_MAX = 255,
     MESSAGE_TEXT_MAX = 200,
 };
@@ -60,7 +61,8 @@ struct message {
 };
 
 /* Judges the message at the front of `in`; one longer than max_bytes is bad. */
-enum message_verdict message_read(struct span in, size_t max_bytes, struct message *out, size_t *need);
+enum message_verdict message_read(struct span in, size_t max_bytes, struct message *out,
+                                  size_t *need);
 
 /* Frames a message: begin, append the body, end with the place that begin gave. */
 size_t message_begin(struct buffer *out, enum message_type type);
@@ -110,8 +112,9 @@ struct message_fault {
 void message_put_hello(struct buffer *out, const struct message_hello *m);
 bool message_take_hello(struct span body, struct message_hello *m);
 
-void message_put_refused(struct buffer *out, const char *text);     /* cut off at MESSAGE_TEXT_MAX */
-bool message_take_refused(struct span body, char text[MESSAGE_TEXT_MAX + 1]);  /* what is not printable becomes '?' */
+/* Text is cut off at MESSAGE_TEXT_MAX; what is not printable becomes '?' when it is taken. */
+void message_put_refused(struct buffer *out, const char *text);
+bool message_take_refused(struct span body, char text[MESSAGE_TEXT_MAX + 1]);
 
 void message_put_subscribe(struct buffer *out, const struct message_subscribe *m);
 bool message_take_subscribe(struct span body, struct message_subscribe *m);
@@ -125,10 +128,10 @@ bool message_take_pong(struct span body, struct message_pong *m);
 void message_put_fault(struct buffer *out, const struct message_fault *m);
 bool message_take_fault(struct span body, struct message_fault *m);
 
-/* VECTOR: message_begin, the number of rows, the rows, message_end. Taken: the number, then row by row;
- * message_take_rows checks all of it beforehand, so that the walk cannot fail half-way. */
-void message_put_row(struct buffer *out, uint8_t region, uint64_t instance, const struct vector *applied,
-                     const struct vector *durable);
+/* VECTOR: message_begin, the number of rows, the rows, message_end. Taken: the number, then row by
+ * row; message_take_rows checks all of it beforehand, so that the walk cannot fail half-way. */
+void message_put_row(struct buffer *out, uint8_t region, uint64_t instance,
+                     const struct vector *applied, const struct vector *durable);
 bool message_take_rows(struct span body, struct span *rows);
 bool message_next_row(struct span *rows, struct message_row *row);      /* false at the end */
 

@@ -85,7 +85,8 @@ static void put_random(struct prng *rng, struct buffer *out)
         message_put_ping(out, prng_next(rng));
         break;
     case 5:
-        message_put_pong(out, &(struct message_pong){ prng_next(rng), prng_next(rng), prng_next(rng) });
+        message_put_pong(out,
+                         &(struct message_pong){ prng_next(rng), prng_next(rng), prng_next(rng) });
         break;
     default:
         message_put_fault(out, &(struct message_fault){ FAULT_SLOW, 1, 2, 30 });
@@ -231,7 +232,8 @@ TEST(subscription_with_a_stamp_of_another_origin_is_refused)
 
 TEST(rows_come_back_as_they_went)
 {
-    struct message_row sent[2] = { { .region = 1, .instance = 8 }, { .region = 200, .instance = 1 } };
+    struct message_row sent[2] = { { .region = 1, .instance = 8 },
+                                   { .region = 200, .instance = 1 } };
     struct buffer out = { 0 };
     struct message m;
     struct message_row got;
@@ -272,7 +274,8 @@ TEST(small_messages_come_back_as_they_went)
     EXPECT(message_take_ping(m.body, &t0_us) && t0_us == 77);
     in = span_skip(in, m.bytes);
     EXPECT_EQ(message_read(in, MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
-    EXPECT(message_take_pong(m.body, &pong) && pong.t0_us == 1 && pong.t1_us == 2 && pong.t2_us == 3);
+    EXPECT(message_take_pong(m.body, &pong) && pong.t0_us == 1 && pong.t1_us == 2 &&
+           pong.t2_us == 3);
     in = span_skip(in, m.bytes);
     EXPECT_EQ(message_read(in, MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
     EXPECT(message_take_fault(m.body, &fault));

@@ -1,0 +1,171 @@
+/* Who may connect, and what hostile bytes do. */
+#include "node/meeting.h"
+#include "wire/message.h"
+
+/* An accepted link that is fed by hand. */
+static struct link *stranger(struct endpoint_of **end)
+{
+    struct connection *c = new_connection();
+    c->ends[1].node = 0;
+    c->ends[1].link = node_link_open(&world.machines[0].node, NULL, NULL, "127.0.0.1:9");
+    *end = &c->ends[1];
+    return c->ends[1].link;
+}
+
+static struct message_hello good_hello(void)
+{
+    return (struct message_hello){
+        .version = MESSAGE_VERSION,
+        .role = ROLE_INTAKE,
+        .region = 2,
+        .instance = 1,
+        .deployment = span_str("shop"),
+        .region_name = span_str("us-east"),
+    };
+}
+
+/* Why a HELLO is refused: what stands in our log, checked to be what the peer gets. "" when it is
+ * taken. */
+static const char *refusal_of(const struct message_hello *hello)
+{
+    static char text[200];
+    struct node *n = &world.machines[0].node;
+    struct endpoint_of *end;
+    struct buffer bytes = { 0 };
+    struct link *l = stranger(&end);
+    message_put_hello(&bytes, hello);
+    node_turn(n, world.now_us);
+    node_link_input(n, l, buffer_span(&bytes));
+    buffer_release(&bytes);
+    snprintf(text, sizeof text, "%s", l->why);
+    if (l->close) {
+        struct message m;
+        char told[MESSAGE_TEXT_MAX + 1];
+        size_t need;
+        CHECK(message_read(buffer_span(&l->output), MESSAGE_MAX, &m, &need) == MESSAGE_GOOD);
+        CHECK(m.type == MESSAGE_REFUSED && message_take_refused(m.body, told));
+        CHECK(strcmp(told, text) == 0);
+    }
+    close_end(end, "test");
+    return text;
+}
+
+TEST(who_does_not_belong_here_is_refused_with_a_reason)
+{
+    struct message_hello h;
+    world_start(2, test_seed());
+    h = good_hello();
+    EXPECT_TEXT(span_str(refusal_of(&h)), "");
+    h.version = 9;
+    EXPECT_TEXT(span_str(refusal_of(&h)), "protocol version 9 against 1: upgrade the older one");
+    h = good_hello();
+    h.deployment = span_str("ba\nnk");
+    EXPECT_TEXT(span_str(refusal_of(&h)),
+                "a peer of deployment ba?nk at region eu-de of deployment shop");
+    h = good_hello();
+    h.region = 1;
+    h.region_name = span_str("eu-de");
+    EXPECT_TEXT(span_str(refusal_of(&h)),
+                "region eu-de reached itself: an address that peers dial is wrong");
+    h.instance = 7;
+    EXPECT_TEXT(span_str(refusal_of(&h)), "a second process of region eu-de");
+    h = good_hello();
+    h.region = 77;
+    EXPECT_TEXT(
+        span_str(refusal_of(&h)),
+        "region eu-de has no configured region us-east with number 77: the configurations differ");
+    h = good_hello();
+    h.region_name = span_str("us-west");
+    EXPECT_TEXT(
+        span_str(refusal_of(&h)),
+        "region eu-de has no configured region us-west with number 2: the configurations differ");
+    h = good_hello();
+    h.role = ROLE_FEED;
+    EXPECT_TEXT(span_str(refusal_of(&h)), "a HELLO of the wrong role");
+    node_cut(&world.machines[0].node, peer_of(0, 1), true);
+    h = good_hello();
+    EXPECT_TEXT(span_str(refusal_of(&h)), "cut by LINK CUT");
+    h.role = ROLE_INTAKE_HEALING;
+    EXPECT_TEXT(span_str(refusal_of(&h)), "");
+    world_end();
+}
+
+TEST(an_older_run_is_refused_while_a_newer_one_is_connected)
+{
+    struct message_hello h = good_hello();
+    world_start(2, test_seed());
+    restart(1, 4, true);
+    connect_all();
+    h.instance = 3;
+    EXPECT_TEXT(span_str(refusal_of(&h)),
+                "a second process of region us-east: run 3, while run 4 is connected");
+    EXPECT(peer_of(0, 1)->feed != NULL);
+    world_end();
+}
+
+TEST(a_second_connection_of_a_peer_replaces_the_first)
+{
+    struct message_hello h = good_hello();
+    struct buffer bytes = { 0 };
+    struct endpoint_of *end;
+    world_start(2, test_seed());
+    connect_all();
+    struct link *old = peer_of(0, 1)->feed;
+    struct link *l = stranger(&end);
+    message_put_hello(&bytes, &h);
+    node_link_input(&world.machines[0].node, l, buffer_span(&bytes));
+    EXPECT(old->close && !l->close);
+    EXPECT(peer_of(0, 1)->feed == l);
+    close_end(end, "test");
+    connect_all();
+    buffer_release(&bytes);
+    world_end();
+}
+
+/* Bytes of a real conversation, changed; every variant is taken or the link is closed, and the rest
+ * goes on. */
+TEST(hostile_bytes_close_their_link_and_nothing_else)
+{
+    struct prng rng;
+    struct buffer talk = { 0 };
+    struct message_hello h = good_hello();
+    struct message_subscribe s = { .origins = { 2 } };
+    prng_seed(&rng, test_seed());
+    message_put_hello(&talk, &h);
+    size_t hello_bytes = talk.len;
+    message_put_subscribe(&talk, &s);
+    message_put_ping(&talk, 1);
+    message_put_fault(&talk, &(struct message_fault){ FAULT_SLOW, 1, 2, 0 });
+    size_t place = message_begin(&talk, MESSAGE_VECTOR);
+    buffer_put_varint(&talk, 0);
+    message_end(&talk, place);
+    world_start(3, test_seed());
+    run_writing(200, 100);
+    for (int round = 0; round < 500; round++) {
+        struct endpoint_of *end;
+        struct link *l = stranger(&end);
+        uint8_t *copy = mem_alloc(talk.len);
+        memcpy(copy, talk.at, talk.len);
+        size_t from = prng_chance(&rng, 700000) ? hello_bytes : 0, at = 0;
+        for (uint64_t i = 1 + prng_below(&rng, 3); i > 0 || memcmp(copy, talk.at, talk.len) == 0;
+             i -= i > 0)
+            copy[from + prng_below(&rng, talk.len - from)] ^= (uint8_t)(1 + prng_below(&rng, 255));
+        while (at < talk.len) {
+            size_t piece = 1 + (size_t)prng_below(&rng, talk.len - at);
+            node_link_input(&world.machines[0].node, l, span_of(copy + at, piece));
+            at += piece;
+        }
+        EXPECT(l->close || l->input.len > 0);
+        mem_free(copy);
+        close_end(end, "test");
+        run(3);
+    }
+    EXPECT(converge());
+    buffer_release(&talk);
+    world_end();
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}
