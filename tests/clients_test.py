@@ -68,7 +68,7 @@ def test_redis_cli_at_a_terminal_loads_the_command_docs():
     with one_region() as world:
         shown = talk(["redis-cli", "-p", str(world.client_ports[0])],
                      ["set k v", "help hset", "get k", "echo the-end"], '"the-end"')
-        assert '"v"' in shown and "HSET key" in shown, shown
+        assert '"v"' in shown and "Set the string value of a hash field" in shown, shown
         assert int(world.client(0).info("commandstats")["cmdstat_command|docs"]["calls"]) >= 1
 
 
@@ -92,8 +92,8 @@ def test_redis_cli_scans_and_finds_big_keys():
         assert len(set(cli(world, "--scan").split())) == 1002
         assert len(set(cli(world, "--scan", "--pattern", "k99*").split())) == 11
         shown = cli(world, "--bigkeys")
-        assert re.search(r"Biggest +hash found .big. has 100 fields", shown), shown
-        assert re.search(r"Biggest +set found .wide. has 50 members", shown), shown
+        assert re.search(r"Biggest +hash found .*big.* has 100 fields", shown), shown
+        assert re.search(r"Biggest +set found .*wide.* has 50 members", shown), shown
         assert "Sampled 1002 keys" in shown, shown
         assert "Sampled 1002 keys" in cli(world, "--memkeys")
 
@@ -101,16 +101,10 @@ def test_redis_cli_scans_and_finds_big_keys():
 def test_redis_cli_stat_shows_figures():
     with one_region() as world:
         world.client(0).set("k", "v")
-        process = subprocess.Popen(["redis-cli", "-p", str(world.client_ports[0]), "--stat", "-i", "0.1"],
-                                   stdout=subprocess.PIPE, text=True)
-        try:
-            lines = [process.stdout.readline() for _ in range(5)]
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
-        assert lines[1].split()[:4] == ["keys", "mem", "clients", "blocked"], lines
-        assert lines[3].split()[0] == "1", lines
+        shown = talk(["redis-cli", "-p", str(world.client_ports[0]), "--stat", "-i", "0.1"], [], "(+1)")
+        lines = shown.splitlines()
+        assert lines[1].split()[:4] == ["keys", "mem", "clients", "blocked"], shown
+        assert lines[2].split()[0] == "1", shown
 
 
 def test_redis_cli_measures_latency():

@@ -262,12 +262,19 @@ class World:
     def contents(self, i):
         """Every key of database 0 with its type and value, and whether it has a deadline."""
         client = self.client(i, decode_responses=False)
-        readers = {b"string": client.get, b"hash": client.hgetall, b"set": client.smembers}
         found = {}
-        for key in client.scan_iter(count=1000):
-            kind = client.type(key)
-            if kind in readers:
-                found[key] = (kind, readers[kind](key), client.ttl(key) >= 0)
+        cursor = None
+        while cursor != 0:
+            cursor, keys = client.scan(cursor or 0, count=2000)
+            with client.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.type(key).ttl(key)
+                facts = pipeline.execute()
+                for key, kind in zip(keys, facts[::2]):
+                    {b"hash": pipeline.hgetall, b"set": pipeline.smembers}.get(kind, pipeline.get)(key)
+                values = pipeline.execute()
+            found.update((key, (kind, value, ttl >= 0))
+                         for key, kind, ttl, value in zip(keys, facts[::2], facts[1::2], values) if kind != b"none")
         client.close()
         return found
 

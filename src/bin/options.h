@@ -1,7 +1,8 @@
 /*
  * options -- reads a subcommand's arguments by a table.
  *
- *     --name VALUE, --name=VALUE, --flag; what does not begin with "--" is an argument; after "--" everything is.
+ *     --name VALUE, --name=VALUE, --flag; what does not begin with "-" is an argument; after "--"
+ *     everything is.
  *
  * What is wrong is printed at once, by usage_error; the command then ends with EXIT_USAGE.
  */

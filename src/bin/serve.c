@@ -257,7 +257,7 @@ static bool recover(struct serve *s)
     char problem[DATADIR_PROBLEM_MAX];
 
     if (!datadir_replay(&s->datadir, &s->node, &report, problem)) {
-        command_failed("serve", "%s", problem);
+        command_failed("serve", "%s: %s", s->data_dir, problem);
         return false;
     }
     report_recovery(&report, clocks_monotonic_us() - began_us);

@@ -105,7 +105,8 @@ bool world_load(struct world *w, const char *config_file, bool wan)
     if (config_file != NULL)
         snprintf(w->config_file, sizeof(w->config_file), "%.4000s", config_file);
     good = config_load(w->config_file, &w->deployment, &errors);
-    fwrite(errors.at, 1, errors.len, stderr);
+    if (errors.len > 0)
+        fwrite(errors.at, 1, errors.len, stderr);
     buffer_release(&errors);
     if (!good)
         return false;

@@ -36,7 +36,8 @@ struct world {
     size_t count;
 };
 
-/* The directory, or a new temporary one when `dir` is NULL. The rest returns false, after a line on standard error. */
+/* The directory, or a new temporary one when `dir` is NULL. What returns false has said why, by one
+ * line on standard error. */
 bool world_open(struct world *w, const char *dir);
 
 /* Writes the configuration of the first `count` demo regions with client ports from `port` on. */

@@ -2,8 +2,7 @@
  * conn -- a client's connection: bytes between a socket and its session.
  *
  * Reads go into the loop's one buffer and on to the node; replies go from the session's output to
- * the
- * socket.
+ * the socket.
  *
  *     OPEN --(end of input, replies left)--> ENDED --(all sent)--> closed
  *      |-----------(end of input, error, killed, QUIT answered)--> closed

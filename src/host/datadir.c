@@ -53,9 +53,9 @@ bool datadir_open(struct datadir *d, const char *path, const struct deployment *
     }
     describe(deployment, self, &want);
     if (identity_claim(&d->disk.disk, &want, &d->identity, cause) != 0)
-        snprintf(problem, DATADIR_PROBLEM_MAX, "%s", cause);
+        snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %s", path, cause);
     else if (ceiling_open(&d->ceiling, &d->disk.disk, &d->ceiling_ms) != 0)
-        snprintf(problem, DATADIR_PROBLEM_MAX, "%s", d->disk.disk.detail);
+        snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %s", path, d->disk.disk.detail);
     else
         return true;
     disk_posix_close(&d->disk);

@@ -1,8 +1,9 @@
 /*
  * datadir -- a region's data directory, from the lock to the last record.
  *
- *     datadir_open       locks it, checks whose it is, takes the next instance number, reads the clock's ceiling
- *     datadir_replay     opens the log and hands every record to a node made with that instance and ceiling
+ *     datadir_open       locks it, checks whose it is, takes the next instance number, reads the
+ *                        clock's ceiling
+ *     datadir_replay     opens the log and hands every record to a node made with those two
  *     datadir_close      after the log thread has ended
  *
  * Errors are one line for people, in `problem`, which holds DATADIR_PROBLEM_MAX.

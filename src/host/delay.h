@@ -2,10 +2,9 @@
  * delay -- bytes on a long way: what goes in comes out later, in the same order.
  *
  * A world on one machine gets its distances by it. A due time before that of the bytes in front is
- * raised to it:
- * a stream never overtakes itself. Memory: copies; zeroed memory is an empty queue, delay_release
- * leaves
- * it so. Threads: one owner. Pure: times are arguments.
+ * raised to it: a stream never overtakes itself.
+ * Memory:  copies; zeroed memory is an empty queue, delay_release leaves it so.
+ * Threads: one owner. Pure: times are arguments.
  */
 #ifndef HOST_DELAY_H
 #define HOST_DELAY_H

@@ -48,18 +48,3 @@ void logger_line(enum logger_level level, const char *format, ...)
     line[len++] = '\n';
     write_all(line, len);
 }
-
-const char *logger_quote(const char *text, char *to, size_t to_bytes)
-{
-    size_t len = 0;
-
-    to[len++] = '"';
-    for (; *text != '\0' && len + 2 < to_bytes; text++) {
-        char c = *text;
-
-        to[len++] = c == '"' ? '\'' : (unsigned char)c < ' ' ? ' ' : c;
-    }
-    to[len++] = '"';
-    to[len] = '\0';
-    return to;
-}

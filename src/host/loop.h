@@ -2,20 +2,17 @@
  * loop -- one region's server on libuv: the node's world, in one thread.
  *
  * One turn is one round of libuv's loop. The first thing that happens in a round opens the turn
- * (loop_touch reads the clocks,
- * once); everything that the poll found is handed to the node; when the round's events are through,
- * the turn ends once:
+ * (loop_touch reads the clocks, once); everything that the poll found is handed to the node; when
+ * the round's events are through, the turn ends, once:
  *
- *     events -> loop_touch, node_* …            (read callbacks, answers of the log thread, timer)
+ *     events -> loop_touch, node_* ...            read callbacks, the log thread's answers, timer
  *     end    -> node_turn_end
- *               records, ceiling, cold reads -> log thread         first, so that the disk works
- *               while we write
+ *               records, ceiling, cold reads -> log thread: first, so that the disk works meanwhile
  *               replies and frames           -> sockets
  *               dials, notices, deadline     -> peerconn, logger, one timer
  *
- * Overload: a client with more than LOOP_UNSENT_MAX of unsent replies is not read from; nor is any,
- *           under fsync everysec, while the
- *           disk is more than LOOP_LOG_LAG_US behind.
+ * Overload: a client with more than LOOP_UNSENT_MAX of unsent replies is not read from; nor is any
+ *           while, under fsync everysec, the disk is more than LOOP_LOG_LAG_US behind.
  * Threads:  one, beside the log thread and the HTTP thread, which talk to it through uv_async.
  */
 #ifndef HOST_LOOP_H

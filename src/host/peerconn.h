@@ -1,18 +1,14 @@
 /*
- * peerconn -- a connection to another region: dialling, delays, and bytes between a socket and its
- * link.
+ * peerconn -- a connection to another region: dialling, delays, bytes between a socket and its link.
  *
- *     RESOLVING -> CONNECTING -> OPEN -> closed       dialled: the host's name, the address, HELLO
- *     and all else
+ *     RESOLVING -> CONNECTING -> OPEN -> closed       dialled by us
  *                                OPEN -> closed       accepted
  *
- * Distances: with a WAN matrix, the region that dials holds back the bytes of both directions of
- *            that connection for half
- * the round trip each. It alone, since who it was that dialled is not known on the other side
- * before HELLO. LINK SLOW
- * adds to both directions of every connection with that region. A delay queue holds at most
- * PEERCONN_DELAYED_MAX.
- * Threads: the loop's.
+ * Distances: with a WAN matrix, the region that dials holds back the bytes of both directions of that
+ *            connection for half the round trip each. It alone, since the other end does not know who
+ *            dialled before it has read HELLO. LINK SLOW adds to both directions of every connection
+ *            with that region. A delay queue holds about PEERCONN_DELAYED_MAX at most.
+ * Threads:   the loop's.
  */
 #ifndef HOST_PEERCONN_H
 #define HOST_PEERCONN_H

@@ -1,0 +1,293 @@
+/*
+ * net -- connections between regions: two streams of bytes that arrive late, in pieces, and in order.
+ *
+ * Connections are independent of each other, so what goes over different ones overtakes. A stalled way holds its bytes until
+ * it is healed; a broken one resets its connections and lets none be made.
+ */
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "base/memory.h"
+#include "sim/world.h"
+
+/* What travels: some bytes, or the end of the stream. */
+struct piece {
+    struct list link;                   /* while it is held by a stall */
+    struct sim_conn *conn;
+    uint32_t from;                      /* which end sent it */
+    bool is_end, is_reset;
+    size_t len;
+    uint8_t bytes[];
+};
+
+static struct sim_region *region_at(struct sim_world *w, const struct sim_conn *c, uint32_t end)
+{
+    return &w->regions[c->region[end]];
+}
+
+static struct sim_cut *cut_of(struct sim_world *w, const struct sim_conn *c, uint32_t from)
+{
+    return &w->cuts[c->region[from]][c->region[1 - from]];
+}
+
+static uint64_t delay_us(struct sim_world *w, uint32_t from, uint32_t to)
+{
+    const struct sim_plan *plan = &w->plan;
+    uint64_t typical = plan->delay_us[from][to];
+    if (prng_chance(&w->net, plan->tail))
+        return typical + prng_below(&w->net, 19 * typical);
+    if (prng_chance(&w->net, plan->jitter))
+        return typical + prng_below(&w->net, typical);
+    return typical;
+}
+
+/* --- arrival --- */
+
+static void take_end(struct sim_world *w, struct sim_conn *c, uint32_t to, const char *why)
+{
+    struct link *l = c->end[to];
+    if (!l)
+        return;
+    struct sim_region *r = region_at(w, c, to);
+    sim_trace(w, "r%u conn %llu closed: %s", r->index + 1, (unsigned long long)c->id, why);
+    sim_turn_begin(w, r);
+    c->end[to] = NULL;
+    c->pipe[to].ended = true;
+    node_link_closed(&r->node, l, why);
+    sim_turn_end(w, r);
+}
+
+/* The sender's window has room again. */
+static void give_room(struct sim_world *w, struct sim_conn *c, uint32_t from, size_t bytes)
+{
+    c->pipe[from].in_flight -= bytes;
+    if (!c->end[from] || c->end[from]->output.len == 0)
+        return;
+    struct sim_region *r = region_at(w, c, from);
+    sim_turn_begin(w, r);
+    sim_net_flush(w, c->end[from]);
+    sim_turn_end(w, r);
+}
+
+static void take_piece(struct sim_world *w, struct piece *p)
+{
+    struct sim_conn *c = p->conn;
+    uint32_t to = 1 - p->from;
+    if (p->is_end || p->is_reset) {
+        take_end(w, c, to, p->is_reset ? "connection reset" : "closed by the peer");
+    } else {
+        if (c->end[to]) {
+            struct sim_region *r = region_at(w, c, to);
+            sim_trace(w, "r%u conn %llu %zu bytes %08x", r->index + 1, (unsigned long long)c->id, p->len,
+                      crc32c(0, span_of(p->bytes, p->len)));
+            sim_turn_begin(w, r);
+            node_link_input(&r->node, c->end[to], span_of(p->bytes, p->len));
+            sim_turn_end(w, r);
+        }
+        give_room(w, c, p->from, p->len);
+    }
+    mem_free(p);
+}
+
+static void arrive(struct sim_world *w, struct sim_event *e)
+{
+    struct piece *p = e->what;
+    if (cut_of(w, p->conn, p->from)->stalled || !list_empty(&p->conn->held[p->from]))
+        list_add_tail(&p->conn->held[p->from], &p->link);
+    else
+        take_piece(w, p);
+}
+
+static void plan_arrival(struct sim_world *w, struct piece *p, uint64_t after_us)
+{
+    struct sim_pipe *pipe = &p->conn->pipe[p->from];
+    uint64_t when_us = w->now_us + after_us;
+    if (when_us < pipe->last_us)
+        when_us = pipe->last_us;
+    pipe->last_us = when_us;
+    struct sim_event *e = sim_at(w, when_us, arrive);
+    e->what = p;
+    e->owned = true;
+}
+
+static struct piece *new_piece(struct sim_conn *c, uint32_t from, struct span bytes)
+{
+    struct piece *p = mem_alloc(sizeof(*p) + bytes.len);
+    *p = (struct piece){ .conn = c, .from = from, .len = bytes.len };
+    if (bytes.len > 0)
+        memcpy(p->bytes, bytes.at, bytes.len);
+    return p;
+}
+
+/* --- sending --- */
+
+static uint32_t end_of(const struct sim_conn *c, const struct link *l)
+{
+    return c->end[0] == l ? 0 : 1;
+}
+
+static void send_bytes(struct sim_world *w, struct sim_conn *c, uint32_t from, struct span bytes)
+{
+    while (bytes.len > 0) {
+        size_t len = 1 + (size_t)prng_below(&w->net, w->plan.piece_bytes);
+        if (len > bytes.len || prng_chance(&w->net, 300000))
+            len = bytes.len;
+        struct piece *p = new_piece(c, from, span_of(bytes.at, len));
+        c->pipe[from].in_flight += len;
+        plan_arrival(w, p, delay_us(w, c->region[from], c->region[1 - from]));
+        bytes = span_skip(bytes, len);
+    }
+}
+
+static void send_end(struct sim_world *w, struct sim_conn *c, uint32_t from, bool is_reset)
+{
+    if (c->pipe[from].ended)
+        return;
+    c->pipe[from].ended = true;
+    struct piece *p = new_piece(c, from, span_of(NULL, 0));
+    p->is_end = !is_reset;
+    p->is_reset = is_reset;
+    plan_arrival(w, p, delay_us(w, c->region[from], c->region[1 - from]));
+}
+
+void sim_net_flush(struct sim_world *w, struct link *l)
+{
+    struct sim_conn *c = l->host;
+    uint32_t from = end_of(c, l);
+    CHECK(c->end[from] == l);
+    struct node *n = &region_at(w, c, from)->node;
+    size_t len = l->output.len, room = w->plan.window_bytes;
+    if (!l->close) {
+        room = room > c->pipe[from].in_flight ? room - (size_t)c->pipe[from].in_flight : 0;
+        if (len > room)
+            len = room;
+    }
+    if (len > 0) {
+        send_bytes(w, c, from, span_of(l->output.at, len));
+        node_link_sent(n, l, len);
+    }
+    if (l->close) {
+        sim_trace(w, "r%u conn %llu closes: %s", c->region[from] + 1, (unsigned long long)c->id, l->why);
+        c->end[from] = NULL;
+        send_end(w, c, from, false);
+        node_link_closed(n, l, NULL);
+    }
+}
+
+/* --- connections --- */
+
+static void accept_end(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_conn *c = e->what;
+    struct sim_region *r = region_at(w, c, 1);
+    if (c->pipe[1].ended)
+        return;                         /* it was reset meanwhile */
+    sim_turn_begin(w, r);
+    c->end[1] = node_link_open(&r->node, NULL, c, "sim");
+    sim_turn_end(w, r);
+}
+
+/* The round trip of the dial is over. */
+static void dialled(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_region *r = &w->regions[e->region];
+    struct peer *peer = e->what;
+    struct sim_region *to = &w->regions[e->number];
+    const struct sim_cut *there = &w->cuts[r->index][to->index], *back = &w->cuts[to->index][r->index];
+    bool reached = to->up && !there->broken && !back->broken && !there->stalled && !back->stalled;
+    sim_turn_begin(w, r);
+    if (reached) {
+        struct sim_conn *c = mem_zalloc(sizeof(*c));
+        c->id = ++w->conn_count;
+        c->region[0] = r->index;
+        c->region[1] = to->index;
+        list_init(&c->held[0]);
+        list_init(&c->held[1]);
+        list_add_tail(&w->conns, &c->link);
+        sim_trace(w, "r%u conn %llu to r%u", r->index + 1, (unsigned long long)c->id, to->index + 1);
+        struct sim_event *accept = sim_for_region(w, to, 0, accept_end);
+        accept->what = c;
+        c->end[0] = node_link_open(&r->node, peer, c, "sim");
+    } else {
+        node_dial_failed(&r->node, peer, to->up ? "timed out" : "connection refused");
+    }
+    sim_turn_end(w, r);
+}
+
+void sim_net_dial(struct sim_world *w, struct sim_region *r, struct peer *peer)
+{
+    uint32_t to = peer->region->id - 1u;
+    uint64_t round_us = delay_us(w, r->index, to) + delay_us(w, to, r->index);
+    struct sim_event *e = sim_for_region(w, r, round_us, dialled);
+    e->what = peer;
+    e->number = to;
+}
+
+void sim_net_region_down(struct sim_world *w, struct sim_region *r)
+{
+    list_each(&w->conns, it) {
+        struct sim_conn *c = container_of(it, struct sim_conn, link);
+        for (uint32_t end = 0; end < 2; end++) {
+            if (c->region[end] != r->index)
+                continue;
+            c->end[end] = NULL;
+            send_end(w, c, end, true);
+        }
+    }
+}
+
+/* --- faults --- */
+
+void sim_net_cut(struct sim_world *w, uint32_t from, uint32_t to, bool stall, uint32_t number)
+{
+    struct sim_cut *cut = &w->cuts[from][to];
+    cut->number = number;
+    if (stall) {
+        cut->stalled = true;
+        return;
+    }
+    cut->broken = true;
+    list_each(&w->conns, it) {
+        struct sim_conn *c = container_of(it, struct sim_conn, link);
+        bool between = (c->region[0] == from && c->region[1] == to) || (c->region[0] == to && c->region[1] == from);
+        for (uint32_t end = 0; between && end < 2; end++) {
+            c->pipe[end].ended = true;
+            take_end(w, c, end, "connection reset");
+        }
+    }
+}
+
+static void release_held(struct sim_world *w, struct sim_conn *c, uint32_t from)
+{
+    while (!list_empty(&c->held[from])) {
+        struct piece *p = container_of(c->held[from].next, struct piece, link);
+        list_remove(&p->link);
+        take_piece(w, p);
+    }
+}
+
+void sim_net_heal(struct sim_world *w, uint32_t from, uint32_t to, uint32_t number)
+{
+    struct sim_cut *cut = &w->cuts[from][to];
+    if (number != 0 && cut->number != number)
+        return;
+    *cut = (struct sim_cut){ 0 };
+    list_each(&w->conns, it) {
+        struct sim_conn *c = container_of(it, struct sim_conn, link);
+        for (uint32_t end = 0; end < 2; end++) {
+            if (c->region[end] == from && c->region[1 - end] == to)
+                release_held(w, c, end);
+        }
+    }
+}
+
+void sim_net_release(struct sim_world *w)
+{
+    list_each(&w->conns, it) {
+        struct sim_conn *c = container_of(it, struct sim_conn, link);
+        for (uint32_t end = 0; end < 2; end++) {
+            list_each(&c->held[end], held)
+                mem_free(container_of(held, struct piece, link));
+        }
+        mem_free(c);
+    }
+}

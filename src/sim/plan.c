@@ -1,0 +1,129 @@
+/*
+ * plan -- what the world of a seed is like: every part may be off, usual, or extreme.
+ */
+#include "sim/world.h"
+
+static bool often(struct prng *p, uint32_t percent)
+{
+    return prng_below(p, 100) < percent;
+}
+
+static uint64_t between(struct prng *p, uint64_t low, uint64_t high)
+{
+    return low + prng_below(p, high - low + 1);
+}
+
+/* Most worlds are small: more are seen, and most faults need only two or three regions. */
+static uint32_t choose_regions(struct prng *p)
+{
+    static const uint8_t CHOICES[] = { 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6 };
+    return CHOICES[prng_below(p, sizeof(CHOICES))];
+}
+
+/* Within what is allowed: half of max_skew from the others' median. */
+static void plan_clocks(struct sim_plan *plan, struct prng *p)
+{
+    int64_t range_us = often(p, 30) ? 0 : often(p, 50) ? 5000 : 100000;
+    bool drifts = often(p, 50);
+    for (uint32_t i = 0; i < SIM_REGIONS_MAX; i++) {
+        plan->clock_offset_us[i] = (int64_t)prng_below(p, (uint64_t)(2 * range_us + 1)) - range_us;
+        plan->clock_drift_ppm[i] = drifts ? (int32_t)prng_below(p, 401) - 200 : 0;
+    }
+}
+
+static void plan_network(struct sim_plan *plan, struct prng *p)
+{
+    uint64_t longest_us = often(p, 20) ? 300 : often(p, 60) ? 20000 : 150000;
+    for (uint32_t a = 0; a < SIM_REGIONS_MAX; a++) {
+        for (uint32_t b = 0; b <= a; b++) {
+            uint64_t delay_us = between(p, longest_us / 10 + 1, longest_us);
+            plan->delay_us[a][b] = plan->delay_us[b][a] = delay_us;
+        }
+    }
+    plan->jitter = often(p, 30) ? 0 : 500000;
+    plan->tail = often(p, 40) ? 0 : often(p, 70) ? 10000 : 200000;
+    plan->window_bytes = often(p, 80) ? 1 << 18 : 512;
+    plan->piece_bytes = often(p, 70) ? 1 << 16 : often(p, 50) ? 1000 : 40;
+}
+
+static void plan_disk(struct sim_plan *plan, struct prng *p)
+{
+    plan->fsync = often(p, 60) ? FSYNC_ALWAYS : often(p, 70) ? FSYNC_EVERYSEC : FSYNC_NO;
+    plan->write_us = between(p, 5, 200);
+    plan->sync_us = often(p, 70) ? between(p, 200, 3000) : between(p, 3000, 40000);
+    plan->disk_tail = often(p, 50) ? 0 : 30000;
+    plan->segment_bytes = often(p, 60) ? 1 << 20 : between(p, 2000, 20000);
+    plan->park_max_bytes = often(p, 60) ? 1 << 20 : between(p, 500, 4000);
+}
+
+static void plan_faults(struct sim_plan *plan, struct prng *p)
+{
+    plan->fault_every_us = often(p, 15) ? 0 : often(p, 70) ? between(p, 100000, 500000) : between(p, 20000, 100000);
+    plan->cut = often(p, 30) ? 0 : (uint32_t)between(p, 1, 5);
+    plan->stall = often(p, 30) ? 0 : (uint32_t)between(p, 1, 5);
+    plan->crash = often(p, 50) ? 0 : (uint32_t)between(p, 1, 3);
+    if (plan->cut + plan->stall + plan->crash == 0)
+        plan->fault_every_us = 0;
+    plan->fault_max_us = often(p, 90) ? between(p, 20000, 1000000) : 6500000;     /* past the timeout of links */
+}
+
+static void plan_load(struct sim_plan *plan, struct prng *p)
+{
+    plan->clients = (uint32_t)between(p, 1, SIM_CLIENTS_MAX);
+    plan->keys = (uint32_t)between(p, 1, 4);
+    plan->fields = (uint32_t)between(p, 1, 4);
+    plan->mixed = often(p, 40) ? 0 : often(p, 60) ? 50000 : 500000;
+    plan->pipeline = often(p, 60) ? 1 : (uint32_t)between(p, 2, 20);
+    plan->think_us = often(p, 40) ? 500 : between(p, 2000, 40000);
+    plan->ttl_max_ms = often(p, 50) ? 300 : 2000;
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < SIM_FAMILIES; i++) {
+        plan->families[i] = often(p, 30) ? 0 : often(p, 80) ? (uint32_t)between(p, 1, 5) : 30;
+        sum += plan->families[i];
+    }
+    if (sum == 0)
+        plan->families[0] = 1;
+}
+
+void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions, uint32_t steps)
+{
+    *plan = (struct sim_plan){ 0 };
+    plan->regions = choose_regions(p);
+    plan->steps = (uint32_t)between(p, 20, often(p, 80) ? 300 : 800);
+    if (regions != 0)
+        plan->regions = regions;
+    if (steps != 0)
+        plan->steps = steps;
+    plan_clocks(plan, p);
+    plan_network(plan, p);
+    plan_disk(plan, p);
+    plan_faults(plan, p);
+    plan_load(plan, p);
+}
+
+static const char *fsync_name(enum fsync_policy rule)
+{
+    return rule == FSYNC_ALWAYS ? "always" : rule == FSYNC_EVERYSEC ? "everysec" : "no";
+}
+
+void sim_plan_print(const struct sim_plan *plan, FILE *to)
+{
+    fprintf(to, "plan: %u regions, %u commands of %u clients each, %u keys, %u fields, mixed %u ppm, pipeline %u\n",
+            plan->regions, plan->steps, plan->clients, plan->keys, plan->fields, plan->mixed, plan->pipeline);
+    fprintf(to, "plan: think %llu us, ttl up to %llu ms, families", (unsigned long long)plan->think_us,
+            (unsigned long long)plan->ttl_max_ms);
+    for (uint32_t i = 0; i < SIM_FAMILIES; i++)
+        fprintf(to, " %s %u", sim_family_names[i], plan->families[i]);
+    fprintf(to, "\nplan: fsync %s, write %llu us, sync %llu us, tail %u ppm, segments %llu, parked at most %llu bytes\n",
+            fsync_name(plan->fsync), (unsigned long long)plan->write_us, (unsigned long long)plan->sync_us,
+            plan->disk_tail, (unsigned long long)plan->segment_bytes, (unsigned long long)plan->park_max_bytes);
+    fprintf(to, "plan: jitter %u ppm, tail %u ppm, window %u bytes, pieces %u bytes\n", plan->jitter, plan->tail,
+            plan->window_bytes, plan->piece_bytes);
+    fprintf(to, "plan: a fault about every %llu us (0: none): cuts %u, stalls %u, crashes %u, up to %llu us\n",
+            (unsigned long long)plan->fault_every_us, plan->cut, plan->stall, plan->crash,
+            (unsigned long long)plan->fault_max_us);
+    for (uint32_t i = 0; i < plan->regions; i++)
+        fprintf(to, "plan: region %u clock %+lld us %+d ppm, delay to 0 %llu us\n", i + 1,
+                (long long)plan->clock_offset_us[i], plan->clock_drift_ppm[i],
+                (unsigned long long)plan->delay_us[i][0]);
+}

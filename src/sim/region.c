@@ -1,0 +1,343 @@
+/*
+ * region -- one region as its server would run it: the node, its log and ceiling on a simulated disk, its clock.
+ *
+ * Stands where host/loop.c and host/logthread.c stand in the server, and does as they do: takes what a turn gave, appends
+ * and syncs the log in one run after the other, tells when it is durable, and answers reads.
+ */
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "sim/world.h"
+
+/* --- the clock --- */
+
+static int64_t drifted(const struct sim_world *w, const struct sim_region *r, uint64_t us)
+{
+    return (int64_t)us * w->plan.clock_drift_ppm[r->index] / 1000000;
+}
+
+uint64_t sim_region_clock_us(const struct sim_world *w, const struct sim_region *r)
+{
+    return w->now_us + (uint64_t)(w->plan.clock_offset_us[r->index] + drifted(w, r, w->now_us - SIM_START_US));
+}
+
+/* A turn is due `us` from now by the region's clock: a little later by the world's, so that it is not too early. */
+static uint64_t by_world(uint64_t us)
+{
+    return us + us / 4000 + 1;
+}
+
+/* --- turns --- */
+
+static void turn_is_due(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_region *r = &w->regions[e->region];
+    if (e->number != r->armed_us)
+        return;
+    r->armed_us = 0;
+    sim_turn_begin(w, r);
+    sim_turn_end(w, r);
+}
+
+static void arm(struct sim_world *w, struct sim_region *r)
+{
+    uint64_t due_us = node_next_deadline(&r->node), clock_us = sim_region_clock_us(w, r);
+    uint64_t after_us = due_us <= clock_us ? 1 : by_world(due_us - clock_us);
+    uint64_t when_us = w->now_us + after_us;
+    if (r->armed_us != 0 && r->armed_us <= when_us)
+        return;
+    r->armed_us = when_us;
+    sim_for_region(w, r, after_us, turn_is_due)->number = when_us;
+}
+
+void sim_turn_begin(struct sim_world *w, struct sim_region *r)
+{
+    CHECK(r->up);
+    node_turn(&r->node, sim_region_clock_us(w, r));
+}
+
+/* --- the log --- */
+
+static void log_failed(struct sim_world *w, struct sim_region *r)
+{
+    sim_fail(w, "region %u: its log failed: %s", r->index + 1, r->log.problem);
+}
+
+static void log_synced(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_region *r = &w->regions[e->region];
+    if (oplog_sync(&r->log) != 0) {
+        log_failed(w, r);
+        return;
+    }
+    r->writing = false;
+    sim_trace(w, "r%u durable %llu", r->index + 1, (unsigned long long)e->number);
+    sim_turn_begin(w, r);
+    node_durable(&r->node, e->number);
+    sim_turn_end(w, r);
+}
+
+static void write_log(struct sim_world *w, struct sim_region *r)
+{
+    struct span records;
+    uint64_t end_lsn = 0, end;
+    if (r->writing)
+        return;
+    while (node_take_log(&r->node, &records, &end)) {
+        end_lsn = end;
+        if (oplog_append(&r->log, records) != 0) {
+            log_failed(w, r);
+            return;
+        }
+    }
+    if (end_lsn == 0)
+        return;
+    r->writing = true;
+    uint64_t after_us = sim_around(&w->disk, w->plan.write_us, 0) + sim_around(&w->disk, w->plan.sync_us, w->plan.disk_tail);
+    sim_for_region(w, r, after_us, log_synced)->number = end_lsn;
+}
+
+/* --- the ceiling --- */
+
+static void plan_ceiling(struct sim_world *w, struct sim_region *r, uint64_t ceiling_ms);
+
+static void ceiling_written(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_region *r = &w->regions[e->region];
+    uint64_t next_ms = r->ceiling_next_ms;
+    if (ceiling_write(&r->ceiling, e->number) != 0) {
+        sim_fail(w, "region %u: its ceiling cannot be written: %s", r->index + 1, r->disk.disk.detail);
+        return;
+    }
+    r->ceiling_busy = false;
+    r->ceiling_next_ms = 0;
+    sim_turn_begin(w, r);
+    node_ceiling_durable(&r->node, e->number);
+    if (next_ms != 0)
+        plan_ceiling(w, r, next_ms);
+    sim_turn_end(w, r);
+}
+
+static void plan_ceiling(struct sim_world *w, struct sim_region *r, uint64_t ceiling_ms)
+{
+    if (r->ceiling_busy) {
+        r->ceiling_next_ms = ceiling_ms;
+        return;
+    }
+    r->ceiling_busy = true;
+    uint64_t after_us = sim_around(&w->disk, w->plan.sync_us, w->plan.disk_tail);
+    sim_for_region(w, r, after_us, ceiling_written)->number = ceiling_ms;
+}
+
+/* --- log read back --- */
+
+struct read {
+    uint64_t link_id, lsn, limit_lsn;
+    size_t want;
+};
+
+static struct link *link_with_id(struct node *n, uint64_t id)
+{
+    list_each(&n->links, it) {
+        struct link *l = container_of(it, struct link, link);
+        if (l->id == id)
+            return l;
+    }
+    return NULL;
+}
+
+static void log_read(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_region *r = &w->regions[e->region];
+    struct read *read = e->what;
+    struct link *l = link_with_id(&r->node, read->link_id);
+    struct buffer records = { 0 };
+    if (l) {
+        int error = oplog_read(&r->log, read->lsn, read->limit_lsn, read->want, &records);
+        if (error != 0)
+            sim_fail(w, "region %u: its log cannot be read at %llu: %s", r->index + 1, (unsigned long long)read->lsn,
+                     r->log.problem);
+        sim_turn_begin(w, r);
+        node_read_done(&r->node, l, read->lsn, buffer_span(&records), error ? r->log.problem : NULL);
+        sim_turn_end(w, r);
+    }
+    buffer_release(&records);
+    mem_free(read);
+}
+
+static void plan_reads(struct sim_world *w, struct sim_region *r)
+{
+    struct read found;
+    struct link *l;
+    while (node_next_read(&r->node, &l, &found.lsn, &found.limit_lsn, &found.want)) {
+        found.link_id = l->id;
+        struct sim_event *e = sim_for_region(w, r, sim_around(&w->disk, w->plan.write_us, w->plan.disk_tail), log_read);
+        struct read *read = mem_alloc(sizeof(*read));
+        *read = found;
+        e->what = read;
+        e->owned = true;
+        w->reads++;
+    }
+}
+
+/* --- what a turn gives --- */
+
+/* Lines that no fault of this simulator explains. */
+static void judge_notice(struct sim_world *w, struct sim_region *r, const char *text)
+{
+    static const char *const WRONG[] = { "ev=fork", "ev=amnesia", "ev=log.failed", "malformed", "no place here" };
+    for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
+        if (strstr(text, WRONG[i]))
+            sim_fail(w, "region %u says: %s", r->index + 1, text);
+    }
+}
+
+static void take_notices(struct sim_world *w, struct sim_region *r)
+{
+    struct notice notice;
+    while (node_next_notice(&r->node, &notice)) {
+        sim_trace(w, "r%u notice %s", r->index + 1, notice.text);
+        judge_notice(w, r, notice.text);
+    }
+}
+
+void sim_turn_end(struct sim_world *w, struct sim_region *r)
+{
+    struct session *session;
+    struct link *link;
+    struct peer *peer;
+    node_turn_end(&r->node);
+    write_log(w, r);
+    uint64_t ceiling_ms = node_want_ceiling(&r->node);
+    if (ceiling_ms != 0)
+        plan_ceiling(w, r, ceiling_ms);
+    plan_reads(w, r);
+    while ((session = node_next_dirty_session(&r->node)) != NULL)
+        sim_load_answers(w, session->host);
+    while ((link = node_next_dirty_link(&r->node)) != NULL)
+        sim_net_flush(w, link);
+    while (node_next_dial(&r->node, &peer))
+        sim_net_dial(w, r, peer);
+    take_notices(w, r);
+    arm(w, r);
+}
+
+/* --- start and crash --- */
+
+void sim_region_init(struct sim_world *w, struct sim_region *r, uint32_t index)
+{
+    r->index = index;
+    sim_disk_init(&r->disk, prng_next(&w->disk));
+    for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++) {
+        r->clients[i].region = index;
+        r->clients[i].index = i;
+    }
+}
+
+static bool claim(struct sim_world *w, struct sim_region *r)
+{
+    struct identity *want = mem_zalloc(sizeof(*want)), *got = mem_zalloc(sizeof(*got));
+    char problem[320] = "";
+    snprintf(want->deployment, sizeof(want->deployment), "%s", w->deployment.name);
+    want->region = (uint8_t)(r->index + 1);
+    want->shards = 1;
+    want->region_count = w->plan.regions;
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        want->regions[i].id = w->deployment.regions[i].id;
+        snprintf(want->regions[i].name, sizeof(want->regions[i].name), "%s", w->deployment.regions[i].name);
+    }
+    bool claimed = identity_claim(&r->disk.disk, want, got, problem) == 0;
+    if (!claimed)
+        sim_fail(w, "region %u: its directory cannot be claimed: %s", r->index + 1, problem);
+    else if (got->instance <= r->instance)
+        sim_fail(w, "region %u: instance %llu again", r->index + 1, (unsigned long long)got->instance);
+    r->instance = got->instance;
+    mem_free(want);
+    mem_free(got);
+    return claimed;
+}
+
+static int replay(void *context, const struct record *record)
+{
+    return node_replay(context, record);
+}
+
+static bool recover(struct sim_world *w, struct sim_region *r)
+{
+    struct oplog_report report = { 0 };
+    struct oplog_options options = {
+        .deployment = w->deployment.name,
+        .region = r->index + 1,
+        .segment_bytes = w->plan.segment_bytes,
+    };
+    if (oplog_open(&r->log, &r->disk.disk, &options, replay, &r->node, &report) != 0) {
+        sim_fail(w, "region %u: its log does not open: %s", r->index + 1, r->log.problem);
+        return false;
+    }
+    node_recovered(&r->node, r->log.end_lsn);
+    sim_trace(w, "r%u starts, instance %llu, %llu records, %llu bytes cut", r->index + 1, (unsigned long long)r->instance,
+              (unsigned long long)report.records, (unsigned long long)report.cut_bytes);
+    return true;
+}
+
+bool sim_region_start(struct sim_world *w, struct sim_region *r)
+{
+    uint64_t ceiling_ms = 0;
+    if (!claim(w, r) || ceiling_open(&r->ceiling, &r->disk.disk, &ceiling_ms) != 0)
+        return false;
+    node_init(&r->node, &(struct node_options){
+                            .deployment = &w->deployment,
+                            .self = &w->deployment.regions[r->index],
+                            .instance = r->instance,
+                            .seed = prng_next(&w->disk),
+                            .ceiling_ms = ceiling_ms,
+                            .faults = true,
+                            .fsync = w->plan.fsync,
+                        });
+    r->node.replica.options.park_max_bytes = w->plan.park_max_bytes;
+    r->up = true;
+    r->epoch++;
+    r->writing = r->ceiling_busy = false;
+    r->ceiling_next_ms = 0;
+    r->armed_us = 0;
+    if (!recover(w, r))
+        return false;
+    sim_verify_recovered(w, r);
+    sim_turn_begin(w, r);
+    sim_turn_end(w, r);
+    sim_load_start(w, r);
+    return true;
+}
+
+static void stop(struct sim_world *w, struct sim_region *r)
+{
+    sim_load_region_down(w, r);
+    node_release(&r->node);
+    r->up = false;
+    sim_net_region_down(w, r);
+    oplog_close(&r->log);
+    ceiling_close(&r->ceiling);
+}
+
+/* The machine loses its power, or only the process is killed: then what was written is all there. */
+void sim_region_crash(struct sim_world *w, struct sim_region *r)
+{
+    bool power = prng_chance(&w->fault, 600000);
+    sim_trace(w, "r%u %s", r->index + 1, power ? "loses power" : "is killed");
+    w->crashes++;
+    if (power)
+        sim_disk_crash(&r->disk);
+    stop(w, r);
+}
+
+void sim_region_release(struct sim_world *w, struct sim_region *r)
+{
+    if (r->up)
+        stop(w, r);
+    for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++) {
+        buffer_release(&r->clients[i].answers);
+        buffer_release(&r->clients[i].unsent);
+    }
+    sim_disk_release(&r->disk);
+}
