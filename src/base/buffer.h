@@ -15,7 +15,7 @@ struct buffer {
     size_t cap;
 };
 
-void buffer_grow(struct buffer *b, size_t more);       /* makes room for `more` bytes past len */
+void buffer_grow(struct buffer *b, size_t more); /* makes room for `more` bytes past len */
 void buffer_release(struct buffer *b);
 
 /* Room for `more` bytes at the end; the caller writes there, then adds to len. */
@@ -58,14 +58,15 @@ static inline void buffer_put_u8(struct buffer *b, uint8_t v)
 void buffer_put_u32(struct buffer *b, uint32_t v);
 void buffer_put_u64(struct buffer *b, uint64_t v);
 void buffer_put_varint(struct buffer *b, uint64_t v);
-void buffer_put_prefixed(struct buffer *b, struct span s);     /* varint length, then bytes */
+void buffer_put_prefixed(struct buffer *b, struct span s); /* varint length, then bytes */
 void buffer_put_text(struct buffer *b, const char *text);
 void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Decimal digits of v; returns how many were written to `to`, which holds at least 21. */
 size_t decimal_of_int64(int64_t v, char *to);
 
-/* The shortest decimal that reads back as the same double ("3", "0.1", "1e+21", "inf"); `to` holds 32. */
+/* The shortest decimal that reads back as the same double ("3", "0.1", "1e+21", "inf"); `to` holds
+ * 32. */
 size_t decimal_of_double(double v, char *to);
 
 /* Drops `len` bytes from the front, moving the rest down. */

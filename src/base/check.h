@@ -20,6 +20,6 @@ _Noreturn void check_failed(const char *file, int line, const char *fact);
 #endif
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define COUNT_OF(array)                 (sizeof(array) / sizeof((array)[0]))
 
 #endif

@@ -10,6 +10,6 @@
 #include "base/span.h"
 
 uint32_t crc32c(uint32_t crc, struct span bytes);
-uint32_t crc32c_portable(uint32_t crc, struct span bytes);     /* the table form, for tests */
+uint32_t crc32c_portable(uint32_t crc, struct span bytes); /* the table form, for tests */
 
 #endif

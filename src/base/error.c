@@ -5,8 +5,8 @@ const char *error_text(int code)
     switch (code) {
     case E_OK:
         return "success";
-#define ERR(name, sentence)                                                        \
-    case name:                                                                     \
+#define ERR(name, sentence)                                                                        \
+    case name:                                                                                     \
         return sentence;
 #include "base/err.def"
 #undef ERR

@@ -6,7 +6,7 @@
 
 enum error {
     E_OK = 0,
-    E_FIRST_ = -1000,           /* away from errno */
+    E_FIRST_ = -1000, /* away from errno */
 #define ERR(code, sentence) code,
 #include "base/err.def"
 #undef ERR

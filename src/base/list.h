@@ -43,6 +43,8 @@ static inline void list_remove(struct list *node)
     node->prev = node->next = NULL;
 }
 
-#define list_each(head, it) for (struct list *it = (head)->next, *it##_next = it->next; it != (head); it = it##_next, it##_next = it->next)
+#define list_each(head, it)                                                                        \
+    for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                      \
+         it = it##_next, it##_next = it->next)
 
 #endif

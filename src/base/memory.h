@@ -10,10 +10,11 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t bytes);                 /* uninitialised; bytes may be 0 */
-void *mem_zalloc(size_t bytes);                /* zeroed */
-void *mem_alloc_aligned(size_t alignment, size_t bytes);   /* uninitialised; bytes: a multiple of alignment */
+void *mem_alloc(size_t bytes);  /* uninitialised; bytes may be 0 */
+void *mem_zalloc(size_t bytes); /* zeroed */
+/* uninitialised; bytes: a multiple of alignment */
+void *mem_alloc_aligned(size_t alignment, size_t bytes);
 void *mem_realloc(void *old, size_t bytes);
-void mem_free(void *old);                      /* NULL is fine */
+void mem_free(void *old); /* NULL is fine */
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * table -- a hash table of pointers that never pauses.
  *
- * Linear hashing (Litwin 1980): the table grows and shrinks by one bucket at a time, so there
- * is no moment at which everything is rehashed. A bucket is one cache line: up to seven items
- * with a byte of their hash each; a full one chains (the bucket's shape is that of Valkey 8's hashtable).
+ * Linear hashing (Litwin 1980): the table grows and shrinks by one bucket at a time, so there is no
+ * moment at which everything is rehashed. A bucket is one cache line: up to seven items with a byte
+ * of their hash each; a full one chains (the bucket's shape is that of Valkey 8's hashtable).
  * Buckets live in segments of at most 4,096 (256 KiB), so that growing never copies more than that.
  *
  * Items are opaque pointers whose key bytes the table reads through `key_of`. Keys are unique.
@@ -29,17 +29,17 @@ struct table_bucket;
 struct table {
     table_key_fn key_of;
     uint64_t seed;
-    uint64_t count;                     /* items */
+    uint64_t count; /* items */
     union {
         struct table_bucket *first;     /* while one segment holds all buckets */
         struct table_bucket **segments; /* above */
     };
-    uint32_t bucket_count;              /* 0 when empty */
-    uint32_t chained_count;             /* buckets allocated beside the segments */
+    uint32_t bucket_count;  /* 0 when empty */
+    uint32_t chained_count; /* buckets allocated beside the segments */
 };
 
 void table_init(struct table *t, table_key_fn key_of, uint64_t seed);
-void table_release(struct table *t);                            /* frees no items */
+void table_release(struct table *t); /* frees no items */
 
 uint64_t table_hash(const struct table *t, struct span key);
 
@@ -49,7 +49,8 @@ void **table_find(const struct table *t, struct span key);
 /* Adds an item whose key is not in the table yet (checked in slow builds). */
 void table_insert(struct table *t, void *item);
 
-/* Finds the slot of `key`, or adds an empty one (*slot == NULL) that the caller must fill at once. */
+/* Finds the slot of `key`, or adds an empty one (*slot == NULL) that the caller must fill at
+ * once. */
 void **table_find_or_add(struct table *t, struct span key);
 
 /* Takes the item of `key` out and returns it, or NULL. */
@@ -65,19 +66,21 @@ void *table_random(const struct table *t, struct prng *prng);
 /* Bytes of the table itself, items not counted. */
 size_t table_bytes(const struct table *t);
 
-/* Iteration over all items; the table must not change, except that the last item given may be taken out
- * by table_iter_remove, or its slot replaced. */
+/* Iteration over all items; the table must not change, except that the last item given may be taken
+ * out by table_iter_remove, or its slot replaced. */
 struct table_iter {
     const struct table *table;
-    uint32_t bucket;                    /* where the last item given stands: the bucket, */
-    uint32_t position;                  /* and one past its place in that bucket's chain */
-    bool removed;                       /* something was taken out: buckets are given back at the end */
+    uint32_t bucket;   /* where the last item given stands: the bucket, */
+    uint32_t position; /* and one past its place in that bucket's chain */
+    /* something was taken out: buckets are given back at the end */
+    bool removed;
 };
 
 void table_iter_init(struct table_iter *it, const struct table *t);
-void **table_iter_next(struct table_iter *it);                  /* the slot, or NULL at the end */
+void **table_iter_next(struct table_iter *it); /* the slot, or NULL at the end */
 
-/* Takes out the item given last, once; the table that iter_init was given must not be a constant. */
+/* Takes out the item given last, once; the table that iter_init was given must not be a
+ * constant. */
 void table_iter_remove(struct table_iter *it);
 
 #endif

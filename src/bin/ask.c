@@ -151,7 +151,8 @@ static int status_of(const char *head)
                                                                                         : 0;
 }
 
-/* The connection is closed by the server after the answer, so that its end is the end of the body. */
+/* The connection is closed by the server after the answer, so that its end is the end of the
+ * body. */
 int ask_http(const struct endpoint *at, const char *path, uint32_t timeout_ms, struct buffer *body,
              char *problem)
 {

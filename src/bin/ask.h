@@ -19,8 +19,8 @@ enum {
 int ask_http(const struct endpoint *at, const char *path, uint32_t timeout_ms, struct buffer *body,
              char *problem);
 
-/* Sends a command and appends its reply's line, without the line end: "+OK", "-ERR …". False, and the
- * cause in `problem`, when there was no answer. */
+/* Sends a command and appends its reply's line, without the line end: "+OK", "-ERR …". False, and
+ * the cause in `problem`, when there was no answer. */
 bool ask_resp(const struct endpoint *at, const struct span *argv, size_t argc, uint32_t timeout_ms,
               struct buffer *line, char *problem);
 

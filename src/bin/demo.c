@@ -1,5 +1,6 @@
 /*
- * demo -- a whole world on one machine: every region a process, with the real distances between them.
+ * demo -- a whole world on one machine: every region a process, with the real distances between
+ * them.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,8 +1,8 @@
 /*
  * page -- what GET /status says of a region, read into a struct, and figures as people read them.
  *
- * The JSON itself is node/report.c's. What is missing in it is zero or "" here: an older or newer region is
- * shown as far as it goes.
+ * The JSON itself is node/report.c's. What is missing in it is zero or "" here: an older or newer
+ * region is shown as far as it goes.
  */
 #ifndef BIN_PAGE_H
 #define BIN_PAGE_H

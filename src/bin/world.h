@@ -6,8 +6,9 @@
  *     DIR/REGION/         the region's data
  *     DIR/REGION.log      its standard error
  *
- * Every region is this program again (/proc/self/exe), in a process group of its own, so that Ctrl-C reaches
- * only the parent, which then stops them; one whose parent dies gets SIGTERM from the kernel.
+ * Every region is this program again (/proc/self/exe), in a process group of its own, so that
+ * Ctrl-C reaches only the parent, which then stops them; one whose parent dies gets SIGTERM from
+ * the kernel.
  */
 #ifndef BIN_WORLD_H
 #define BIN_WORLD_H

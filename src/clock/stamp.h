@@ -3,9 +3,9 @@
  *
  *     | 44 bits: milliseconds since 1970 | 12 bits: counter | 8 bits: origin |
  *
- * One integer is the version, the dot, the last-writer-wins order, the dependency and the age of a write.
- * Compare as integers. 0 is "never": before every stamp of every origin.
- * Source: hybrid logical clocks (Kulkarni et al. 2014), packed.
+ * One integer is the version, the dot, the last-writer-wins order, the dependency and the age of a
+ * write. Compare as integers. 0 is "never": before every stamp of every origin. Source: hybrid
+ * logical clocks (Kulkarni et al. 2014), packed.
  */
 #ifndef CLOCK_STAMP_H
 #define CLOCK_STAMP_H
@@ -23,7 +23,8 @@ enum {
 
 static inline stamp_t stamp_make(uint64_t ms, uint32_t counter, uint8_t origin)
 {
-    return (ms << (STAMP_COUNTER_BITS + STAMP_ORIGIN_BITS)) | ((uint64_t)counter << STAMP_ORIGIN_BITS) | origin;
+    return (ms << (STAMP_COUNTER_BITS + STAMP_ORIGIN_BITS)) |
+           ((uint64_t)counter << STAMP_ORIGIN_BITS) | origin;
 }
 
 static inline uint8_t stamp_origin(stamp_t s)

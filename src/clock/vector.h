@@ -1,9 +1,9 @@
 /*
  * vector -- origin -> the highest stamp known of it.
  *
- * Dense: an array by origin, with one past the highest origin in use, so that copies and comparisons
- * touch only what is used. An origin that is absent has stamp 0.
- * Format: varint count, then per entry with a stamp: the stamp as u64 (its origin is its low byte).
+ * Dense: an array by origin, with one past the highest origin in use, so that copies and
+ * comparisons touch only what is used. An origin that is absent has stamp 0. Format: varint count,
+ * then per entry with a stamp: the stamp as u64 (its origin is its low byte).
  */
 #ifndef CLOCK_VECTOR_H
 #define CLOCK_VECTOR_H
@@ -14,8 +14,8 @@
 #include "clock/stamp.h"
 
 struct vector {
-    uint32_t high;                      /* one past the highest origin with a stamp */
-    stamp_t at[STAMP_ORIGINS];          /* only [0, high) is meaningful */
+    uint32_t high;             /* one past the highest origin with a stamp */
+    stamp_t at[STAMP_ORIGINS]; /* only [0, high) is meaningful */
 };
 
 void vector_clear(struct vector *v);
@@ -40,6 +40,7 @@ bool vector_covers(const struct vector *v, const struct vector *other);
 bool vector_equal(const struct vector *a, const struct vector *b);
 
 void vector_put(struct buffer *out, const struct vector *v);
-bool vector_take(struct span *in, struct vector *v);            /* refuses two entries of one origin and stamp 0 */
+/* refuses two entries of one origin and stamp 0 */
+bool vector_take(struct span *in, struct vector *v);
 
 #endif

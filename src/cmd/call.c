@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "cmd/glob.h"
 
-enum { QUOTED_MAX = 128 };      /* of a client's text in an error, as Redis */
+enum { QUOTED_MAX = 128 }; /* of a client's text in an error, as Redis */
 
 static uint8_t lower(uint8_t c)
 {
@@ -29,11 +29,11 @@ static void unknown_command(struct call *call)
         int room = QUOTED_MAX - (int)len;
         int part = quoted_len(call->argv[i]);
 
-        len += (size_t)snprintf(args + len, sizeof(args) - len, "'%.*s' ", part < room ? part : room,
-                                (const char *)call->argv[i].at);
+        len += (size_t)snprintf(args + len, sizeof(args) - len, "'%.*s' ",
+                                part < room ? part : room, (const char *)call->argv[i].at);
     }
-    reply_errorf(call->reply, "ERR unknown command '%.*s', with args beginning with: %s", quoted_len(call->argv[0]),
-                 (const char *)call->argv[0].at, args);
+    reply_errorf(call->reply, "ERR unknown command '%.*s', with args beginning with: %s",
+                 quoted_len(call->argv[0]), (const char *)call->argv[0].at, args);
 }
 
 static void unknown_subcommand(struct call *call)
@@ -47,8 +47,8 @@ static void unknown_subcommand(struct call *call)
 
         name[i] = c >= 'a' && c <= 'z' ? (char)(c & ~0x20) : c;
     }
-    reply_errorf(call->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", quoted_len(call->argv[1]),
-                 (const char *)call->argv[1].at, name);
+    reply_errorf(call->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                 quoted_len(call->argv[1]), (const char *)call->argv[1].at, name);
 }
 
 static bool arity_fits(const struct command *command, size_t argc)
@@ -109,11 +109,13 @@ static bool admit(struct call *call)
     if (!resolve_subcommand(call))
         return false;
 
-    /* A container that was named alone has an arity that forbids it. A bare first subcommand has none to check. */
+    /* A container that was named alone has an arity that forbids it. A bare first subcommand has
+     * none to check. */
     bool bare = call->argc == 1 && strchr(call->command->name, '|') != NULL;
 
     if (!bare && !arity_fits(call->command, call->argc)) {
-        reply_errorf(call->reply, "ERR wrong number of arguments for '%s' command", call->command->name);
+        reply_errorf(call->reply, "ERR wrong number of arguments for '%s' command",
+                     call->command->name);
         return false;
     }
     if (call->command->flags & CMD_WRITE) {
@@ -148,7 +150,7 @@ static void count_error(struct server *server, struct span line)
     size_t len = 0;
 
     if (line.len == 0 || line.at[0] != '-')
-        return;                         /* inside an aggregate: counted, but not by its word */
+        return; /* inside an aggregate: counted, but not by its word */
     line = span_skip(line, 1);
     while (len < line.len && len < ERROR_WORD_MAX - 1 && line.at[len] > ' ')
         len++;
@@ -177,7 +179,8 @@ static void silence(struct session *session, size_t start)
         session->reply_mode = REPLY_SKIP;
 }
 
-void command_run(struct server *server, struct session *session, const struct span *argv, size_t argc)
+void command_run(struct server *server, struct session *session, const struct span *argv,
+                 size_t argc)
 {
     CHECK(argc > 0);
     CHECK(session->reply.out == &session->output);
@@ -297,7 +300,8 @@ void call_help(struct call *call, const char *const *lines)
 
     for (const char *c = call->command->name; *c != 0 && *c != '|'; c++)
         head[len++] = *c >= 'a' && *c <= 'z' ? (char)(*c & ~0x20) : *c;
-    snprintf(head + len, sizeof(head) - len, " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    snprintf(head + len, sizeof(head) - len,
+             " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
     while (lines[count] != NULL)
         count++;
     reply_array(call->reply, count + 3);

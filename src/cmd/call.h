@@ -1,9 +1,9 @@
 /*
  * call -- one command being run: arguments in, reply and ops out.
  *
- * A handler reads state through the replica, decides, emits ops (core/emit.h), and writes exactly one reply.
- * It never changes state itself and never blocks. Arguments are spans into the client's bytes: valid until the handler
- * returns. Spans into objects are valid until the next emit.
+ * A handler reads state through the replica, decides, emits ops (core/emit.h), and writes exactly
+ * one reply. It never changes state itself and never blocks. Arguments are spans into the client's
+ * bytes: valid until the handler returns. Spans into objects are valid until the next emit.
  */
 #ifndef CMD_CALL_H
 #define CMD_CALL_H
@@ -19,10 +19,10 @@ struct call {
     struct session *session;
     struct replica *replica;
     const struct command *command;
-    const struct span *argv;    /* argv[0] is the command's name */
+    const struct span *argv; /* argv[0] is the command's name */
     size_t argc;
     struct reply *reply;
-    uint64_t now_ms;            /* the HLC's time: by this expiry is judged */
+    uint64_t now_ms; /* the HLC's time: by this expiry is judged */
     uint8_t db;
 };
 
@@ -46,25 +46,32 @@ typedef void (*command_fn)(struct call *call);
  * One row of the command table. The rows stand in cmd/table_data.def and cmd/table_server.def:
  *     COMMAND(get, cmd_get, arity, flags, first, last, step, "group", "since", "complexity", "summary")
  *     CONTAINER(client, client_subcommands, arity, flags, "group", "since", "summary")
- * A container's subcommands are an array of COMMAND_ROW("client|id", handler, ...) ended by COMMAND_END, beside their handlers,
- * which see the whole argv. A container that its arity lets stand alone then runs its first subcommand.
+ * A container's subcommands are an array of COMMAND_ROW("client|id", handler, ...) ended by
+ * COMMAND_END, beside their handlers, which see the whole argv. A container that its arity lets
+ * stand alone then runs its first subcommand.
  */
 struct command {
-    const char *name;           /* lower case; of a subcommand: "client|id" */
+    const char *name; /* lower case; of a subcommand: "client|id" */
     command_fn run;
-    int arity;                  /* as Redis: negative = at least */
+    int arity; /* as Redis: negative = at least */
     uint32_t flags;
     int first_key, last_key, key_step;
-    const char *group;          /* "string", "hash", … as Redis's COMMAND DOCS */
-    const char *since;          /* the Redis version that introduced it */
+    const char *group; /* "string", "hash", … as Redis's COMMAND DOCS */
+    const char *since; /* the Redis version that introduced it */
     const char *complexity;
     const char *summary;
-    const struct command *subcommands;  /* NULL-named row ends; NULL: none */
+    const struct command *subcommands; /* NULL-named row ends; NULL: none */
 };
 
-#define COMMAND_ROW(name, handler, arity, flags, first, last, step, group, since, complexity, summary) \
-    { name, handler, arity, flags, first, last, step, group, since, complexity, summary, NULL }
-#define COMMAND_END { .name = NULL }
+#define COMMAND_ROW(name, handler, arity, flags, first, last, step, group, since, complexity,      \
+                    summary)                                                                       \
+    {                                                                                              \
+        name, handler, arity, flags, first, last, step, group, since, complexity, summary, NULL    \
+    }
+#define COMMAND_END                                                                                \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
 
 /* The command of a name (any case), or NULL. Constant time. */
 const struct command *command_find(struct span name);
@@ -75,29 +82,35 @@ size_t command_index(const struct command *command);
 /* The subcommand of a container, or NULL. */
 const struct command *command_find_sub(const struct command *container, struct span name);
 
-/* Runs one command: finds it, checks arity and refusals, calls the handler, counts. Ops emitted are one group. */
-void command_run(struct server *server, struct session *session, const struct span *argv, size_t argc);
+/* Runs one command: finds it, checks arity and refusals, calls the handler, counts. Ops emitted are
+ * one group. */
+void command_run(struct server *server, struct session *session, const struct span *argv,
+                 size_t argc);
 
 /* Ends a WAIT (session->waiting): replies how many regions have the session's writes. */
 void command_wait_end(struct session *session, uint64_t regions);
 
 /* --- helpers for handlers --- */
 
-/* The object of a key that readers see (expired ones are absent): *found is NULL when there is none. Replies WRONGTYPE and
- * returns false when it is of another type. COMPONENT_NONE as `want` takes any type. Counts hits and misses when the command is a
- * read. */
+/* The object of a key that readers see (expired ones are absent): *found is NULL when there is
+ * none. Replies WRONGTYPE and returns false when it is of another type. COMPONENT_NONE as `want`
+ * takes any type. Counts hits and misses when the command is a read. */
 bool call_find(struct call *call, struct span key, enum component want, struct entry **found);
 
 /* Replies an error and returns false when a command would write more than GROUP_MAX_BYTES. */
 bool call_fits_group(struct call *call, size_t bytes);
 
 void call_wrong_type(struct call *call);
-void call_syntax_error(struct call *call);              /* "ERR syntax error" */
-bool call_int(struct call *call, struct span s, int64_t *out);      /* replies "ERR value is not an integer or out of range" */
-bool call_double(struct call *call, struct span s, double *out);    /* replies "ERR value is not a valid float" */
-bool call_is(const struct call *call, size_t index, const char *word);  /* argv[index] equals word, any case */
+void call_syntax_error(struct call *call); /* "ERR syntax error" */
+/* replies "ERR value is not an integer or out of range" */
+bool call_int(struct call *call, struct span s, int64_t *out);
+/* replies "ERR value is not a valid float" */
+bool call_double(struct call *call, struct span s, double *out);
+/* argv[index] equals word, any case */
+bool call_is(const struct call *call, size_t index, const char *word);
 /* argv[index] as a pattern (cmd/glob.h) matches a lower-case name, any case. */
 bool call_matches(const struct call *call, size_t index, const char *name);
-void call_help(struct call *call, const char *const *lines);    /* HELP of a container: its own lines, NULL-ended */
+/* HELP of a container: its own lines, NULL-ended */
+void call_help(struct call *call, const char *const *lines);
 
 #endif

@@ -22,7 +22,8 @@ bool client_name_valid(struct call *call, struct span name)
 {
     if (printable(name))
         return true;
-    reply_error(call->reply, "ERR Client names cannot contain spaces, newlines or special characters.");
+    reply_error(call->reply,
+                "ERR Client names cannot contain spaces, newlines or special characters.");
     return false;
 }
 
@@ -68,7 +69,8 @@ static void set_info(struct call *call)
                      is_name ? "lib-name" : "lib-ver");
         return;
     }
-    client_set_text(is_name ? &call->session->library_name : &call->session->library_version, call->argv[3]);
+    client_set_text(is_name ? &call->session->library_name : &call->session->library_version,
+                    call->argv[3]);
     reply_ok(call->reply);
 }
 
@@ -109,19 +111,22 @@ static uint64_t age_s(const struct server *server, uint64_t since_ms)
     return now_ms > since_ms ? (now_ms - since_ms) / 1000 : 0;
 }
 
-/* Redis's fields as far as they mean something here: there are no subscriptions and no transactions. */
+/* Redis's fields as far as they mean something here: there are no subscriptions and no
+ * transactions. */
 static void describe(struct buffer *out, const struct server *server, const struct session *s)
 {
-    buffer_printf(out, "id=%" PRIu64 " addr=%s laddr=%s name=%s age=%" PRIu64 " idle=%" PRIu64 " flags=", s->id,
-                  s->address, s->local_address, or_empty(s->name), age_s(server, s->created_ms),
-                  age_s(server, s->active_ms));
+    buffer_printf(out,
+                  "id=%" PRIu64 " addr=%s laddr=%s name=%s age=%" PRIu64 " idle=%" PRIu64 " flags=",
+                  s->id, s->address, s->local_address, or_empty(s->name),
+                  age_s(server, s->created_ms), age_s(server, s->active_ms));
     put_flags(out, s);
-    buffer_printf(out, " db=%u sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu omem=%zu tot-mem=%zu", s->db,
-                  s->input.len, s->input.cap - s->input.len, s->output.len,
+    buffer_printf(out,
+                  " db=%u sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu omem=%zu tot-mem=%zu",
+                  s->db, s->input.len, s->input.cap - s->input.len, s->output.len,
                   sizeof(*s) + s->input.cap + s->output.cap);
     buffer_printf(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
-                  s->last_command != NULL ? s->last_command : "NULL", s->reply.protocol, or_empty(s->library_name),
-                  or_empty(s->library_version));
+                  s->last_command != NULL ? s->last_command : "NULL", s->reply.protocol,
+                  or_empty(s->library_name), or_empty(s->library_version));
 }
 
 static void get_info(struct call *call)
@@ -133,7 +138,8 @@ static void get_info(struct call *call)
     buffer_release(&text);
 }
 
-/* Every client is a normal one: regions talk to each other elsewhere. Replies an error when there is no such type. */
+/* Every client is a normal one: regions talk to each other elsewhere. Replies an error when there
+ * is no such type. */
 static bool take_type(struct call *call, struct span type, bool *normal)
 {
     static const char *const others[] = { "master", "slave", "replica", "pubsub" };
@@ -145,7 +151,8 @@ static bool take_type(struct call *call, struct span type, bool *normal)
         if (span_equal_nocase(type, others[i]))
             return true;
     }
-    reply_errorf(call->reply, "ERR Unknown client type '%.*s'", (int)type.len, (const char *)type.at);
+    reply_errorf(call->reply, "ERR Unknown client type '%.*s'", (int)type.len,
+                 (const char *)type.at);
     return false;
 }
 
@@ -191,7 +198,8 @@ static void list_clients(struct call *call)
 
     struct buffer text = { 0 };
 
-    list_each(&call->server->sessions, it) {
+    list_each(&call->server->sessions, it)
+    {
         const struct session *session = container_of(it, struct session, link);
 
         if (any && (!by_id || asked_for(call, session->id)))
@@ -204,13 +212,14 @@ static void list_clients(struct call *call)
 /* --- KILL --- */
 
 struct kill_filter {
-    uint64_t id;                /* 0: any */
-    struct span address, local_address;     /* at NULL: any */
-    bool nobody;                /* a type or user that no client has */
+    uint64_t id;                        /* 0: any */
+    struct span address, local_address; /* at NULL: any */
+    bool nobody;                        /* a type or user that no client has */
     bool skip_me;
 };
 
-static bool kill_matches(const struct kill_filter *filter, const struct session *s, const struct session *me)
+static bool kill_matches(const struct kill_filter *filter, const struct session *s,
+                         const struct session *me)
 {
     if (filter->nobody || (filter->skip_me && s == me))
         return false;
@@ -218,7 +227,8 @@ static bool kill_matches(const struct kill_filter *filter, const struct session 
         return false;
     if (filter->address.at != NULL && !span_equal(filter->address, span_str(s->address)))
         return false;
-    return filter->local_address.at == NULL || span_equal(filter->local_address, span_str(s->local_address));
+    return filter->local_address.at == NULL ||
+           span_equal(filter->local_address, span_str(s->local_address));
 }
 
 /* One's own connection still gets its answer. */
@@ -226,7 +236,8 @@ static uint64_t kill_all(struct call *call, const struct kill_filter *filter)
 {
     uint64_t count = 0;
 
-    list_each(&call->server->sessions, it) {
+    list_each(&call->server->sessions, it)
+    {
         struct session *session = container_of(it, struct session, link);
 
         if (session->killed || !kill_matches(filter, session, call->session))
@@ -278,7 +289,8 @@ static bool take_kill_option(struct call *call, size_t i, struct kill_filter *fi
         filter->address = value;
     } else if (call_is(call, i, "LADDR")) {
         filter->local_address = value;
-    } else if (call_is(call, i, "SKIPME") && (call_is(call, i + 1, "yes") || call_is(call, i + 1, "no"))) {
+    } else if (call_is(call, i, "SKIPME") &&
+               (call_is(call, i + 1, "yes") || call_is(call, i + 1, "no"))) {
         filter->skip_me = call_is(call, i + 1, "yes");
     } else {
         call_syntax_error(call);
@@ -414,20 +426,23 @@ enum {
 const struct command client_subcommands[] = {
     COMMAND_ROW("client|getname", get_name, 2, PLAIN, 0, 0, 0, "connection", "2.6.9", "O(1)",
                 "Get the current connection name"),
-    COMMAND_ROW("client|help", help, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "connection", "5.0.0", "O(1)",
-                "Show helpful text about the different subcommands"),
+    COMMAND_ROW("client|help", help, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "connection", "5.0.0",
+                "O(1)", "Show helpful text about the different subcommands"),
     COMMAND_ROW("client|id", get_id, 2, PLAIN, 0, 0, 0, "connection", "5.0.0", "O(1)",
                 "Returns the client ID for the current connection"),
     COMMAND_ROW("client|info", get_info, 2, PLAIN, 0, 0, 0, "connection", "6.2.0", "O(1)",
                 "Returns information about the current client connection."),
     COMMAND_ROW("client|kill", kill_clients, -3, ADMIN, 0, 0, 0, "connection", "2.4.0",
-                "O(N) where N is the number of client connections", "Kill the connection of a client"),
+                "O(N) where N is the number of client connections",
+                "Kill the connection of a client"),
     COMMAND_ROW("client|list", list_clients, -2, ADMIN, 0, 0, 0, "connection", "2.4.0",
-                "O(N) where N is the number of client connections", "Get the list of client connections"),
+                "O(N) where N is the number of client connections",
+                "Get the list of client connections"),
     COMMAND_ROW("client|no-evict", no_evict, 3, ADMIN, 0, 0, 0, "connection", "7.0.0", "O(1)",
                 "Set client eviction mode for the current connection"),
-    COMMAND_ROW("client|no-touch", no_touch, 3, PLAIN, 0, 0, 0, "connection", "7.2.0", "O(1)",
-                "Controls whether commands sent by the client affect the LRU/LFU of accessed keys."),
+    COMMAND_ROW(
+        "client|no-touch", no_touch, 3, PLAIN, 0, 0, 0, "connection", "7.2.0", "O(1)",
+        "Controls whether commands sent by the client affect the LRU/LFU of accessed keys."),
     COMMAND_ROW("client|reply", set_reply_mode, 3, PLAIN, 0, 0, 0, "connection", "3.2.0", "O(1)",
                 "Instruct the server whether to reply to commands"),
     COMMAND_ROW("client|setinfo", set_info, 4, PLAIN, 0, 0, 0, "connection", "7.2.0", "O(1)",

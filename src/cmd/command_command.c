@@ -38,11 +38,21 @@ static void count(struct call *call)
 static void put_flags(struct reply *r, const struct command *command)
 {
     /* In Redis's order. */
-    static const struct { uint32_t flag; const char *name; } names[] = {
-        { CMD_WRITE, "write" },       { CMD_READONLY, "readonly" }, { CMD_DENYOOM, "denyoom" },
-        { CMD_ADMIN, "admin" },       { CMD_NOSCRIPT, "noscript" }, { CMD_BLOCKING, "blocking" },
-        { CMD_LOADING, "loading" },   { CMD_STALE, "stale" },       { CMD_FAST, "fast" },
-        { CMD_NO_AUTH, "no_auth" },   { CMD_MOVABLE_KEYS, "movablekeys" },
+    static const struct {
+        uint32_t flag;
+        const char *name;
+    } names[] = {
+        { CMD_WRITE, "write" },
+        { CMD_READONLY, "readonly" },
+        { CMD_DENYOOM, "denyoom" },
+        { CMD_ADMIN, "admin" },
+        { CMD_NOSCRIPT, "noscript" },
+        { CMD_BLOCKING, "blocking" },
+        { CMD_LOADING, "loading" },
+        { CMD_STALE, "stale" },
+        { CMD_FAST, "fast" },
+        { CMD_NO_AUTH, "no_auth" },
+        { CMD_MOVABLE_KEYS, "movablekeys" },
     };
     size_t place = reply_later(r);
     uint64_t found = 0;
@@ -58,14 +68,15 @@ static void put_flags(struct reply *r, const struct command *command)
 
 enum { CATEGORIES = 10 };
 
-/* Redis's categories, in its order: they follow from flags and group, except where a name is told. A container has none
- * of its group: its subcommands have. */
+/* Redis's categories, in its order: they follow from flags and group, except where a name is told.
+ * A container has none of its group: its subcommands have. */
 static const char *category(const struct command *command, size_t index)
 {
     const char *name = command->name;
     bool container = command->subcommands != NULL && strcmp(name, "command") != 0;
     bool waits = strcmp(name, "wait") == 0;
-    bool connection = strcmp(command->group, "connection") == 0 || waits || strncmp(name, "command", 7) == 0 ||
+    bool connection = strcmp(command->group, "connection") == 0 || waits ||
+                      strncmp(name, "command", 7) == 0 ||
                       command_listed("readonly readwrite", name);
     bool keyspace = strcmp(command->group, "generic") == 0 && !waits;
     bool has[CATEGORIES] = {
@@ -81,8 +92,8 @@ static const char *category(const struct command *command, size_t index)
         (command->flags & CMD_ADMIN) != 0 || command_listed("flushall flushdb info keys", name),
     };
     static const char *const names[CATEGORIES + 1] = {
-        "@keyspace", "@read", "@write", "@set", "@hash", "@string", "@admin", "@fast", "@slow", "@dangerous",
-        "@connection",
+        "@keyspace", "@read", "@write", "@set",       "@hash",       "@string",
+        "@admin",    "@fast", "@slow",  "@dangerous", "@connection",
     };
 
     if (index == CATEGORIES)
@@ -208,7 +219,7 @@ static void describe(struct reply *r, const struct command *command)
     reply_int(r, command->last_key);
     reply_int(r, command->key_step);
     put_categories(r, command);
-    reply_set(r, 0);                    /* tips for proxies: none */
+    reply_set(r, 0); /* tips for proxies: none */
     put_key_specs(r, command);
     if (subcommands == 0)
         reply_set(r, 0);
@@ -465,13 +476,15 @@ const struct command command_subcommands[] = {
                 "O(N) where N is the number of commands to look up",
                 "Get array of specific Redis command documentation"),
     COMMAND_ROW("command|getkeys", get_keys, -4, PLAIN, 0, 0, 0, "server", "2.8.13",
-                "O(N) where N is the number of arguments to the command", "Extract keys given a full Redis command"),
-    COMMAND_ROW("command|getkeysandflags", get_keys_and_flags, -4, PLAIN, 0, 0, 0, "server", "7.0.0",
                 "O(N) where N is the number of arguments to the command",
+                "Extract keys given a full Redis command"),
+    COMMAND_ROW("command|getkeysandflags", get_keys_and_flags, -4, PLAIN, 0, 0, 0, "server",
+                "7.0.0", "O(N) where N is the number of arguments to the command",
                 "Extract keys and access flags given a full Redis command"),
     COMMAND_ROW("command|help", help, 2, PLAIN, 0, 0, 0, "server", "5.0.0", "O(1)",
                 "Show helpful text about the different subcommands"),
     COMMAND_ROW("command|list", list, -2, PLAIN, 0, 0, 0, "server", "7.0.0",
-                "O(N) where N is the total number of Redis commands", "Get an array of Redis command names"),
+                "O(N) where N is the total number of Redis commands",
+                "Get an array of Redis command names"),
     COMMAND_END,
 };

@@ -7,7 +7,8 @@ static const struct {
     const char *commands;
     struct key_use use;
 } uses[] = {
-    { "exists hexists hlen hstrlen object|encoding object|freq object|idletime object|refcount memory|usage scard "
+    { "exists hexists hlen hstrlen object|encoding object|freq object|idletime object|refcount "
+      "memory|usage scard "
       "sismember strlen touch type",
       { "RO", NULL } },
     { "del unlink", { "RM delete", NULL } },
@@ -17,12 +18,13 @@ static const struct {
     { "mset psetex setex", { "OW update", NULL } },
     { "msetnx setnx", { "OW insert", NULL } },
     { "set", { "RW access update variable_flags", NULL } },
-    { "decr decrby getex getset hincrby hincrbyfloat incr incrby incrbyfloat move", { "RW access update", NULL } },
+    { "decr decrby getex getset hincrby hincrbyfloat incr incrby incrbyfloat move",
+      { "RW access update", NULL } },
     { "copy", { "RO access", "OW update" } },
     { "rename", { "RW access delete", "OW update" } },
     { "renamenx", { "RW access delete", "OW insert" } },
     { "sdiffstore sunionstore", { "OW update", "RO access" } },
-    { "sinterstore", { "RW update", "RO access" } },        /* so says Redis */
+    { "sinterstore", { "RW update", "RO access" } }, /* so says Redis */
     { "smove", { "RW access delete", "RW insert" } },
 };
 
@@ -58,7 +60,8 @@ static bool counted_range(const struct span *argv, size_t argc, struct key_range
     return true;
 }
 
-bool command_key_range(const struct command *command, const struct span *argv, size_t argc, struct key_range *range)
+bool command_key_range(const struct command *command, const struct span *argv, size_t argc,
+                       struct key_range *range)
 {
     CHECK(command_has_keys(command));
     if (command->first_key == 0)
@@ -66,6 +69,7 @@ bool command_key_range(const struct command *command, const struct span *argv, s
 
     int64_t last = command->last_key >= 0 ? command->last_key : (int64_t)argc + command->last_key;
 
-    *range = (struct key_range){ (size_t)command->first_key, (size_t)last, (size_t)command->key_step };
+    *range = (struct key_range){ (size_t)command->first_key, (size_t)last,
+                                 (size_t)command->key_step };
     return last >= command->first_key && last < (int64_t)argc;
 }

@@ -1,16 +1,18 @@
 /*
  * The command table: its rows, and an open-addressing index of their names built before main.
  *
- * Names are hashed with FNV-1a over their bytes with the case bit set; a slot holds a row's number + 1. At most half
- * of the slots are taken, and no client chooses what is in there: so a probe ends after one or two steps.
+ * Names are hashed with FNV-1a over their bytes with the case bit set; a slot holds a row's number
+ * + 1. At most half of the slots are taken, and no client chooses what is in there: so a probe ends
+ * after one or two steps.
  */
 #include "base/check.h"
 #include "cmd/handlers.h"
 
 #define COMMAND(name, handler, arity, flags, first, last, step, group, since, complexity, summary) \
     COMMAND_ROW(#name, handler, arity, flags, first, last, step, group, since, complexity, summary),
-#define CONTAINER(name, subcommands, arity, flags, group, since, summary) \
-    { #name, NULL, arity, flags, 0, 0, 0, group, since, "Depends on subcommand.", summary, subcommands },
+#define CONTAINER(name, subcommands, arity, flags, group, since, summary)                          \
+    { #name,   NULL,       arity, flags, 0, 0, 0, group, since, "Depends on subcommand.",          \
+      summary, subcommands },
 
 static const struct command rows[] = {
 #include "cmd/table_data.def"
@@ -25,7 +27,7 @@ enum { SLOTS = 512, NAME_MAX_BYTES = 24 };
 _Static_assert(COUNT_OF(rows) * 2 <= SLOTS, "the index is at most half full");
 
 static struct slot {
-    uint16_t row;               /* + 1; 0: free */
+    uint16_t row; /* + 1; 0: free */
     uint16_t name_len;
 } slots[SLOTS];
 

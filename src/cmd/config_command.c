@@ -1,8 +1,8 @@
 /*
  * CONFIG: the settings that Redis clients and tools ask for, by Redis's names.
  *
- * What may be set stands in struct settings. The rest is shown only: what is fixed by the design (databases, save, …),
- * and what the process was started with.
+ * What may be set stands in struct settings. The rest is shown only: what is fixed by the design
+ * (databases, save, …), and what the process was started with.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,10 +11,10 @@
 #include "cmd/handlers.h"
 
 enum kind {
-    KIND_FIXED,                 /* `text` */
-    KIND_SHOWN,                 /* show() */
-    KIND_NUMBER,                /* within [min, max] */
-    KIND_MEMORY,                /* the same, with a unit */
+    KIND_FIXED,  /* `text` */
+    KIND_SHOWN,  /* show() */
+    KIND_NUMBER, /* within [min, max] */
+    KIND_MEMORY, /* the same, with a unit */
     KIND_FSYNC,
     KIND_OUTPUT_LIMIT,
 };
@@ -22,7 +22,7 @@ enum kind {
 struct setting {
     const char *name;
     enum kind kind;
-    size_t offset;              /* in struct settings, of those that may be set */
+    size_t offset; /* in struct settings, of those that may be set */
     uint64_t min, max;
     const char *text;
     void (*show)(const struct server *server, struct buffer *out);
@@ -38,11 +38,19 @@ static void show_port(const struct server *server, struct buffer *out)
     buffer_printf(out, "%d", server->process.client_port);
 }
 
-#define FIXED(setting_name, value) { .name = setting_name, .kind = KIND_FIXED, .text = value }
-#define SHOWN(setting_name, function) { .name = setting_name, .kind = KIND_SHOWN, .show = function }
-#define SET(setting_name, setting_kind, field, least, most)                                     \
-    { .name = setting_name, .kind = setting_kind, .offset = offsetof(struct settings, field),   \
-      .min = least, .max = most }
+#define FIXED(setting_name, value)                                                                 \
+    {                                                                                              \
+        .name = setting_name, .kind = KIND_FIXED, .text = value                                    \
+    }
+#define SHOWN(setting_name, function)                                                              \
+    {                                                                                              \
+        .name = setting_name, .kind = KIND_SHOWN, .show = function                                 \
+    }
+#define SET(setting_name, setting_kind, field, least, most)                                        \
+    {                                                                                              \
+        .name = setting_name, .kind = setting_kind, .offset = offsetof(struct settings, field),    \
+        .min = least, .max = most                                                                  \
+    }
 
 static const struct setting settings[] = {
     FIXED("appenddirname", ""),
@@ -135,17 +143,24 @@ enum { WHY_MAX = 160 };
 struct change {
     const struct setting *setting;
     uint64_t value;
-    char why[WHY_MAX];          /* why it cannot be */
+    char why[WHY_MAX]; /* why it cannot be */
 };
 
 /* "100mb", "64k", "12": as Redis's memtoull, k is 1000 and kb is 1024. */
 static bool parse_memory(struct span text, uint64_t *value)
 {
-    static const struct { const char *name; uint64_t factor; } units[] = {
-        { "", 1 },                 { "b", 1 },
-        { "k", 1000 },             { "kb", 1 << 10 },
-        { "m", 1000 * 1000 },      { "mb", 1 << 20 },
-        { "g", 1000 * 1000 * 1000 }, { "gb", 1 << 30 },
+    static const struct {
+        const char *name;
+        uint64_t factor;
+    } units[] = {
+        { "", 1 },
+        { "b", 1 },
+        { "k", 1000 },
+        { "kb", 1 << 10 },
+        { "m", 1000 * 1000 },
+        { "mb", 1 << 20 },
+        { "g", 1000 * 1000 * 1000 },
+        { "gb", 1 << 30 },
     };
     size_t digits = 0;
     int64_t number;
@@ -167,8 +182,8 @@ static bool in_range(struct change *change)
 
     if (change->value >= setting->min && change->value <= setting->max)
         return true;
-    snprintf(change->why, WHY_MAX, "argument must be between %" PRIu64 " and %" PRIu64 " inclusive", setting->min,
-             setting->max);
+    snprintf(change->why, WHY_MAX, "argument must be between %" PRIu64 " and %" PRIu64 " inclusive",
+             setting->min, setting->max);
     return false;
 }
 
@@ -193,7 +208,8 @@ static bool parse_fsync(struct change *change, struct span text)
             return true;
         }
     }
-    snprintf(change->why, WHY_MAX, "argument(s) must be one of the following: everysec, always, no");
+    snprintf(change->why, WHY_MAX,
+             "argument(s) must be one of the following: everysec, always, no");
     return false;
 }
 
@@ -223,9 +239,11 @@ static bool parse_output_limit(struct change *change, struct span text)
     if (seconds.len == 0 || next_word(&text).len > 0)
         snprintf(change->why, WHY_MAX, "Wrong number of arguments in buffer limit configuration.");
     else if (!span_equal_nocase(class, "normal"))
-        snprintf(change->why, WHY_MAX, "Invalid client class specified in buffer limit configuration.");
+        snprintf(change->why, WHY_MAX,
+                 "Invalid client class specified in buffer limit configuration.");
     else if (!parse_memory(hard, &change->value) || change->value > INT64_MAX)
-        snprintf(change->why, WHY_MAX, "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+        snprintf(change->why, WHY_MAX,
+                 "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
     else if (!span_equal(soft, span_str("0")) || !span_equal(seconds, span_str("0")))
         snprintf(change->why, WHY_MAX, "there is no soft limit: both must be 0");
     else
@@ -264,12 +282,15 @@ static const struct setting *find(struct span name)
     return NULL;
 }
 
-/* The change of one pair; false when an error was replied. `before` are the pairs that came earlier. */
-static bool take_change(struct call *call, size_t i, struct change *change, const struct change *before, size_t count)
+/* The change of one pair; false when an error was replied. `before` are the pairs that came
+ * earlier. */
+static bool take_change(struct call *call, size_t i, struct change *change,
+                        const struct change *before, size_t count)
 {
     change->setting = find(call->argv[i]);
     if (change->setting == NULL) {
-        reply_errorf(call->reply, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+        reply_errorf(call->reply,
+                     "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
                      (int)call->argv[i].len, (const char *)call->argv[i].at);
         return false;
     }
@@ -282,15 +303,16 @@ static bool take_change(struct call *call, size_t i, struct change *change, cons
         snprintf(change->why, WHY_MAX, "duplicate parameter");
     if (!twice && parse(change, call->argv[i + 1]))
         return true;
-    reply_errorf(call->reply, "ERR CONFIG SET failed (possibly related to argument '%s') - %s", change->setting->name,
-                 change->why);
+    reply_errorf(call->reply, "ERR CONFIG SET failed (possibly related to argument '%s') - %s",
+                 change->setting->name, change->why);
     return false;
 }
 
 /* All or nothing: everything is judged before the first is set. */
 static void set(struct call *call)
 {
-    struct change changes[COUNT_OF(settings) + 1];      /* one more than differ: the last would be a duplicate */
+    /* one more than differ: the last would be a duplicate */
+    struct change changes[COUNT_OF(settings) + 1];
     size_t count = 0;
 
     if (call->argc % 2 != 0) {
@@ -318,8 +340,10 @@ static void reset_statistics(struct call *call)
 /* The configuration is one file for all regions: no region rewrites it. */
 static void rewrite(struct call *call)
 {
-    reply_error(call->reply, "ERR the configuration file belongs to the whole deployment and is never rewritten: "
-                             "edit it where it is kept");
+    reply_error(
+        call->reply,
+        "ERR the configuration file belongs to the whole deployment and is never rewritten: "
+        "edit it where it is kept");
 }
 
 static void help(struct call *call)

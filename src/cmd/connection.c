@@ -32,15 +32,17 @@ void cmd_auth(struct call *call)
     if (call->argc > 3)
         call_syntax_error(call);
     else if (call->argc == 2)
-        reply_error(call->reply, "ERR AUTH <password> called without any password configured for the default user. "
-                                 "Are you sure your configuration is correct?");
+        reply_error(
+            call->reply,
+            "ERR AUTH <password> called without any password configured for the default user. "
+            "Are you sure your configuration is correct?");
     else if (authenticate(call, call->argv[1]))
         reply_ok(call->reply);
 }
 
 struct hello {
-    int protocol;               /* 0: as it is */
-    struct span user;           /* at NULL: not given */
+    int protocol;     /* 0: as it is */
+    struct span user; /* at NULL: not given */
     struct span name;
 };
 
@@ -75,15 +77,16 @@ static bool take_hello_options(struct call *call, struct hello *hello)
             if (!client_name_valid(call, hello->name))
                 return false;
         } else {
-            reply_errorf(call->reply, "ERR Syntax error in HELLO option '%.*s'", (int)call->argv[i].len,
-                         (const char *)call->argv[i].at);
+            reply_errorf(call->reply, "ERR Syntax error in HELLO option '%.*s'",
+                         (int)call->argv[i].len, (const char *)call->argv[i].at);
             return false;
         }
     }
     return true;
 }
 
-/* `server` and `version` name what we are compatible with: clients choose their features by them. */
+/* `server` and `version` name what we are compatible with: clients choose their features by
+ * them. */
 static void describe_server(struct call *call)
 {
     reply_map(call->reply, 7);

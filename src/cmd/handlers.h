@@ -1,5 +1,6 @@
 /*
- * handlers -- prototypes of all command handlers and subcommand tables, from the rows of the command table.
+ * handlers -- prototypes of all command handlers and subcommand tables, from the rows of the
+ * command table.
  */
 #ifndef CMD_HANDLERS_H
 #define CMD_HANDLERS_H

@@ -47,7 +47,8 @@ static void server_section(struct server *server, struct buffer *out)
 
     buffer_printf(out, "redis_version:" REDIS_VERSION "\r\nredis_mode:standalone\r\n");
     buffer_printf(out, "meridian_version:%s\r\n", or_empty(process->version));
-    buffer_printf(out, "deployment:%s\r\nregion:%s\r\n", or_empty(server->deployment), or_empty(server->region));
+    buffer_printf(out, "deployment:%s\r\nregion:%s\r\n", or_empty(server->deployment),
+                  or_empty(server->region));
     buffer_printf(out, "arch_bits:%zu\r\nprocess_id:%d\r\n", sizeof(void *) * 8, process->pid);
     buffer_printf(out, "run_id:%040" PRIx64 "\r\n", server->replica->options.instance);
     buffer_printf(out, "tcp_port:%d\r\n", process->client_port);
@@ -61,7 +62,8 @@ static void clients_section(struct server *server, struct buffer *out)
 {
     uint64_t waiting = 0, input = 0, output = 0;
 
-    list_each(&server->sessions, it) {
+    list_each(&server->sessions, it)
+    {
         const struct session *s = container_of(it, struct session, link);
 
         waiting += s->waiting;
@@ -86,12 +88,14 @@ static void memory_section(struct server *server, struct buffer *out)
     put_human(out, "used_memory_rss_human", process->memory_rss_bytes);
     buffer_printf(out, "maxmemory:0\r\nmaxmemory_human:0B\r\nmaxmemory_policy:noeviction\r\n");
     if (used > 0)
-        buffer_printf(out, "mem_fragmentation_ratio:%.2f\r\n", (double)process->memory_rss_bytes / used);
+        buffer_printf(out, "mem_fragmentation_ratio:%.2f\r\n",
+                      (double)process->memory_rss_bytes / used);
     put_u64(out, "parked_bytes", server->replica->parked_bytes);
     put_u64(out, "parked_batches", server->replica->parked_count);
 }
 
-/* The log is Redis's append-only file, as far as clients care. A server that answers has loaded it. */
+/* The log is Redis's append-only file, as far as clients care. A server that answers has loaded
+ * it. */
 static void persistence_section(struct server *server, struct buffer *out)
 {
     buffer_printf(out, "loading:0\r\naof_enabled:1\r\n");
@@ -138,7 +142,9 @@ static void commandstats_section(struct server *server, struct buffer *out)
 
         if (f->calls == 0 && f->rejected == 0)
             continue;
-        buffer_printf(out, "cmdstat_%s:calls=%" PRIu64 ",rejected_calls=%" PRIu64 ",failed_calls=%" PRIu64 "\r\n",
+        buffer_printf(out,
+                      "cmdstat_%s:calls=%" PRIu64 ",rejected_calls=%" PRIu64
+                      ",failed_calls=%" PRIu64 "\r\n",
                       command_at(i)->name, f->calls, f->rejected, f->failed);
     }
 }
@@ -164,13 +170,13 @@ static void keyspace_section(struct server *server, struct buffer *out)
         const struct database *d = &server->replica->databases[i];
 
         if (database_size(d) > 0)
-            buffer_printf(out, "db%zu:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=0\r\n", i, database_size(d),
-                          d->with_deadline);
+            buffer_printf(out, "db%zu:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=0\r\n", i,
+                          database_size(d), d->with_deadline);
     }
 }
 
 static const struct section {
-    const char *name;           /* its heading; asked for in any case */
+    const char *name; /* its heading; asked for in any case */
     bool by_default;
     void (*put)(struct server *server, struct buffer *out);
 } sections[] = {
@@ -192,7 +198,8 @@ static bool asked_for(const struct call *call, const struct section *section)
     bool asked = call->argc == 1 && section->by_default;
 
     for (size_t i = 1; i < call->argc && !asked; i++) {
-        asked = call_is(call, i, section->name) || call_is(call, i, "all") || call_is(call, i, "everything") ||
+        asked = call_is(call, i, section->name) || call_is(call, i, "all") ||
+                call_is(call, i, "everything") ||
                 (section->by_default && call_is(call, i, "default"));
     }
     return asked;

@@ -128,7 +128,8 @@ void cmd_copy(struct call *call)
         same_object(call);
         return;
     }
-    if (!call_find(call, call->argv[1], COMPONENT_NONE, &e) || (e && !call_fits_group(call, object_bytes(e))))
+    if (!call_find(call, call->argv[1], COMPONENT_NONE, &e) ||
+        (e && !call_fits_group(call, object_bytes(e))))
         return;
     bool copied = e != NULL && (replace || data_live(call, to.db, to.key) == NULL);
     if (copied)
@@ -147,7 +148,8 @@ void cmd_move(struct call *call)
         same_object(call);
         return;
     }
-    if (!call_find(call, call->argv[1], COMPONENT_NONE, &e) || (e && !call_fits_group(call, object_bytes(e))))
+    if (!call_find(call, call->argv[1], COMPONENT_NONE, &e) ||
+        (e && !call_fits_group(call, object_bytes(e))))
         return;
     bool moved = e != NULL && data_live(call, to.db, to.key) == NULL;
     if (moved) {

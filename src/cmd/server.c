@@ -10,7 +10,8 @@ void server_init(struct server *server, struct replica *replica)
         .settings = {
             .max_clients = 10000,                       /* as Redis */
             .query_buffer_bytes = (uint64_t)1 << 30,    /* as Redis */
-            .output_buffer_bytes = (uint64_t)256 << 20, /* what Redis gives a replica; it has no limit for others */
+            /* what Redis gives a replica; it has no limit for others */
+            .output_buffer_bytes = (uint64_t)256 << 20,
             .fsync = FSYNC_EVERYSEC,
         },
         .figures = mem_zalloc(command_count() * sizeof(struct command_figures)),

@@ -1,8 +1,8 @@
 /*
  * server -- what commands know of the process around them: sessions, settings, figures.
  *
- * Plain data. The node owns it; the host fills in what only it can know (`process`). Settings changed by CONFIG SET take
- * effect where they are read. Nothing here is touched by another thread.
+ * Plain data. The node owns it; the host fills in what only it can know (`process`). Settings
+ * changed by CONFIG SET take effect where they are read. Nothing here is touched by another thread.
  */
 #ifndef CMD_SERVER_H
 #define CMD_SERVER_H
@@ -15,10 +15,10 @@ struct replica;
 /* Limits and settings that CONFIG GET/SET knows. */
 struct settings {
     uint64_t max_clients;
-    uint64_t query_buffer_bytes;        /* of one client's incomplete command */
-    uint64_t output_buffer_bytes;       /* of one client's replies that it does not read */
-    uint64_t timeout_s;                 /* idle clients; 0: never */
-    uint64_t fsync;                     /* enum fsync_policy: when clients are answered */
+    uint64_t query_buffer_bytes;  /* of one client's incomplete command */
+    uint64_t output_buffer_bytes; /* of one client's replies that it does not read */
+    uint64_t timeout_s;           /* idle clients; 0: never */
+    uint64_t fsync;               /* enum fsync_policy: when clients are answered */
 };
 
 /* Counted since the start, or since CONFIG RESETSTAT. */
@@ -26,7 +26,7 @@ struct statistics {
     uint64_t connections, rejected_connections;
     uint64_t commands;
     uint64_t errors;
-    uint64_t reclaimed_before;          /* the replica's count of expired keys when these began */
+    uint64_t reclaimed_before; /* the replica's count of expired keys when these began */
     uint64_t keyspace_hits, keyspace_misses;
     uint64_t input_bytes, output_bytes;
 };
@@ -39,7 +39,7 @@ struct process {
     int pid;
     int client_port;
     uint64_t start_ms;
-    uint64_t memory_used_bytes;         /* allocated */
+    uint64_t memory_used_bytes; /* allocated */
     uint64_t memory_rss_bytes;
     uint64_t cpu_user_us, cpu_system_us;
 };
@@ -47,11 +47,12 @@ struct process {
 /* The Redis whose commands these are: clients choose their features by it. */
 #define REDIS_VERSION "7.0.15"
 
-struct command_figures {                /* by index in the command table */
+struct command_figures { /* by index in the command table */
     uint64_t calls, rejected, failed;
 };
 
-/* Error replies by their code word ("ERR", "WRONGTYPE"), in order of appearance; what finds no room is in statistics.errors only. */
+/* Error replies by their code word ("ERR", "WRONGTYPE"), in order of appearance; what finds no room
+ * is in statistics.errors only. */
 enum { ERROR_WORDS = 32, ERROR_WORD_MAX = 16 };
 
 struct error_count {
@@ -64,16 +65,19 @@ struct server {
     struct settings settings;
     struct statistics statistics;
     struct process process;
-    struct list sessions;               /* of struct session */
+    struct list sessions; /* of struct session */
     uint64_t session_count;
     uint64_t next_session_id;
-    uint64_t now_us;                    /* microseconds since 1970, the replica's disciplined time, of this turn */
+    /* microseconds since 1970, the replica's disciplined time, of this turn */
+    uint64_t now_us;
     const char *deployment;
-    const char *region;                 /* our own name */
-    struct command_figures *figures;    /* [command_count()]; owned */
+    const char *region;              /* our own name */
+    struct command_figures *figures; /* [command_count()]; owned */
     struct error_count error_counts[ERROR_WORDS];
-    bool faults;                        /* LINK CUT, HEAL, SLOW are allowed */
-    const char *refusal;                /* why own writes are refused now ("SKEWED …", "AMNESIA …", a broken disk); NULL: they are not */
+    bool faults; /* LINK CUT, HEAL, SLOW are allowed */
+    /* why own writes are refused now ("SKEWED …", "AMNESIA …", a broken disk); NULL: they are
+     * not */
+    const char *refusal;
 
     /* What only the node can say or do; set by it at start. */
     const struct server_hooks *hooks;
@@ -82,12 +86,15 @@ struct server {
 
 struct call;
 
-/* Commands that need the node's links: implemented by node/, called through this table so that cmd/ stays below it. */
+/* Commands that need the node's links: implemented by node/, called through this table so that cmd/
+ * stays below it. */
 struct server_hooks {
-    /* Append lines "name:value\r\n"; the heading and what is true of every server stand there already. */
+    /* Append lines "name:value\r\n"; the heading and what is true of every server stand there
+     * already. */
     void (*info_replication)(void *node, struct buffer *out);
     void (*info_persistence)(void *node, struct buffer *out);
-    /* Known subcommands with a right number of arguments; each writes one reply. Faults are only asked for where allowed. */
+    /* Known subcommands with a right number of arguments; each writes one reply. Faults are only
+     * asked for where allowed. */
     void (*link_command)(void *node, struct call *call);
     void (*region_command)(void *node, struct call *call);
     /* How many other regions hold everything up to an own stamp (0: nothing is asked) durably. */
@@ -98,7 +105,8 @@ struct server_hooks {
 void server_init(struct server *server, struct replica *replica);
 void server_release(struct server *server);
 
-/* Starts a session: id, times, parser, reply (RESP2), and its place in `sessions`. The caller owns the struct. */
+/* Starts a session: id, times, parser, reply (RESP2), and its place in `sessions`. The caller owns
+ * the struct. */
 void server_open_session(struct server *server, struct session *session);
 /* Takes it out and frees all it owns. */
 void server_close_session(struct server *server, struct session *session);

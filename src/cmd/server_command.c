@@ -1,4 +1,5 @@
-/* Commands about the server and its regions: TIME WAIT MEMORY LINK REGION, and the answers of one without cluster mode. */
+/* Commands about the server and its regions: TIME WAIT MEMORY LINK REGION, and the answers of one
+ * without cluster mode. */
 #include <stdio.h>
 
 #include "base/check.h"
@@ -30,8 +31,9 @@ static bool take_timeout(struct call *call, struct span text, uint64_t *deadline
         reply_error(call->reply, "ERR timeout is negative");
         return false;
     }
-    if (timeout_ms > 0 && (__builtin_mul_overflow(timeout_ms, 1000, &deadline) ||
-                           __builtin_add_overflow(deadline, (int64_t)call->server->now_us, &deadline))) {
+    if (timeout_ms > 0 &&
+        (__builtin_mul_overflow(timeout_ms, 1000, &deadline) ||
+         __builtin_add_overflow(deadline, (int64_t)call->server->now_us, &deadline))) {
         reply_error(call->reply, "ERR timeout is out of range");
         return false;
     }
@@ -39,7 +41,8 @@ static bool take_timeout(struct call *call, struct span text, uint64_t *deadline
     return true;
 }
 
-/* The node ends the wait (command_wait_end). Nothing is waited for when enough regions have everything already. */
+/* The node ends the wait (command_wait_end). Nothing is waited for when enough regions have
+ * everything already. */
 void cmd_wait(struct call *call)
 {
     struct server *server = call->server;
@@ -101,7 +104,8 @@ static void memory_usage(struct call *call)
         reply_null(call->reply);
     else
         reply_int(call->reply,
-                  (int64_t)(object_bytes(entry) + table_share_bytes(&call->replica->databases[call->db].keys)));
+                  (int64_t)(object_bytes(entry) +
+                            table_share_bytes(&call->replica->databases[call->db].keys)));
 }
 
 static void memory_help(struct call *call)
@@ -117,8 +121,8 @@ static void memory_help(struct call *call)
 }
 
 const struct command memory_subcommands[] = {
-    COMMAND_ROW("memory|help", memory_help, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "server", "4.0.0", "O(1)",
-                "Show helpful text about the different subcommands"),
+    COMMAND_ROW("memory|help", memory_help, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "server", "4.0.0",
+                "O(1)", "Show helpful text about the different subcommands"),
     COMMAND_ROW("memory|usage", memory_usage, -3, CMD_READONLY, 2, 2, 1, "server", "4.0.0",
                 "O(N) where N is the number of samples.", "Estimate the memory usage of a key"),
     COMMAND_END,
@@ -161,10 +165,11 @@ const struct command link_subcommands[] = {
                 "Cut the link between two regions"),
     COMMAND_ROW("link|heal", ask_fault, 4, CMD_ADMIN, 0, 0, 0, "region", "0.1.0", "O(1)",
                 "Undo what CUT and SLOW did to a link"),
-    COMMAND_ROW("link|help", link_help, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "region", "0.1.0", "O(1)",
-                "Show helpful text about the different subcommands"),
+    COMMAND_ROW("link|help", link_help, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "region", "0.1.0",
+                "O(1)", "Show helpful text about the different subcommands"),
     COMMAND_ROW("link|list", ask_link, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "region", "0.1.0",
-                "O(N) where N is the number of links", "Get the links of this region and their state"),
+                "O(N) where N is the number of links",
+                "Get the links of this region and their state"),
     COMMAND_ROW("link|slow", ask_fault, 5, CMD_ADMIN, 0, 0, 0, "region", "0.1.0", "O(1)",
                 "Delay everything on a link"),
     COMMAND_END,
@@ -178,12 +183,9 @@ static void ask_region(struct call *call)
 static void region_help(struct call *call)
 {
     static const char *const lines[] = {
-        "LAG [region]",
-        "    Return how far this region is behind the others.",
-        "LIST",
-        "    Return the regions of the deployment.",
-        "SELF",
-        "    Return the name of this region.",
+        "LAG [region]", "    Return how far this region is behind the others.",
+        "LIST",         "    Return the regions of the deployment.",
+        "SELF",         "    Return the name of this region.",
         NULL,
     };
 
@@ -191,14 +193,15 @@ static void region_help(struct call *call)
 }
 
 const struct command region_subcommands[] = {
-    COMMAND_ROW("region|help", region_help, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "region", "0.1.0", "O(1)",
-                "Show helpful text about the different subcommands"),
+    COMMAND_ROW("region|help", region_help, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "region", "0.1.0",
+                "O(1)", "Show helpful text about the different subcommands"),
     COMMAND_ROW("region|lag", ask_region, -2, CMD_LOADING | CMD_STALE, 0, 0, 0, "region", "0.1.0",
-                "O(N) where N is the number of regions", "Get how far this region is behind the others"),
+                "O(N) where N is the number of regions",
+                "Get how far this region is behind the others"),
     COMMAND_ROW("region|list", ask_region, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "region", "0.1.0",
                 "O(N) where N is the number of regions", "Get the regions of the deployment"),
-    COMMAND_ROW("region|self", ask_region, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "region", "0.1.0", "O(1)",
-                "Get the name of this region"),
+    COMMAND_ROW("region|self", ask_region, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "region", "0.1.0",
+                "O(1)", "Get the name of this region"),
     COMMAND_END,
 };
 
@@ -223,10 +226,13 @@ const struct command cluster_subcommands[] = {
     COMMAND_ROW("cluster|info", no_cluster, 2, CMD_STALE, 0, 0, 0, "cluster", "3.0.0", "O(1)",
                 "Provides info about Redis Cluster node state"),
     COMMAND_ROW("cluster|nodes", no_cluster, 2, CMD_STALE, 0, 0, 0, "cluster", "3.0.0",
-                "O(N) where N is the total number of Cluster nodes", "Get Cluster config for the node"),
+                "O(N) where N is the total number of Cluster nodes",
+                "Get Cluster config for the node"),
     COMMAND_ROW("cluster|shards", no_cluster, 2, CMD_STALE, 0, 0, 0, "cluster", "7.0.0",
-                "O(N) where N is the total number of cluster nodes", "Get array of cluster slots to node mappings"),
+                "O(N) where N is the total number of cluster nodes",
+                "Get array of cluster slots to node mappings"),
     COMMAND_ROW("cluster|slots", no_cluster, 2, CMD_STALE, 0, 0, 0, "cluster", "3.0.0",
-                "O(N) where N is the total number of Cluster nodes", "Get array of Cluster slot to node mappings"),
+                "O(N) where N is the total number of Cluster nodes",
+                "Get array of Cluster slot to node mappings"),
     COMMAND_END,
 };

@@ -1,5 +1,5 @@
 /* Commands about connection and server, byte for byte as Redis 7.0.15 answers them. */
-#define _GNU_SOURCE            /* memmem */
+#define _GNU_SOURCE /* memmem */
 
 #include "base/check.h"
 #include "base/memory.h"
@@ -13,7 +13,7 @@ struct world {
     struct replica replica;
     struct server server;
     struct session session;
-    struct buffer text;         /* of what `run` returned last */
+    struct buffer text; /* of what `run` returned last */
     stamp_t asked_stamp;
     uint32_t regions;
 };
@@ -56,7 +56,9 @@ static void open_session(struct world *w, struct session *session, const char *a
 static struct world *world_new(void)
 {
     struct world *w = mem_zalloc(sizeof(*w));
-    struct replica_options options = { .region = 1, .instance = 0x2a, .seed = 7, .max_skew_ms = 500 };
+    struct replica_options options = {
+        .region = 1, .instance = 0x2a, .seed = 7, .max_skew_ms = 500
+    };
 
     replica_init(&w->replica, &options);
     hlc_raise_ceiling(&w->replica.hlc, 2 * NOW_MS);
@@ -119,7 +121,7 @@ static bool holds(struct span text, const char *part)
 }
 
 #define EXPECT_REPLY(line, reply) EXPECT_TEXT(run(w, line), reply)
-#define WITH_WORLD struct world *w = world_new()
+#define WITH_WORLD                struct world *w = world_new()
 
 /* --- refusals --- */
 
@@ -128,7 +130,8 @@ TEST(unknown_commands_are_quoted_with_their_arguments)
     WITH_WORLD;
 
     EXPECT_REPLY("FOO", "-ERR unknown command 'FOO', with args beginning with: |");
-    EXPECT_REPLY("FOO a b c~d", "-ERR unknown command 'FOO', with args beginning with: 'a' 'b' 'c d' |");
+    EXPECT_REPLY("FOO a b c~d",
+                 "-ERR unknown command 'FOO', with args beginning with: 'a' 'b' 'c d' |");
     EXPECT_REPLY("FOO 0123456789012345678901234567890123456789012345678901234567890123456789"
                  "012345678901234567890123456789012345678901234567890123456789ABCDEF x",
                  "-ERR unknown command 'FOO', with args beginning with: "
@@ -158,11 +161,12 @@ TEST(unknown_subcommands_point_to_help)
 
     EXPECT_REPLY("CLIENT FOO", "-ERR unknown subcommand 'FOO'. Try CLIENT HELP.|");
     EXPECT_REPLY("config foo bar", "-ERR unknown subcommand 'foo'. Try CONFIG HELP.|");
-    EXPECT_REPLY("CONFIG HELP",
-                 "*9|+CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:|+GET <pattern>|"
-                 "+    Return parameters matching the glob-like <pattern> and their values.|"
-                 "+SET <directive> <value>|+    Set the configuration <directive> to <value>.|+RESETSTAT|"
-                 "+    Reset statistics reported by the INFO command.|+HELP|+    Prints this help.|");
+    EXPECT_REPLY(
+        "CONFIG HELP",
+        "*9|+CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:|+GET <pattern>|"
+        "+    Return parameters matching the glob-like <pattern> and their values.|"
+        "+SET <directive> <value>|+    Set the configuration <directive> to <value>.|+RESETSTAT|"
+        "+    Reset statistics reported by the INFO command.|+HELP|+    Prints this help.|");
     world_free(w);
 }
 
@@ -218,17 +222,21 @@ TEST(hello_switches_the_protocol_after_all_its_options_are_good)
 {
     WITH_WORLD;
 
-    EXPECT_REPLY("HELLO", "*14|$6|server|$5|redis|$7|version|$6|7.0.15|$5|proto|:2|$2|id|:1|$4|mode|$10|standalone|"
-                          "$4|role|$6|master|$7|modules|*0|");
-    EXPECT_REPLY("HELLO 3 AUTH default x SETNAME ab",
-                 "%7|$6|server|$5|redis|$7|version|$6|7.0.15|$5|proto|:3|$2|id|:1|$4|mode|$10|standalone|"
-                 "$4|role|$6|master|$7|modules|*0|");
+    EXPECT_REPLY(
+        "HELLO",
+        "*14|$6|server|$5|redis|$7|version|$6|7.0.15|$5|proto|:2|$2|id|:1|$4|mode|$10|standalone|"
+        "$4|role|$6|master|$7|modules|*0|");
+    EXPECT_REPLY(
+        "HELLO 3 AUTH default x SETNAME ab",
+        "%7|$6|server|$5|redis|$7|version|$6|7.0.15|$5|proto|:3|$2|id|:1|$4|mode|$10|standalone|"
+        "$4|role|$6|master|$7|modules|*0|");
     EXPECT_REPLY("CLIENT GETNAME", "$2|ab|");
     EXPECT_REPLY("HELLO 4", "-NOPROTO unsupported protocol version|");
     EXPECT_REPLY("HELLO x", "-ERR Protocol version is not an integer or out of range|");
     EXPECT_REPLY("HELLO 2 AUTH", "-ERR Syntax error in HELLO option 'AUTH'|");
     EXPECT_REPLY("HELLO 2 FOO", "-ERR Syntax error in HELLO option 'FOO'|");
-    EXPECT_REPLY("HELLO 2 AUTH bob x SETNAME cd", "-WRONGPASS invalid username-password pair or user is disabled.|");
+    EXPECT_REPLY("HELLO 2 AUTH bob x SETNAME cd",
+                 "-WRONGPASS invalid username-password pair or user is disabled.|");
     EXPECT_REPLY("HELLO 2 SETNAME a~b",
                  "-ERR Client names cannot contain spaces, newlines or special characters.|");
     EXPECT_EQ(w->session.reply.protocol, 3);
@@ -240,8 +248,10 @@ TEST(auth_answers_like_a_redis_without_passwords)
 {
     WITH_WORLD;
 
-    EXPECT_REPLY("AUTH x", "-ERR AUTH <password> called without any password configured for the default user. Are you "
-                           "sure your configuration is correct?|");
+    EXPECT_REPLY(
+        "AUTH x",
+        "-ERR AUTH <password> called without any password configured for the default user. Are you "
+        "sure your configuration is correct?|");
     EXPECT_REPLY("AUTH default x", "+OK|");
     EXPECT_REPLY("AUTH bob x", "-WRONGPASS invalid username-password pair or user is disabled.|");
     EXPECT_REPLY("AUTH a b c", "-ERR syntax error|");
@@ -296,7 +306,8 @@ TEST(client_names_are_set_checked_and_removed)
     EXPECT_REPLY("CLIENT SETINFO LIB-VER 1~2",
                  "-ERR lib-ver cannot contain spaces, newlines or special characters.|");
     EXPECT_REPLY("CLIENT SETINFO foo x", "-ERR Unrecognized option 'foo'|");
-    EXPECT(holds(run(w, "CLIENT INFO"), " cmd=client|info user=default redir=-1 resp=2 lib-name=redis-py lib-ver=||"));
+    EXPECT(holds(run(w, "CLIENT INFO"),
+                 " cmd=client|info user=default redir=-1 resp=2 lib-name=redis-py lib-ver=||"));
     world_free(w);
 }
 
@@ -306,7 +317,8 @@ TEST(client_list_filters_by_type_and_id)
     struct session *other = mem_zalloc(sizeof(*other));
 
     open_session(w, other, "10.0.0.1:99");
-    EXPECT(holds(run(w, "CLIENT LIST"), "id=1 addr=127.0.0.1:4711 laddr=127.0.0.1:7001 name= age=0 idle=0 flags=N"));
+    EXPECT(holds(run(w, "CLIENT LIST"),
+                 "id=1 addr=127.0.0.1:4711 laddr=127.0.0.1:7001 name= age=0 idle=0 flags=N"));
     EXPECT(holds(run(w, "CLIENT LIST"), "|id=2 addr=10.0.0.1:99 "));
     EXPECT(holds(run(w, "CLIENT LIST TYPE normal"), "|id=2 "));
     EXPECT_REPLY("CLIENT LIST TYPE pubsub", "$0||");
@@ -414,7 +426,8 @@ TEST(config_get_takes_several_patterns)
     EXPECT_REPLY("CONFIG GET save", "*2|$4|save|$0||");
     EXPECT_REPLY("CONFIG GET appendonly SAVE", "*4|$10|appendonly|$3|yes|$4|save|$0||");
     EXPECT_REPLY("CONFIG GET Max[mc]* timeout timeout",
-                 "*8|$10|maxclients|$5|10000|$9|maxmemory|$1|0|$16|maxmemory-policy|$10|noeviction|$7|timeout|$1|0|");
+                 "*8|$10|maxclients|$5|10000|$9|maxmemory|$1|0|$16|maxmemory-policy|$10|noeviction|"
+                 "$7|timeout|$1|0|");
     EXPECT_REPLY("CONFIG GET nothere", "*0|");
     run(w, "HELLO 3");
     EXPECT_REPLY("CONFIG GET databases", "%1|$9|databases|$2|16|");
@@ -430,13 +443,15 @@ TEST(config_set_is_all_or_nothing)
     EXPECT_EQ(w->server.settings.fsync, FSYNC_ALWAYS);
     EXPECT_EQ(w->server.settings.query_buffer_bytes, 10 << 20);
     EXPECT_REPLY("CONFIG SET timeout 6 appendfsync foo",
-                 "-ERR CONFIG SET failed (possibly related to argument 'appendfsync') - argument(s) must be one of the "
+                 "-ERR CONFIG SET failed (possibly related to argument 'appendfsync') - "
+                 "argument(s) must be one of the "
                  "following: everysec, always, no|");
     EXPECT_REPLY("CONFIG SET timeout 6 foo foo",
                  "-ERR Unknown option or number of arguments for CONFIG SET - 'foo'|");
     EXPECT_EQ(w->server.settings.timeout_s, 5);
     EXPECT_REPLY("CONFIG SET client-output-buffer-limit normal~1kb~0~0", "+OK|");
-    EXPECT_REPLY("CONFIG GET client-output-buffer-limit", "*2|$26|client-output-buffer-limit|$15|normal 1024 0 0|");
+    EXPECT_REPLY("CONFIG GET client-output-buffer-limit",
+                 "*2|$26|client-output-buffer-limit|$15|normal 1024 0 0|");
     world_free(w);
 }
 
@@ -445,26 +460,34 @@ TEST(config_set_says_what_is_wrong)
     WITH_WORLD;
 
     EXPECT_REPLY("CONFIG SET a", "-ERR wrong number of arguments for 'config|set' command|");
-    EXPECT_REPLY("CONFIG SET a b", "-ERR Unknown option or number of arguments for CONFIG SET - 'a'|");
+    EXPECT_REPLY("CONFIG SET a b",
+                 "-ERR Unknown option or number of arguments for CONFIG SET - 'a'|");
     EXPECT_REPLY("CONFIG SET a b c", "-ERR syntax error|");
-    EXPECT_REPLY("CONFIG SET timeout x", "-ERR CONFIG SET failed (possibly related to argument 'timeout') - argument "
-                                         "couldn't be parsed into an integer|");
-    EXPECT_REPLY("CONFIG SET timeout -1", "-ERR CONFIG SET failed (possibly related to argument 'timeout') - argument "
-                                          "must be between 0 and 2147483647 inclusive|");
-    EXPECT_REPLY("CONFIG SET timeout 3 timeout 4",
-                 "-ERR CONFIG SET failed (possibly related to argument 'timeout') - duplicate parameter|");
-    EXPECT_REPLY("CONFIG SET databases 16",
-                 "-ERR CONFIG SET failed (possibly related to argument 'databases') - can't set immutable config|");
-    EXPECT_REPLY("CONFIG SET maxclients 0", "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - "
-                                            "argument must be between 1 and 4294967295 inclusive|");
+    EXPECT_REPLY("CONFIG SET timeout x",
+                 "-ERR CONFIG SET failed (possibly related to argument 'timeout') - argument "
+                 "couldn't be parsed into an integer|");
+    EXPECT_REPLY("CONFIG SET timeout -1",
+                 "-ERR CONFIG SET failed (possibly related to argument 'timeout') - argument "
+                 "must be between 0 and 2147483647 inclusive|");
+    EXPECT_REPLY(
+        "CONFIG SET timeout 3 timeout 4",
+        "-ERR CONFIG SET failed (possibly related to argument 'timeout') - duplicate parameter|");
+    EXPECT_REPLY("CONFIG SET databases 16", "-ERR CONFIG SET failed (possibly related to argument "
+                                            "'databases') - can't set immutable config|");
+    EXPECT_REPLY("CONFIG SET maxclients 0",
+                 "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - "
+                 "argument must be between 1 and 4294967295 inclusive|");
     EXPECT_REPLY("CONFIG SET client-query-buffer-limit 1",
-                 "-ERR CONFIG SET failed (possibly related to argument 'client-query-buffer-limit') - argument must be "
+                 "-ERR CONFIG SET failed (possibly related to argument "
+                 "'client-query-buffer-limit') - argument must be "
                  "between 1048576 and 9223372036854775807 inclusive|");
     EXPECT_REPLY("CONFIG SET client-query-buffer-limit 1gbx",
-                 "-ERR CONFIG SET failed (possibly related to argument 'client-query-buffer-limit') - argument must be "
+                 "-ERR CONFIG SET failed (possibly related to argument "
+                 "'client-query-buffer-limit') - argument must be "
                  "a memory value|");
     EXPECT_REPLY("CONFIG SET client-output-buffer-limit normal~1",
-                 "-ERR CONFIG SET failed (possibly related to argument 'client-output-buffer-limit') - Wrong number of "
+                 "-ERR CONFIG SET failed (possibly related to argument "
+                 "'client-output-buffer-limit') - Wrong number of "
                  "arguments in buffer limit configuration.|");
     EXPECT_EQ(w->server.settings.timeout_s, 0);
     world_free(w);
@@ -480,7 +503,8 @@ TEST(resetstat_clears_the_figures)
     run(w, "FOO");
     EXPECT_EQ(w->server.statistics.keyspace_hits, 1);
     EXPECT_EQ(w->server.statistics.keyspace_misses, 1);
-    EXPECT(holds(run(w, "INFO commandstats"), "|cmdstat_get:calls=2,rejected_calls=0,failed_calls=0|"));
+    EXPECT(holds(run(w, "INFO commandstats"),
+                 "|cmdstat_get:calls=2,rejected_calls=0,failed_calls=0|"));
     EXPECT_REPLY("INFO errorstats", "$37|# Errorstats|errorstat_ERR:count=1||");
     EXPECT_REPLY("CONFIG RESETSTAT", "+OK|");
     EXPECT_EQ(w->server.statistics.keyspace_hits, 0);
@@ -491,22 +515,29 @@ TEST(resetstat_clears_the_figures)
 
 /* --- COMMAND --- */
 
-#define GET_SPEC2 "*6|$5|flags|*2|+RO|+access|$12|begin_search|*4|$4|type|$5|index|$4|spec|*2|$5|index|:1|" \
-                  "$9|find_keys|*4|$4|type|$5|range|$4|spec|*6|$7|lastkey|:0|$7|keystep|:1|$5|limit|:0|"
-#define GET_SPEC3 "%3|$5|flags|~2|+RO|+access|$12|begin_search|%2|$4|type|$5|index|$4|spec|%1|$5|index|:1|" \
-                  "$9|find_keys|%2|$4|type|$5|range|$4|spec|%3|$7|lastkey|:0|$7|keystep|:1|$5|limit|:0|"
+#define GET_SPEC2                                                                                  \
+    "*6|$5|flags|*2|+RO|+access|$12|begin_search|*4|$4|type|$5|index|$4|spec|*2|$5|index|:1|"      \
+    "$9|find_keys|*4|$4|type|$5|range|$4|spec|*6|$7|lastkey|:0|$7|keystep|:1|$5|limit|:0|"
+#define GET_SPEC3                                                                                  \
+    "%3|$5|flags|~2|+RO|+access|$12|begin_search|%2|$4|type|$5|index|$4|spec|%1|$5|index|:1|"      \
+    "$9|find_keys|%2|$4|type|$5|range|$4|spec|%3|$7|lastkey|:0|$7|keystep|:1|$5|limit|:0|"
 
 TEST(command_info_has_the_shape_of_redis)
 {
     WITH_WORLD;
 
-    EXPECT_REPLY("COMMAND INFO get foo",
-                 "*2|*10|$3|get|:2|*2|+readonly|+fast|:1|:1|:1|*3|+@read|+@string|+@fast|*0|*1|" GET_SPEC2 "*0|*-1|");
-    EXPECT_REPLY("COMMAND INFO CONFIG|get", "*1|*10|$10|config|get|:-3|*4|+admin|+noscript|+loading|+stale|:0|:0|:0|*3|"
-                                            "+@admin|+@slow|+@dangerous|*0|*0|*0|");
+    EXPECT_REPLY(
+        "COMMAND INFO get foo",
+        "*2|*10|$3|get|:2|*2|+readonly|+fast|:1|:1|:1|*3|+@read|+@string|+@fast|*0|*1|" GET_SPEC2
+        "*0|*-1|");
+    EXPECT_REPLY("COMMAND INFO CONFIG|get",
+                 "*1|*10|$10|config|get|:-3|*4|+admin|+noscript|+loading|+stale|:0|:0|:0|*3|"
+                 "+@admin|+@slow|+@dangerous|*0|*0|*0|");
     run(w, "HELLO 3");
-    EXPECT_REPLY("COMMAND INFO get foo",
-                 "*2|*10|$3|get|:2|~2|+readonly|+fast|:1|:1|:1|~3|+@read|+@string|+@fast|~0|~1|" GET_SPEC3 "~0|_|");
+    EXPECT_REPLY(
+        "COMMAND INFO get foo",
+        "*2|*10|$3|get|:2|~2|+readonly|+fast|:1|:1|:1|~3|+@read|+@string|+@fast|~0|~1|" GET_SPEC3
+        "~0|_|");
     world_free(w);
 }
 
@@ -528,16 +559,19 @@ TEST(command_docs_has_the_shape_of_redis)
 {
     WITH_WORLD;
 
-    EXPECT_REPLY("COMMAND DOCS get foo", "*2|$3|get|*8|$7|summary|$22|Get the value of a key|$5|since|$5|1.0.0|"
-                                         "$5|group|$6|string|$10|complexity|$4|O(1)|");
+    EXPECT_REPLY("COMMAND DOCS get foo",
+                 "*2|$3|get|*8|$7|summary|$22|Get the value of a key|$5|since|$5|1.0.0|"
+                 "$5|group|$6|string|$10|complexity|$4|O(1)|");
     EXPECT_REPLY("COMMAND DOCS foo", "*0|");
-    EXPECT_REPLY("COMMAND DOCS client|id",
-                 "*2|$9|client|id|*8|$7|summary|$48|Returns the client ID for the current connection|$5|since|$5|5.0.0|"
-                 "$5|group|$10|connection|$10|complexity|$4|O(1)|");
+    EXPECT_REPLY("COMMAND DOCS client|id", "*2|$9|client|id|*8|$7|summary|$48|Returns the client "
+                                           "ID for the current connection|$5|since|$5|5.0.0|"
+                                           "$5|group|$10|connection|$10|complexity|$4|O(1)|");
     run(w, "HELLO 3");
     EXPECT(holds(run(w, "COMMAND DOCS memory"),
-                 "%1|$6|memory|%5|$7|summary|$43|A container for memory diagnostics commands|$5|since|$5|4.0.0|"
-                 "$5|group|$6|server|$10|complexity|$22|Depends on subcommand.|$11|subcommands|%2|$11|memory|help|%4|"));
+                 "%1|$6|memory|%5|$7|summary|$43|A container for memory diagnostics "
+                 "commands|$5|since|$5|4.0.0|"
+                 "$5|group|$6|server|$10|complexity|$22|Depends on "
+                 "subcommand.|$11|subcommands|%2|$11|memory|help|%4|"));
     world_free(w);
 }
 
@@ -545,14 +579,17 @@ TEST(command_getkeys_finds_keys)
 {
     WITH_WORLD;
 
-    EXPECT_REPLY("COMMAND GETKEYS", "-ERR wrong number of arguments for 'command|getkeys' command|");
+    EXPECT_REPLY("COMMAND GETKEYS",
+                 "-ERR wrong number of arguments for 'command|getkeys' command|");
     EXPECT_REPLY("COMMAND GETKEYS get a", "*1|$1|a|");
-    EXPECT_REPLY("COMMAND GETKEYS get a b", "-ERR Invalid number of arguments specified for command|");
+    EXPECT_REPLY("COMMAND GETKEYS get a b",
+                 "-ERR Invalid number of arguments specified for command|");
     EXPECT_REPLY("COMMAND GETKEYS foo a", "-ERR Invalid command specified|");
     EXPECT_REPLY("COMMAND GETKEYS mset a b c d", "*2|$1|a|$1|c|");
     EXPECT_REPLY("COMMAND GETKEYS mset a b c", "*2|$1|a|$1|c|");
     EXPECT_REPLY("COMMAND GETKEYS sintercard 2 a b limit 1", "*2|$1|a|$1|b|");
-    EXPECT_REPLY("COMMAND GETKEYS sintercard 5 a b limit 1", "-ERR Invalid arguments specified for command|");
+    EXPECT_REPLY("COMMAND GETKEYS sintercard 5 a b limit 1",
+                 "-ERR Invalid arguments specified for command|");
     EXPECT_REPLY("COMMAND GETKEYS memory usage foo", "*1|$3|foo|");
     EXPECT_REPLY("COMMAND GETKEYS config get x", "-ERR The command has no key arguments|");
     EXPECT_REPLY("COMMAND GETKEYSANDFLAGS sunionstore d b c",
@@ -617,7 +654,8 @@ TEST(info_shows_the_sections_asked_for)
     EXPECT(holds(run(w, "INFO"), "|deployment:shop|region:us-east|"));
     EXPECT(!holds(run(w, "INFO default"), "# Commandstats"));
     EXPECT(holds(run(w, "INFO all"), "||# Commandstats|"));
-    EXPECT(holds(run(w, "INFO everything"), "|cmdstat_set:calls=2,rejected_calls=0,failed_calls=0|"));
+    EXPECT(
+        holds(run(w, "INFO everything"), "|cmdstat_set:calls=2,rejected_calls=0,failed_calls=0|"));
     run(w, "HELLO 3");
     EXPECT_REPLY("INFO cluster", "=34|txt:# Cluster|cluster_enabled:0||");
     world_free(w);
@@ -702,7 +740,8 @@ TEST(links_and_regions_are_asked_of_the_node)
 
     EXPECT_REPLY("LINK LIST", "+link|list|");
     EXPECT_REPLY("REGION LAG eu", "+region|lag|");
-    EXPECT_REPLY("LINK CUT a b", "-ERR faults are not allowed here: start the server with --faults|");
+    EXPECT_REPLY("LINK CUT a b",
+                 "-ERR faults are not allowed here: start the server with --faults|");
     w->server.faults = true;
     EXPECT_REPLY("LINK CUT a b", "+link|cut|");
     world_free(w);

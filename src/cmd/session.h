@@ -1,8 +1,9 @@
 /*
  * session -- one client connection, as the commands see it.
  *
- * Owned by the node; the host moves bytes in (input) and out (output). Replies are appended to `output` in the order of
- * the commands; what waits for durability stays there behind `held` (node/session.c) until it may go.
+ * Owned by the node; the host moves bytes in (input) and out (output). Replies are appended to
+ * `output` in the order of the commands; what waits for durability stays there behind `held`
+ * (node/session.c) until it may go.
  */
 #ifndef CMD_SESSION_H
 #define CMD_SESSION_H
@@ -15,35 +16,35 @@
 enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
 struct session {
-    struct list link;           /* in server.sessions */
-    uint64_t id;                /* never reused */
+    struct list link; /* in server.sessions */
+    uint64_t id;      /* never reused */
     uint8_t db;
     enum reply_mode reply_mode;
     bool no_evict;
     bool no_touch;
-    bool closing;               /* close once the output has gone (QUIT, protocol error) */
-    bool killed;                /* close now */
-    char *name;                 /* owned; NULL: none */
-    char *library_name, *library_version;   /* CLIENT SETINFO; owned */
-    char address[64], local_address[64];    /* "127.0.0.1:4711" */
-    uint64_t created_ms, active_ms;         /* by the node's clock */
+    bool closing; /* close once the output has gone (QUIT, protocol error) */
+    bool killed;  /* close now */
+    char *name;   /* owned; NULL: none */
+    char *library_name, *library_version; /* CLIENT SETINFO; owned */
+    char address[64], local_address[64];  /* "127.0.0.1:4711" */
+    uint64_t created_ms, active_ms;       /* by the node's clock */
     uint64_t commands;
-    const char *last_command;   /* name of the last command run; static */
+    const char *last_command; /* name of the last command run; static */
     struct resp_parser parser;
-    struct buffer input;        /* bytes of an incomplete command */
+    struct buffer input; /* bytes of an incomplete command */
     struct buffer output;
-    struct reply reply;         /* over output */
+    struct reply reply; /* over output */
 
     /* waiting: no further command of this session runs before it ends */
-    bool waiting;               /* WAIT; ended by command_wait_end */
-    bool wait_silent;           /* CLIENT REPLY says that its answer is not wanted */
-    uint64_t wait_deadline_us;  /* 0: for ever */
+    bool waiting;              /* WAIT; ended by command_wait_end */
+    bool wait_silent;          /* CLIENT REPLY says that its answer is not wanted */
+    uint64_t wait_deadline_us; /* 0: for ever */
     uint32_t wait_regions;
-    stamp_t last_write;         /* stamp of the newest own write of this session; 0: none */
-    uint64_t last_write_lsn;    /* LSN below which that write stands once sealed */
-    bool wrote;                 /* in the command that runs now */
+    stamp_t last_write;      /* stamp of the newest own write of this session; 0: none */
+    uint64_t last_write_lsn; /* LSN below which that write stands once sealed */
+    bool wrote;              /* in the command that runs now */
 
-    void *host;                 /* the host's connection */
+    void *host; /* the host's connection */
 };
 
 #endif

@@ -27,7 +27,8 @@ void replica_hash_last(struct replica *r)
     if (r->unhashed == 0)
         return;
     struct stream *own = &r->streams[self(r)];
-    own->check = batch_check(own->check, r->unhashed, span_skip(buffer_span(&r->open), r->unhashed_offset));
+    own->check = batch_check(own->check, r->unhashed,
+                             span_skip(buffer_span(&r->open), r->unhashed_offset));
     r->unhashed = 0;
 }
 
@@ -50,7 +51,8 @@ static size_t start(struct replica *r, struct op *op)
 static void finish(struct replica *r, struct op *op, size_t place)
 {
     op_end(&r->open, place);
-    /* The key and payload as they stand in the batch: the caller's spans may point into what changes now. */
+    /* The key and payload as they stand in the batch: the caller's spans may point into what
+     * changes now. */
     op->key = span_of(r->open.at + place - op->key.len, op->key.len);
     op->payload = span_of(r->open.at + place + 4, r->open.len - place - 4);
     CHECK_SLOW(op_valid(op));
@@ -76,7 +78,8 @@ static void emit_drop(struct replica *r, uint8_t db, const struct entry *e, uint
 }
 
 /* Clears the way for a write to one component; returns what is left of the object, or NULL. */
-static struct entry *make_way(struct replica *r, uint8_t db, struct span key, enum component component)
+static struct entry *make_way(struct replica *r, uint8_t db, struct span key,
+                              enum component component)
 {
     struct database *d = &r->databases[db];
     struct entry *e = database_find(d, key);
@@ -108,8 +111,8 @@ static void put_observed(struct buffer *out, const struct cell *c)
         buffer_put_varint(out, 0);
 }
 
-void emit_string(struct replica *r, uint8_t db, struct span key, struct span value, enum time_rule rule,
-                 uint64_t deadline_ms)
+void emit_string(struct replica *r, uint8_t db, struct span key, struct span value,
+                 enum time_rule rule, uint64_t deadline_ms)
 {
     CHECK(rule != TIME_DEADLINE || deadline_ms > 0);
     struct entry *e = make_way(r, db, key, COMPONENT_STRING);
@@ -153,8 +156,8 @@ static const struct entry *find_field(const struct entry *e, enum component c, s
     return slot ? *slot : NULL;
 }
 
-void emit_field_bump(struct replica *r, uint8_t db, enum component c, struct span key, struct span field,
-                     struct amount by)
+void emit_field_bump(struct replica *r, uint8_t db, enum component c, struct span key,
+                     struct span field, struct amount by)
 {
     struct entry *e = make_way(r, db, key, c);
     const struct entry *f = find_field(e, c, field);
@@ -166,15 +169,16 @@ void emit_field_bump(struct replica *r, uint8_t db, enum component c, struct spa
     finish(r, &op, place);
 }
 
-void emit_fields_begin(struct emit_fields *e, struct replica *r, enum op_kind kind, enum component c, uint8_t db,
-                       struct span key)
+void emit_fields_begin(struct emit_fields *e, struct replica *r, enum op_kind kind,
+                       enum component c, uint8_t db, struct span key)
 {
     CHECK(kind == OP_PUT || kind == OP_TAKE);
     *e = (struct emit_fields){ .replica = r, .kind = kind, .component = c, .db = db, .key = key };
     buffer_clear(&r->items);
     e->object = database_find(&r->databases[db], key);
     if (e->object && object_expired(e->object, replica_hlc_ms(r)))
-        e->object = NULL;               /* it will be removed first: nothing of it is observed by the items */
+        /* it will be removed first: nothing of it is observed by the items */
+        e->object = NULL;
 }
 
 void emit_fields_add(struct emit_fields *e, struct span name, struct span value)
@@ -195,7 +199,9 @@ void emit_fields_end(struct emit_fields *e)
     if (e->count == 0)
         return;
     make_way(r, e->db, e->key, e->component);
-    struct op op = { .kind = e->kind, .component = (uint8_t)e->component, .db = e->db, .key = e->key };
+    struct op op = {
+        .kind = e->kind, .component = (uint8_t)e->component, .db = e->db, .key = e->key
+    };
     size_t place = start(r, &op);
     buffer_put_varint(&r->open, e->count);
     buffer_put(&r->open, buffer_span(&r->items));

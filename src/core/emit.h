@@ -1,11 +1,12 @@
 /*
  * emit -- how command handlers change the world: by ops.
  *
- * Each call makes one op: gives it the next stamp, encodes it into the open batch, and applies it by the same function that applies
- * remote ops. Ops of one command (or of one MULTI) are a group: seen whole or not at all, in every region.
- * A write to a key first makes way, in the same group: an expired object is removed whole, leftovers of a ghost too, and the hidden
- * components that the writer has observed are dropped. Handlers need not care.
- * Spans given here may point into the objects they change: everything is copied before it is applied.
+ * Each call makes one op: gives it the next stamp, encodes it into the open batch, and applies it
+ * by the same function that applies remote ops. Ops of one command (or of one MULTI) are a group:
+ * seen whole or not at all, in every region. A write to a key first makes way, in the same group:
+ * an expired object is removed whole, leftovers of a ghost too, and the hidden components that the
+ * writer has observed are dropped. Handlers need not care. Spans given here may point into the
+ * objects they change: everything is copied before it is applied.
  */
 #ifndef CORE_EMIT_H
 #define CORE_EMIT_H
@@ -18,14 +19,16 @@ struct replica;
 enum { GROUP_MAX_BYTES = 64 << 20 };
 
 /* Writes a string. TIME_DEADLINE takes deadline_ms (> 0, milliseconds since 1970). */
-void emit_string(struct replica *r, uint8_t db, struct span key, struct span value, enum time_rule rule,
-                 uint64_t deadline_ms);
+void emit_string(struct replica *r, uint8_t db, struct span key, struct span value,
+                 enum time_rule rule, uint64_t deadline_ms);
 
 /* Adds to a counter: a string's, or a field's. */
 void emit_bump(struct replica *r, uint8_t db, struct span key, struct amount by);
-void emit_field_bump(struct replica *r, uint8_t db, enum component c, struct span key, struct span field, struct amount by);
+void emit_field_bump(struct replica *r, uint8_t db, enum component c, struct span key,
+                     struct span field, struct amount by);
 
-/* One op over many fields: OP_PUT (values only for hashes) or OP_TAKE. A put with no items emits nothing. */
+/* One op over many fields: OP_PUT (values only for hashes) or OP_TAKE. A put with no items emits
+ * nothing. */
 struct emit_fields {
     struct replica *replica;
     enum op_kind kind;
@@ -36,8 +39,8 @@ struct emit_fields {
     const struct entry *object; /* private: as it was at begin */
 };
 
-void emit_fields_begin(struct emit_fields *e, struct replica *r, enum op_kind kind, enum component c, uint8_t db,
-                       struct span key);
+void emit_fields_begin(struct emit_fields *e, struct replica *r, enum op_kind kind,
+                       enum component c, uint8_t db, struct span key);
 void emit_fields_add(struct emit_fields *e, struct span name, struct span value);
 void emit_fields_end(struct emit_fields *e);
 

@@ -1,5 +1,6 @@
 /*
- * Deadlines, concurrent and passed: which one counts, what readers see, and who removes the key for good.
+ * Deadlines, concurrent and passed: which one counts, what readers see, and who removes the key for
+ * good.
  */
 #include "base/test.h"
 #include "core/trial.h"
@@ -26,10 +27,10 @@ static size_t keys_at(size_t region)
     return trial.regions[region].replica.databases[0].keys.count;
 }
 
-#define EXPECT_TTL_NEAR(region, key, ms)                                                    \
-    do {                                                                                    \
-        int64_t ttl_ = ttl(region, key);                                                    \
-        EXPECT(ttl_ > (int64_t)(ms)-200 && ttl_ <= (int64_t)(ms));                          \
+#define EXPECT_TTL_NEAR(region, key, ms)                                                           \
+    do {                                                                                           \
+        int64_t ttl_ = ttl(region, key);                                                           \
+        EXPECT(ttl_ > (int64_t)(ms)-200 && ttl_ <= (int64_t)(ms));                                 \
     } while (0)
 
 TEST(of_concurrent_deadlines_the_longest_counts)
@@ -42,7 +43,7 @@ TEST(of_concurrent_deadlines_the_longest_counts)
     synced();
     EXPECT_TTL_NEAR(A, "k", 50000);
     EXPECT_TTL_NEAR(B, "k", 50000);
-    expire(B, "k", 10000);              /* later, and has observed */
+    expire(B, "k", 10000); /* later, and has observed */
     synced();
     EXPECT_TTL_NEAR(A, "k", 10000);
     EXPECT(all_equal());
@@ -112,14 +113,14 @@ TEST(a_rewrite_keeps_what_the_write_said_about_the_deadline)
     world(2);
     set(A, "k", "v");
     rewrite(A, "k", "vx");
-    expire(B, "k", 10000);              /* of a key it has not seen: in effect before A's */
+    expire(B, "k", 10000); /* of a key it has not seen: in effect before A's */
     synced();
     EXPECT_EQ(ttl(A, "k"), -1);
     EXPECT_EQ(ttl(B, "k"), -1);
     expire(B, "k", 10000);
     rewrite(A, "k", "vxy");
     synced();
-    EXPECT_TTL_NEAR(A, "k", 10000);     /* the deadline had observed the write that said none */
+    EXPECT_TTL_NEAR(A, "k", 10000); /* the deadline had observed the write that said none */
     EXPECT_EVERYWHERE("k", "vxy");
     end_of_world();
 }
@@ -131,11 +132,11 @@ TEST(a_hidden_string_that_is_dropped_leaves_what_it_said_about_the_deadline)
     sadd(B, "k", "m");
     deliver_next(B, A);
     deliver_next(C, A);
-    sadd(B, "k", "n");                  /* drops the string */
-    rewrite(C, "k", "vx");              /* keeps its "none" */
+    sadd(B, "k", "n");     /* drops the string */
+    rewrite(C, "k", "vx"); /* keeps its "none" */
     deliver_all(D, A);
     deliver_all(D, B);
-    deliver_all(D, C);                  /* in this order; A sees C's first */
+    deliver_all(D, C); /* in this order; A sees C's first */
     deliver_all(A, C);
     synced();
     EXPECT_EVERYWHERE("k", "vx");
@@ -205,14 +206,14 @@ TEST(reclaim_waits_until_every_writer_was_heard_past_the_deadline)
     world(3);
     set_ex(A, "k", "v", 100);
     synced();
-    expire(B, "k", 5000);               /* in time, and unseen by A for long */
+    expire(B, "k", 5000); /* in time, and unseen by A for long */
     later(200);
     heartbeat(A);
     heartbeat(C);
     deliver_next(A, C);
     replica_tick(at(A), true);
     seal(A);
-    EXPECT_TEXT(span_str(get(A, "k")), "(nil)");                    /* readers see it gone at once */
+    EXPECT_TEXT(span_str(get(A, "k")), "(nil)"); /* readers see it gone at once */
     EXPECT_EQ(keys_at(A), 1);
     synced();
     EXPECT_EVERYWHERE("k", "v");
@@ -222,7 +223,7 @@ TEST(reclaim_waits_until_every_writer_was_heard_past_the_deadline)
     all_heard();
     EXPECT_EQ(trial.regions[B].replica.reclaimed, 0);
     tick_everywhere();
-    EXPECT_EQ(trial.regions[B].replica.reclaimed, 1);               /* by the deadline's origin */
+    EXPECT_EQ(trial.regions[B].replica.reclaimed, 1); /* by the deadline's origin */
     EXPECT_EQ(keys_at(A), 0);
     EXPECT(all_equal());
     end_of_world();
@@ -254,10 +255,10 @@ TEST(time_runs_out_by_the_clock_that_stamps_carry)
     trial.regions[A].skew_ms = 400;
     set_ex(B, "k", "v", 200);
     synced();
-    set(A, "j", "w");                   /* its stamp is past k's deadline */
+    set(A, "j", "w"); /* its stamp is past k's deadline */
     EXPECT_TEXT(span_str(get(B, "k")), "v");
     synced();
-    EXPECT_TEXT(span_str(get(B, "k")), "(nil)");                    /* B could write no stamp before it any more */
+    EXPECT_TEXT(span_str(get(B, "k")), "(nil)"); /* B could write no stamp before it any more */
     end_of_world();
 }
 

@@ -16,7 +16,8 @@ struct parked {
 
 void replica_raise(struct replica *r, enum replica_event_kind kind, uint8_t origin, stamp_t stamp);
 
-/* Appends a batch to the log as one record: header room for `payload_len` bytes that the caller then fills. */
+/* Appends a batch to the log as one record: header room for `payload_len` bytes that the caller
+ * then fills. */
 uint8_t *replica_log_room(struct replica *r, size_t payload_len);
 void replica_log_seal(struct replica *r, size_t payload_len);
 

@@ -11,20 +11,20 @@
 #include "clock/vector.h"
 
 struct peers_row {
-    uint8_t region;             /* number */
-    uint64_t instance;          /* 0: never heard of */
+    uint8_t region;    /* number */
+    uint64_t instance; /* 0: never heard of */
     struct vector applied, durable;
-    uint64_t heard_us;          /* when the row last changed, by our time */
+    uint64_t heard_us; /* when the row last changed, by our time */
 };
 
 struct peers {
-    struct peers_row *rows;     /* [count]: every region but ourselves */
+    struct peers_row *rows; /* [count]: every region but ourselves */
     size_t count;
 };
 
 void peers_init(struct peers *p, const uint8_t *regions, size_t count);
 void peers_release(struct peers *p);
-struct peers_row *peers_row(struct peers *p, uint8_t region);           /* NULL: not a member */
+struct peers_row *peers_row(struct peers *p, uint8_t region); /* NULL: not a member */
 
 /* True when the row changed. */
 bool peers_learn(struct peers *p, uint8_t region, uint64_t instance, const struct vector *applied,

@@ -1,9 +1,11 @@
 /*
- * receive -- batches of other origins: each op once, in the order of its origin, after everything it has seen.
+ * receive -- batches of other origins: each op once, in the order of its origin, after everything
+ * it has seen.
  *
- * A batch applies when what came before it of its origin is here (`prev`), when the vector covers its context, and
- * when its time is not more than max_skew ahead of ours. Else it is parked behind the others of its origin, within bounds.
- * The stream's running checksum is compared wherever the batch meets what we hold: a difference is a fork.
+ * A batch applies when what came before it of its origin is here (`prev`), when the vector covers
+ * its context, and when its time is not more than max_skew ahead of ours. Else it is parked behind
+ * the others of its origin, within bounds. The stream's running checksum is compared wherever the
+ * batch meets what we hold: a difference is a fork.
  */
 #include "base/check.h"
 #include "base/error.h"
@@ -15,7 +17,8 @@ static bool is_ahead(const struct replica *r, const struct batch *b)
     return stamp_ms(b->to) > r->now_ms + r->options.max_skew_ms;
 }
 
-/* Follows the batch's ops through what we already have: at the last op that we hold both checksums must agree. */
+/* Follows the batch's ops through what we already have: at the last op that we hold both checksums
+ * must agree. */
 static bool agrees(const struct replica *r, const struct batch *b)
 {
     const struct stream *s = &r->streams[b->origin];
@@ -24,7 +27,7 @@ static bool agrees(const struct replica *r, const struct batch *b)
     if (b->prev == last)
         return check == s->check;
     if (b->prev > last)
-        return false;                   /* it claims an op between ours and its first */
+        return false; /* it claims an op between ours and its first */
     struct batch_walk w = batch_walk(b);
     struct op op;
     struct span hashed;
@@ -33,7 +36,7 @@ static bool agrees(const struct replica *r, const struct batch *b)
         if (op.stamp == last)
             return check == s->check;
     }
-    return false;                       /* our last op is not among its ops */
+    return false; /* our last op is not among its ops */
 }
 
 /* Applies the ops that are new. Nothing can fail from here on. */
@@ -80,13 +83,14 @@ static enum receive_verdict take(struct replica *r, const struct batch *b, struc
         replica_settle_durable(r);
         return RECEIVE_APPLIED;
     }
-    replica_seal(r);                    /* the context of our own next op changes here */
+    replica_seal(r); /* the context of our own next op changes here */
     apply_ops(r, b);
     log_batch(r, bytes);
     return RECEIVE_APPLIED;
 }
 
-/* A stamp that must be covered before a batch can go: its predecessor, what it has seen, or else our own time. */
+/* A stamp that must be covered before a batch can go: its predecessor, what it has seen, or else
+ * our own time. */
 static stamp_t awaited(const struct replica *r, const struct batch *b)
 {
     if (b->prev > vector_get(&r->applied, b->origin))
@@ -102,7 +106,7 @@ static enum receive_verdict park(struct replica *r, const struct batch *b, struc
 {
     struct stream *s = &r->streams[b->origin];
     if (b->op_count == 0)
-        return RECEIVE_PARKED;          /* the next heartbeat will say as much and more */
+        return RECEIVE_PARKED; /* the next heartbeat will say as much and more */
     if (!list_empty(&s->parked) && container_of(s->parked.prev, struct parked, link)->to >= b->to)
         return RECEIVE_DUPLICATE;
     if (r->parked_bytes + sizeof(struct parked) + bytes.len > r->options.park_max_bytes) {
@@ -185,7 +189,8 @@ static bool drain_stream(struct replica *r, struct stream *s)
         CHECK(batch_take(bytes, &b));
         stamp_t applied = vector_get(&r->applied, b.origin);
         bool stale = s->forked || b.to <= applied;
-        if (!stale && (b.prev > applied || is_ahead(r, &b) || !vector_covers(&r->applied, &b.context)))
+        if (!stale &&
+            (b.prev > applied || is_ahead(r, &b) || !vector_covers(&r->applied, &b.context)))
             break;
         if (!stale) {
             s->ahead = false;

@@ -8,10 +8,12 @@
 #include "core/internal.h"
 #include "wire/record.h"
 
-/* Reclaiming works in small steps, so that a million keys expiring together do not stop the loop. */
+/* Reclaiming works in small steps, so that a million keys expiring together do not stop the
+ * loop. */
 enum { RECLAIM_PER_TICK = 200 };
 
-/* A batch is closed at the first group's end past this size: peers apply a turn piece by piece, and buffers stay small. */
+/* A batch is closed at the first group's end past this size: peers apply a turn piece by piece, and
+ * buffers stay small. */
 enum { BATCH_BYTES = 1 << 20 };
 
 void replica_init(struct replica *r, const struct replica_options *options)
@@ -32,8 +34,7 @@ void replica_release(struct replica *r)
         database_release(&r->databases[i]);
     heap_release(&r->reclaim);
     for (int o = 0; o < STAMP_ORIGINS; o++) {
-        list_each(&r->streams[o].parked, it)
-            mem_free(container_of(it, struct parked, link));
+        list_each(&r->streams[o].parked, it) mem_free(container_of(it, struct parked, link));
     }
     mem_free(r->snapshots);
     buffer_release(&r->open);
@@ -53,7 +54,7 @@ void replica_turn(struct replica *r, uint64_t now_ms)
 
 void replica_raise(struct replica *r, enum replica_event_kind kind, uint8_t origin, stamp_t stamp)
 {
-    if (r->event_count < COUNT_OF(r->events))   /* more are more of the same */
+    if (r->event_count < COUNT_OF(r->events)) /* more are more of the same */
         r->events[r->event_count++] = (struct replica_event){ kind, origin, stamp };
 }
 
@@ -71,13 +72,15 @@ bool replica_next_event(struct replica *r, struct replica_event *event)
 const char *replica_write_refusal(const struct replica *r)
 {
     if (r->amnesiac)
-        return "AMNESIA this region has lost log that others hold; it needs new origin ids before it may write";
+        return "AMNESIA this region has lost log that others hold; it needs new origin ids before "
+               "it may write";
     return NULL;
 }
 
 bool replica_must_wait(const struct replica *r)
 {
-    return hlc_ahead_ms(&r->hlc, r->now_ms) > r->options.max_skew_ms / 2 || hlc_needs_ceiling(&r->hlc, r->now_ms);
+    return hlc_ahead_ms(&r->hlc, r->now_ms) > r->options.max_skew_ms / 2 ||
+           hlc_needs_ceiling(&r->hlc, r->now_ms);
 }
 
 void replica_group_begin(struct replica *r)
@@ -210,7 +213,8 @@ bool replica_heartbeat(struct replica *r, struct buffer *out)
 
 /* --- time --- */
 
-/* The time up to which every writer has been heard: nobody can have extended unseen what ended before it. */
+/* The time up to which every writer has been heard: nobody can have extended unseen what ended
+ * before it. */
 static uint64_t heard_ms(const struct replica *r)
 {
     uint64_t heard = replica_hlc_ms(r);

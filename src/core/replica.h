@@ -1,17 +1,20 @@
 /*
  * replica -- one region's copy of one shard: log, vector, objects. The heart of the program.
  *
- * A machine without I/O. Time, bytes and entropy come in as arguments; log records and released waits go out as data:
+ * A machine without I/O. Time, bytes and entropy come in as arguments; log records and released
+ * waits go out as data:
  *
- *     emit (emit.h)      a command's effects       -> ops in the open batch, applied
- *     replica_seal       now                       -> the open batch becomes a record in `log_out`, with its LSN
- *     replica_durable    lsn                       -> the durable vector moves
- *     replica_receive    a batch of a peer         -> applied, parked, or refused
- *     replica_tick       now                       -> expiry, reclaim, parked batches whose time has come
+ *     emit (emit.h)     a command's effects   -> ops in the open batch, applied
+ *     replica_seal      now                   -> the open batch as a record in `log_out`, its LSN
+ *     replica_durable   lsn                   -> the durable vector moves
+ *     replica_receive   a batch of a peer     -> applied, parked, or refused
+ *     replica_tick      now                   -> reclaim, parked batches whose time has come
  *
- * Invariants: applied[o] covers every op of o that the objects hold and nothing above it; last_op <= applied; durable <= applied;
- * every op applied here stands in this replica's log in the order applied; each op is applied once.
- * Memory:     parked batches at most park_max_bytes; what does not fit is dropped and asked for again.
+ * Invariants: applied[o] covers every op of o that the objects hold and nothing above it; last_op
+ * <= applied; durable <= applied; every op applied here stands in this replica's log in the order
+ * applied; each op is applied once.
+ * Memory:     parked batches at most park_max_bytes; what does not fit is dropped and asked for
+ *             again.
  * Threads:    one owner.
  * See docs/design/core.md.
  */
@@ -24,31 +27,33 @@
 #include "wire/batch.h"
 
 struct replica_options {
-    uint8_t region;             /* our region's number; also our origin */
+    uint8_t region; /* our region's number; also our origin */
     uint64_t instance;
-    uint64_t seed;              /* entropy: of hash tables and of random choices */
-    uint64_t ceiling_ms;        /* persisted by the last run */
+    uint64_t seed;       /* entropy: of hash tables and of random choices */
+    uint64_t ceiling_ms; /* persisted by the last run */
     uint64_t max_skew_ms;
     uint64_t park_max_bytes;
-    const uint8_t *writers;     /* [writer_count] origins of all writers of the deployment, ours among them; borrowed */
+    /* [writer_count] origins of all writers of the deployment, ours among them; borrowed */
+    const uint8_t *writers;
     size_t writer_count;
 };
 
 /* What this replica knows of one origin's stream. */
 struct stream {
-    uint64_t instance;          /* of the newest op's batch */
-    uint32_t check;             /* running checksum after last_op */
-    bool forked;                /* a batch disagreed: nothing more is taken from it */
-    bool ahead;                 /* EVENT_AHEAD was raised for what waits now */
-    struct list parked;         /* of struct parked, ascending */
+    uint64_t instance;  /* of the newest op's batch */
+    uint32_t check;     /* running checksum after last_op */
+    bool forked;        /* a batch disagreed: nothing more is taken from it */
+    bool ahead;         /* EVENT_AHEAD was raised for what waits now */
+    struct list parked; /* of struct parked, ascending */
 };
 
 /* Things a host should tell people about; read and cleared by replica_next_event. */
 enum replica_event_kind {
     EVENT_NONE,
-    EVENT_FORK,                 /* origin: its stream disagrees with what we hold */
-    EVENT_AHEAD,                /* origin: a batch is more than max_skew ahead of our time and waits */
-    EVENT_AMNESIA,              /* a batch of our own origin above our log came back */
+    EVENT_FORK, /* origin: its stream disagrees with what we hold */
+    /* origin: a batch is more than max_skew ahead of our time and waits */
+    EVENT_AHEAD,
+    EVENT_AMNESIA, /* a batch of our own origin above our log came back */
 };
 
 struct replica_event {
@@ -70,43 +75,46 @@ struct replica {
     struct database databases[OP_DATABASES];
     struct heap reclaim;
 
-    struct vector applied;      /* everything up to here is applied, heartbeats included */
-    struct vector last_op;      /* stamp of the last op applied of each origin: what contexts are made of */
-    struct vector durable;      /* as applied, but on our disk */
+    struct vector applied; /* everything up to here is applied, heartbeats included */
+    /* stamp of the last op applied of each origin: what contexts are made of */
+    struct vector last_op;
+    struct vector durable; /* as applied, but on our disk */
     struct stream streams[STAMP_ORIGINS];
 
     /* the open batch of our own origin */
-    struct buffer open;         /* room for the header, then encoded ops */
+    struct buffer open; /* room for the header, then encoded ops */
     uint32_t open_ops;
     stamp_t open_from, open_prev, open_last;
-    uint32_t open_check;        /* the stream's checksum where the batch begins */
+    uint32_t open_check; /* the stream's checksum where the batch begins */
     struct vector open_context;
 
     /* the group that runs now */
-    stamp_t group_first;        /* 0: no op yet */
-    size_t group_last_offset;   /* of its last op in `open` */
-    size_t unhashed_offset;     /* that op's hashed bytes: they count once it is known whether the group goes on */
-    stamp_t unhashed;           /* its stamp; 0: none */
+    stamp_t group_first;      /* 0: no op yet */
+    size_t group_last_offset; /* of its last op in `open` */
+    /* that op's hashed bytes: they count once it is known whether the group goes on */
+    size_t unhashed_offset;
+    stamp_t unhashed; /* its stamp; 0: none */
 
     /* the log */
-    struct buffer log_out;      /* sealed records not yet taken by the owner */
-    uint64_t log_end;           /* LSN after the last sealed record */
+    struct buffer log_out; /* sealed records not yet taken by the owner */
+    uint64_t log_end;      /* LSN after the last sealed record */
     uint64_t log_durable;
     struct snapshot *snapshots; /* ring of (lsn, vector) */
     size_t snapshot_head, snapshot_count, snapshot_cap;
-    uint64_t snapshot_lsn;      /* of the newest */
+    uint64_t snapshot_lsn; /* of the newest */
 
     uint64_t parked_bytes, parked_count;
-    stamp_t dropped[STAMP_ORIGINS];     /* by origin: what a batch waited for that found no room; 0: none */
+    /* by origin: what a batch waited for that found no room; 0: none */
+    stamp_t dropped[STAMP_ORIGINS];
     bool amnesiac;
 
     struct replica_event events[16];
     uint32_t event_count;
 
-    struct buffer payload;      /* scratch of the op being built */
-    struct buffer items;        /* scratch of emit_fields */
-    uint64_t now_ms;            /* of the running turn */
-    uint64_t reclaimed;         /* keys removed because their time had come */
+    struct buffer payload; /* scratch of the op being built */
+    struct buffer items;   /* scratch of emit_fields */
+    uint64_t now_ms;       /* of the running turn */
+    uint64_t reclaimed;    /* keys removed because their time had come */
     bool replaying;
 };
 
@@ -114,7 +122,7 @@ void replica_init(struct replica *r, const struct replica_options *options);
 void replica_release(struct replica *r);
 
 /* --- recovery: hand in every record of the log, in order; then replica_recovered --- */
-int replica_replay(struct replica *r, uint64_t end_lsn, struct span batch);    /* E_FORMAT */
+int replica_replay(struct replica *r, uint64_t end_lsn, struct span batch); /* E_FORMAT */
 void replica_recovered(struct replica *r, uint64_t end_lsn);
 
 /* --- commands --- */
@@ -128,17 +136,20 @@ static inline uint64_t replica_hlc_ms(const struct replica *r)
     return hlc_now_ms(&r->hlc, r->now_ms);
 }
 
-/* Brackets one command (or one MULTI): its ops are a group. group_end returns the stamp of its last op, 0 when none. */
+/* Brackets one command (or one MULTI): its ops are a group. group_end returns the stamp of its last
+ * op, 0 when none. */
 void replica_group_begin(struct replica *r);
 stamp_t replica_group_end(struct replica *r);
 
 /* NULL when own writes may be made, else why not ("AMNESIA …"). */
 const char *replica_write_refusal(const struct replica *r);
 
-/* True while own writes must wait a moment: the HLC is more than max_skew / 2 ahead of time, or at its ceiling. */
+/* True while own writes must wait a moment: the HLC is more than max_skew / 2 ahead of time, or at
+ * its ceiling. */
 bool replica_must_wait(const struct replica *r);
 
-/* Closes the open batch into log_out. Returns the LSN that must be durable before anything of it may be shown outside. */
+/* Closes the open batch into log_out. Returns the LSN that must be durable before anything of it
+ * may be shown outside. */
 uint64_t replica_seal(struct replica *r);
 
 /* Everything below lsn is on disk. */
@@ -148,22 +159,22 @@ void replica_durable(struct replica *r, uint64_t lsn);
 
 enum receive_verdict {
     RECEIVE_APPLIED,
-    RECEIVE_DUPLICATE,          /* all of it was applied before */
-    RECEIVE_PARKED,             /* waits for its context, its predecessor, or its time */
-    RECEIVE_DROPPED,            /* would wait, but there is no room: ask again from the vector */
-    RECEIVE_GAP,                /* does not follow what we have: ask again from the vector */
-    RECEIVE_REFUSED,            /* malformed, of a forked stream, or of our own origin */
+    RECEIVE_DUPLICATE, /* all of it was applied before */
+    RECEIVE_PARKED,    /* waits for its context, its predecessor, or its time */
+    RECEIVE_DROPPED,   /* would wait, but there is no room: ask again from the vector */
+    RECEIVE_GAP,       /* does not follow what we have: ask again from the vector */
+    RECEIVE_REFUSED,   /* malformed, of a forked stream, or of our own origin */
 };
 
 /* One batch as it came (borrowed). A heartbeat is a batch without ops. */
 enum receive_verdict replica_receive(struct replica *r, struct span batch);
 
-/* A heartbeat of our own origin, as a batch, appended to out; false when there is something of our own not yet durable
- * (the batch itself will say so), or the ceiling forbids. */
+/* A heartbeat of our own origin, as a batch, appended to out; false when there is something of our
+ * own not yet durable (the batch itself will say so), or the ceiling forbids. */
 bool replica_heartbeat(struct replica *r, struct buffer *out);
 
-/* True once for every origin of which something was dropped for lack of room, when there is room again or what it waited
- * for has come (all that is parked may wait for it): subscribe anew. */
+/* True once for every origin of which something was dropped for lack of room, when there is room
+ * again or what it waited for has come (all that is parked may wait for it): subscribe anew. */
 bool replica_take_dropped(struct replica *r, uint8_t *origin);
 
 /* Parked batches whose time has come; with may_write also the reclaim of expired keys. */

@@ -25,8 +25,9 @@ static const char *wrong_with_key(const struct database *d, const struct entry *
         if (b->deadlines[i - 1].stamp >= b->deadlines[i].stamp)
             return "deadlines out of order";
     }
-    bool mine = object_components(e) == 0 ? stamp_origin(b->deadlines[b->deadline_count - 1].stamp) == d->self
-                                          : object_deadline_origin(e) == d->self;
+    bool mine = object_components(e) == 0
+                    ? stamp_origin(b->deadlines[b->deadline_count - 1].stamp) == d->self
+                    : object_deadline_origin(e) == d->self;
     if (mine != (b->reclaim.index != 0))
         return "who reclaims it is wrong";
     return NULL;
@@ -70,26 +71,59 @@ static void random_command(struct prng *p, size_t region)
     snprintf(value, sizeof(value), "%d", (int)prng_below(p, 100));
     bool there = object_at(region, key) != NULL;
     switch (prng_below(p, 16)) {
-    case 0: set(region, key, value); break;
-    case 1: set_ex(region, key, value, ms); break;
-    case 2: rewrite(region, key, value); break;
-    case 3: del(region, key); break;
-    case 4: incr(region, key, by); break;
-    case 5: incr_float(region, key, (double)by / 4); break;
-    case 6: hset(region, key, field, value); break;
-    case 7: hdel(region, key, field); break;
-    case 8: hincr(region, key, field, by); break;
-    case 9: sadd(region, key, field); break;
-    case 10: srem(region, key, field); break;
-    case 11: if (there) expire(region, key, ms); break;
-    case 12: if (there) persist(region, key); break;
-    case 13: incr(region, "c", 1); break;
+    case 0:
+        set(region, key, value);
+        break;
+    case 1:
+        set_ex(region, key, value, ms);
+        break;
+    case 2:
+        rewrite(region, key, value);
+        break;
+    case 3:
+        del(region, key);
+        break;
+    case 4:
+        incr(region, key, by);
+        break;
+    case 5:
+        incr_float(region, key, (double)by / 4);
+        break;
+    case 6:
+        hset(region, key, field, value);
+        break;
+    case 7:
+        hdel(region, key, field);
+        break;
+    case 8:
+        hincr(region, key, field, by);
+        break;
+    case 9:
+        sadd(region, key, field);
+        break;
+    case 10:
+        srem(region, key, field);
+        break;
+    case 11:
+        if (there)
+            expire(region, key, ms);
+        break;
+    case 12:
+        if (there)
+            persist(region, key);
+        break;
+    case 13:
+        incr(region, "c", 1);
+        break;
     case 14:
-        COMMAND(region, emit_string(r, 0, span_str("k0"), span_str(value), TIME_NONE, 0); later(prng_below(p, 2));
-                at(region); emit_remove(r, 0, span_str("k1")); put_fields(r, OP_PUT, COMPONENT_SET, "k2", field, "");
+        COMMAND(region, emit_string(r, 0, span_str("k0"), span_str(value), TIME_NONE, 0);
+                later(prng_below(p, 2)); at(region); emit_remove(r, 0, span_str("k1"));
+                put_fields(r, OP_PUT, COMPONENT_SET, "k2", field, "");
                 emit_bump(r, 0, span_str("k1"), whole(by)));
         break;
-    default: heartbeat(region); break;
+    default:
+        heartbeat(region);
+        break;
     }
 }
 
@@ -99,9 +133,10 @@ static void random_delivery(struct prng *p, size_t to)
     size_t *cursor = &trial.regions[to].cursor[from];
     uint64_t kind = prng_below(p, 10);
     if (kind == 0)
-        *cursor = prng_below(p, *cursor + 1);               /* once more from earlier */
+        *cursor = prng_below(p, *cursor + 1); /* once more from earlier */
     else if (kind == 1 && *cursor < trial.regions[from].count && to != from)
-        receive(to, batch_of(from, trial.regions[from].count - 1));     /* out of order: a gap, or early */
+        /* out of order: a gap, or early */
+        receive(to, batch_of(from, trial.regions[from].count - 1));
     else
         for (uint64_t n = 1 + prng_below(p, 5); n > 0; n--)
             deliver_next(to, from);
@@ -223,7 +258,8 @@ TEST(a_gap_is_noticed)
     EXPECT_EQ(receive(B, batch_of(A, 1)), RECEIVE_APPLIED);
     EXPECT_EQ(receive(B, batch_of(A, 2)), RECEIVE_APPLIED);
     EXPECT_EQ(receive(B, batch_of(A, 3)), RECEIVE_APPLIED);
-    EXPECT_EQ(vector_get(&trial.regions[B].replica.applied, 1), vector_get(&trial.regions[A].replica.applied, 1));
+    EXPECT_EQ(vector_get(&trial.regions[B].replica.applied, 1),
+              vector_get(&trial.regions[A].replica.applied, 1));
     end_of_world();
 }
 
@@ -233,19 +269,20 @@ TEST(what_was_dropped_is_asked_for_when_what_it_waited_for_has_come)
     trial.regions[D].replica.options.park_max_bytes = 300;
     set(A, "a", "1");
     deliver_next(B, A);
-    set(B, "b", "2");                   /* has seen A's */
+    set(B, "b", "2"); /* has seen A's */
     deliver_next(C, A);
     deliver_next(C, B);
     for (int i = 0; i < 20; i++)
-        set(C, "c", "3");               /* have seen B's */
+        set(C, "c", "3"); /* have seen B's */
     while (deliver_next(D, C) && !trial.regions[D].replica.dropped[3])
         continue;
     EXPECT(trial.regions[D].replica.dropped[3]);
     EXPECT(trial.regions[D].replica.parked_count > 0);
-    EXPECT_EQ(receive(D, batch_of(B, 0)), RECEIVE_DROPPED);        /* no room for it either */
+    EXPECT_EQ(receive(D, batch_of(B, 0)), RECEIVE_DROPPED); /* no room for it either */
     EXPECT_EQ(receive(D, batch_of(A, 0)), RECEIVE_APPLIED);
     uint8_t origin;
-    EXPECT(replica_take_dropped(&trial.regions[D].replica, &origin));      /* though all that is parked waits for it */
+    /* though all that is parked waits for it */
+    EXPECT(replica_take_dropped(&trial.regions[D].replica, &origin));
     EXPECT_EQ(origin, 2);
     synced();
     EXPECT(all_equal());
@@ -271,7 +308,8 @@ TEST(two_processes_of_one_region_are_a_fork)
     set(A, "k", "common");
     synced();
     replica_release(&trial.regions[C].replica);
-    trial_init_replica(&trial.regions[C].replica, A, 2);            /* C is now a second A, which has only the first op */
+    /* C is now a second A, which has only the first op */
+    trial_init_replica(&trial.regions[C].replica, A, 2);
     EXPECT_EQ(replica_replay(&trial.regions[C].replica, 1000, batch_of(A, 0)), 0);
     replica_recovered(&trial.regions[C].replica, 1000);
     set(A, "k", "one");
@@ -287,7 +325,8 @@ TEST(two_processes_of_one_region_are_a_fork)
     EXPECT_EQ(event.origin, 1);
     EXPECT_TEXT(span_str(get(B, "k")), "one");
     set(A, "k", "two");
-    EXPECT_EQ(receive(B, batch_of(A, 2)), RECEIVE_REFUSED);         /* whose branch is right is not known */
+    /* whose branch is right is not known */
+    EXPECT_EQ(receive(B, batch_of(A, 2)), RECEIVE_REFUSED);
     EXPECT(!replica_next_event(&trial.regions[B].replica, &event));
     end_of_world();
 }
@@ -324,7 +363,7 @@ TEST(a_batch_far_ahead_of_time_waits_until_its_time_comes)
     EXPECT(replica_next_event(&trial.regions[B].replica, &event));
     EXPECT_EQ(event.kind, EVENT_AHEAD);
     EXPECT_EQ(event.origin, 1);
-    EXPECT(!replica_next_event(&trial.regions[B].replica, &event));        /* told once */
+    EXPECT(!replica_next_event(&trial.regions[B].replica, &event)); /* told once */
     later(1000);
     replica_tick(at(B), true);
     EXPECT_TEXT(span_str(get(B, "k")), "(nil)");
@@ -342,7 +381,7 @@ TEST(a_region_that_lost_its_log_learns_it_from_its_own_batches)
     world(2);
     set(A, "k", "v");
     synced();
-    EXPECT_EQ(receive(A, batch_of(A, 0)), RECEIVE_REFUSED);         /* known: harmless */
+    EXPECT_EQ(receive(A, batch_of(A, 0)), RECEIVE_REFUSED); /* known: harmless */
     EXPECT(replica_write_refusal(&trial.regions[A].replica) == NULL);
     replica_release(&trial.regions[A].replica);
     trial_init_replica(&trial.regions[A].replica, A, 2);
@@ -365,7 +404,7 @@ TEST(durable_moves_with_the_log)
     uint64_t first = replica_seal(r);
     stamp_t first_stamp = vector_get(&r->last_op, 1);
     struct buffer out = { 0 };
-    EXPECT(!replica_heartbeat(r, &out));    /* would claim what is not on disk */
+    EXPECT(!replica_heartbeat(r, &out)); /* would claim what is not on disk */
     r = begin(A);
     emit_string(r, 0, span_str("k"), span_str("2"), TIME_NONE, 0);
     replica_group_end(r);
@@ -378,7 +417,8 @@ TEST(durable_moves_with_the_log)
     EXPECT_EQ(vector_get(&r->durable, 1), vector_get(&r->last_op, 1));
     later(1);
     EXPECT(replica_heartbeat(at(A), &out));
-    EXPECT_EQ(receive(B, buffer_span(&out)), RECEIVE_GAP);          /* B has not the ops that it follows */
+    /* B has not the ops that it follows */
+    EXPECT_EQ(receive(B, buffer_span(&out)), RECEIVE_GAP);
     EXPECT(vector_get(&r->durable, 1) > vector_get(&r->last_op, 1));
     buffer_release(&out);
     buffer_clear(&r->log_out);
@@ -396,7 +436,7 @@ TEST(stamps_go_on_above_the_ceiling_after_a_restart)
     options.instance = 2;
     replica_release(&trial.regions[A].replica);
     replica_init(&trial.regions[A].replica, &options);
-    EXPECT(replica_must_wait(at(A)));       /* until a higher ceiling is persisted */
+    EXPECT(replica_must_wait(at(A))); /* until a higher ceiling is persisted */
     hlc_raise_ceiling(&trial.regions[A].replica.hlc, trial.now_ms + 500);
     EXPECT(!replica_must_wait(at(A)));
     set(A, "k", "w");

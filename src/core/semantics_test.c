@@ -1,5 +1,6 @@
 /*
- * What concurrent writes end in, case by case. `A: x; B: y; synced` means that neither had seen the other's.
+ * What concurrent writes end in, case by case. `A: x; B: y; synced` means that neither had seen the
+ * other's.
  */
 #include "base/test.h"
 #include "core/trial.h"
@@ -13,7 +14,7 @@ TEST(of_two_concurrent_writes_the_larger_stamp_is_seen)
     set(B, "k", "b");
     synced();
     EXPECT_EVERYWHERE("k", "b");
-    EXPECT_EQ(object_at(C, "k")->body->string.reg_count, 2);        /* a is a sibling */
+    EXPECT_EQ(object_at(C, "k")->body->string.reg_count, 2); /* a is a sibling */
     set(C, "k", "c");
     synced();
     EXPECT_EVERYWHERE("k", "c");
@@ -37,10 +38,11 @@ TEST(what_was_observed_loses_whatever_the_clocks_say)
 TEST(equal_times_are_decided_by_the_origin)
 {
     world(2);
-    trial.regions[A].skew_ms = 1;       /* A writes first, at the time of B's */
+    trial.regions[A].skew_ms = 1; /* A writes first, at the time of B's */
     set(A, "k", "a");
     set(B, "k", "b");
-    EXPECT_EQ(stamp_time(trial.regions[A].replica.last_op.at[1]), stamp_time(trial.regions[B].replica.last_op.at[2]));
+    EXPECT_EQ(stamp_time(trial.regions[A].replica.last_op.at[1]),
+              stamp_time(trial.regions[B].replica.last_op.at[2]));
     synced();
     EXPECT_EVERYWHERE("k", "b");
     end_of_world();
@@ -116,7 +118,7 @@ TEST(an_increment_of_what_is_no_number_stays_hidden)
     incr(B, "c", 5);
     synced();
     EXPECT_EVERYWHERE("c", "abc");
-    set(B, "c", "1");                   /* has observed the increment */
+    set(B, "c", "1"); /* has observed the increment */
     synced();
     EXPECT_EVERYWHERE("c", "1");
     end_of_world();
@@ -155,7 +157,7 @@ TEST(a_write_survives_a_concurrent_removal_of_either_stamp)
     set(A, "k", "v");
     synced();
     set(B, "k", "w");
-    del(A, "k");                        /* the larger stamp */
+    del(A, "k"); /* the larger stamp */
     synced();
     EXPECT_EVERYWHERE("k", "w");
     del(A, "k");
@@ -176,7 +178,8 @@ TEST(of_two_concurrent_groups_one_wins_all_its_keys)
     emit_string(at(B), 0, span_str("x"), span_str("2"), TIME_NONE, 0);
     end(B);
     later(1);
-    emit_string(at(A), 0, span_str("y"), span_str("1"), TIME_NONE, 0);    /* the largest stamp of all, of the older group */
+    emit_string(at(A), 0, span_str("y"), span_str("1"), TIME_NONE,
+                0); /* the largest stamp of all, of the older group */
     end(A);
     deliver_next(C, A);
     EXPECT_TEXT(span_str(get(C, "x")), "1");
@@ -320,7 +323,8 @@ TEST(one_command_may_name_a_field_twice)
     synced();
     EXPECT_EVERYWHERE("h", "f=last");
     void **slot = table_find(object_fields(object_at(B, "h"), COMPONENT_HASH), span_str("f"));
-    EXPECT_EQ(((struct entry *)*slot)->form, ENTRY_INLINE);         /* one register, not two of one stamp */
+    /* one register, not two of one stamp */
+    EXPECT_EQ(((struct entry *)*slot)->form, ENTRY_INLINE);
     slot = table_find(object_fields(object_at(B, "s"), COMPONENT_SET), span_str("m"));
     EXPECT_EQ(((struct entry *)*slot)->form, ENTRY_INLINE);
     end_of_world();
@@ -361,7 +365,8 @@ static void rename_key(size_t region, const char *from, const char *to)
     char value[64];
     snprintf(value, sizeof(value), "%s", get(region, from));
     COMMAND(region, emit_remove(r, 0, span_str(to));
-            emit_string(r, 0, span_str(to), span_str(value), TIME_NONE, 0); emit_remove(r, 0, span_str(from)));
+            emit_string(r, 0, span_str(to), span_str(value), TIME_NONE, 0);
+            emit_remove(r, 0, span_str(from)));
 }
 
 TEST(a_rename_and_a_concurrent_write)

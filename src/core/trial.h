@@ -1,9 +1,10 @@
 /*
  * trial -- for tests: a few replicas in one process that exchange the batches they seal.
  *
- * A small language of what clients do (`set(A, "k", "v")`) in front of the emit calls, so that a test reads like the
- * case it is about; `synced()` lets everybody see everything. Time is simulated: every write takes a millisecond.
- * Each region's own batches and heartbeats stand in its stream in order; who reads a stream has a cursor in it.
+ * A small language of what clients do (`set(A, "k", "v")`) in front of the emit calls, so that a
+ * test reads like the case it is about; `synced()` lets everybody see everything. Time is
+ * simulated: every write takes a millisecond. Each region's own batches and heartbeats stand in its
+ * stream in order; who reads a stream has a cursor in it.
  */
 #ifndef CORE_TRIAL_H
 #define CORE_TRIAL_H
@@ -29,10 +30,10 @@ struct trial_batch {
 struct trial_region {
     struct replica replica;
     int64_t skew_ms;
-    struct buffer log;                  /* every record it ever sealed */
-    struct trial_batch **stream;        /* [count]: its own batches and heartbeats */
+    struct buffer log;           /* every record it ever sealed */
+    struct trial_batch **stream; /* [count]: its own batches and heartbeats */
     size_t count;
-    size_t cursor[TRIAL_REGIONS];       /* of this region in the streams of the others */
+    size_t cursor[TRIAL_REGIONS]; /* of this region in the streams of the others */
 };
 
 static struct trial {
@@ -72,7 +73,7 @@ static inline void end_of_world(void);
 
 static inline void world(size_t count)
 {
-    end_of_world();                     /* of a case that failed */
+    end_of_world(); /* of a case that failed */
     trial = (struct trial){ .count = count, .now_ms = TRIAL_START_MS, .park_max_bytes = 1 << 20 };
     for (size_t i = 0; i < count; i++)
         trial_init_replica(&trial.regions[i].replica, i, count);
@@ -107,7 +108,8 @@ static inline void publish(struct trial_region *g, struct span batch)
     g->stream[g->count++] = b;
 }
 
-/* Seals, and takes what was sealed: own batches go into the stream, all of it into the log, durable at once. */
+/* Seals, and takes what was sealed: own batches go into the stream, all of it into the log, durable
+ * at once. */
 static inline void seal(size_t region)
 {
     struct trial_region *g = &trial.regions[region];
@@ -226,11 +228,11 @@ static inline void end(size_t region)
 }
 
 /* A write of one command: what stands between is one group. */
-#define COMMAND(region, ...)                        \
-    do {                                            \
-        struct replica *r = begin(region);          \
-        __VA_ARGS__;                                \
-        end(region);                                \
+#define COMMAND(region, ...)                                                                       \
+    do {                                                                                           \
+        struct replica *r = begin(region);                                                         \
+        __VA_ARGS__;                                                                               \
+        end(region);                                                                               \
     } while (0)
 
 static inline void set(size_t region, const char *key, const char *value)
@@ -240,7 +242,8 @@ static inline void set(size_t region, const char *key, const char *value)
 
 static inline void set_ex(size_t region, const char *key, const char *value, uint64_t ms)
 {
-    COMMAND(region, emit_string(r, 0, span_str(key), span_str(value), TIME_DEADLINE, trial.now_ms + ms));
+    COMMAND(region,
+            emit_string(r, 0, span_str(key), span_str(value), TIME_DEADLINE, trial.now_ms + ms));
 }
 
 /* APPEND, SETRANGE, SETBIT: the whole result, the deadline as it is. */
@@ -276,11 +279,12 @@ static inline void incr_float(size_t region, const char *key, double by)
 
 static inline void hincr(size_t region, const char *key, const char *field, int64_t by)
 {
-    COMMAND(region, emit_field_bump(r, 0, COMPONENT_HASH, span_str(key), span_str(field), whole(by)));
+    COMMAND(region,
+            emit_field_bump(r, 0, COMPONENT_HASH, span_str(key), span_str(field), whole(by)));
 }
 
-static inline void put_fields(struct replica *r, enum op_kind kind, enum component c, const char *key,
-                              const char *name, const char *value)
+static inline void put_fields(struct replica *r, enum op_kind kind, enum component c,
+                              const char *key, const char *name, const char *value)
 {
     struct emit_fields e;
     emit_fields_begin(&e, r, kind, c, 0, span_str(key));
@@ -318,13 +322,15 @@ static inline void persist(size_t region, const char *key)
     COMMAND(region, emit_deadline(r, 0, span_str(key), 0));
 }
 
-/* --- what readers see, as text: a string's value; "f=v g=w" of a hash; "a b" of a set; "(nil)" --- */
+/* --- what readers see, as text: a string's value; "f=v g=w" of a hash; "a b" of a set; "(nil)"
+ * --- */
 
 static inline const struct entry *object_at(size_t region, const char *key)
 {
     struct replica *r = at(region);
     const struct entry *e = database_find(&r->databases[0], span_str(key));
-    return e && !object_expired(e, replica_hlc_ms(r)) && object_visible(e) != COMPONENT_NONE ? e : NULL;
+    return e && !object_expired(e, replica_hlc_ms(r)) && object_visible(e) != COMPONENT_NONE ? e
+                                                                                             : NULL;
 }
 
 static inline int trial_compare_text(const void *a, const void *b)
@@ -392,18 +398,19 @@ static inline int64_t ttl(size_t region, const char *key)
 static inline bool all_equal(void)
 {
     for (size_t i = 1; i < trial.count; i++) {
-        if (replica_digest(&trial.regions[i].replica) != replica_digest(&trial.regions[0].replica) ||
+        if (replica_digest(&trial.regions[i].replica) !=
+                replica_digest(&trial.regions[0].replica) ||
             !vector_equal(&trial.regions[i].replica.last_op, &trial.regions[0].replica.last_op))
             return false;
     }
     return true;
 }
 
-#define EXPECT_EVERYWHERE(key, value)                               \
-    do {                                                            \
-        for (size_t region_ = 0; region_ < trial.count; region_++)  \
-            EXPECT_TEXT(span_str(get(region_, key)), value);        \
-        EXPECT(all_equal());                                        \
+#define EXPECT_EVERYWHERE(key, value)                                                              \
+    do {                                                                                           \
+        for (size_t region_ = 0; region_ < trial.count; region_++)                                 \
+            EXPECT_TEXT(span_str(get(region_, key)), value);                                       \
+        EXPECT(all_equal());                                                                       \
     } while (0)
 
 #endif

@@ -33,7 +33,8 @@ static struct span must_observed(struct span *in)
 
 static void add_deadline(struct body *b, stamp_t stamp, uint64_t at_ms)
 {
-    b->deadlines = mem_realloc(b->deadlines, (size_t)(b->deadline_count + 1) * sizeof(*b->deadlines));
+    b->deadlines = mem_realloc(b->deadlines,
+                               (size_t)(b->deadline_count + 1) * sizeof(*b->deadlines));
     uint16_t at = b->deadline_count++;
     while (at > 0 && b->deadlines[at - 1].stamp > stamp) {
         b->deadlines[at] = b->deadlines[at - 1];
@@ -56,8 +57,9 @@ static void drop_deadlines(struct body *b, const struct observer *by)
     }
 }
 
-/* Dropped by what leaves the deadlines alone (a write that keeps the time, a removal of the hidden string only): what
- * a register said about the deadline lives on as an element, in whatever order such ops and others come. */
+/* Dropped by what leaves the deadlines alone (a write that keeps the time, a removal of the hidden
+ * string only): what a register said about the deadline lives on as an element, in whatever order
+ * such ops and others come. */
 static void keep_none(void *context, const struct reg *reg)
 {
     if (reg->none)
@@ -88,8 +90,8 @@ static struct standing standing_of(const struct entry *e)
     return (struct standing){ ghost, !ghost && object_deadline_ms(e) != 0 };
 }
 
-/* Who removes a key for good, and when it may be asked: the origin of the deadline, once that time has passed;
- * a ghost by the origin of its newest element. */
+/* Who removes a key for good, and when it may be asked: the origin of the deadline, once that time
+ * has passed; a ghost by the origin of its newest element. */
 static void schedule_reclaim(struct database *d, struct body *b)
 {
     uint64_t when = 0;
@@ -155,8 +157,8 @@ static struct string_put read_string_put(struct span payload)
     return p;
 }
 
-static void put_string_wide(struct database *d, struct entry **slot, const struct op *op, const struct observer *by,
-                            const struct string_put *p)
+static void put_string_wide(struct database *d, struct entry **slot, const struct op *op,
+                            const struct observer *by, const struct string_put *p)
 {
     struct body *b = object_widen(d, slot);
     if (p->rule != TIME_KEEP)
@@ -167,11 +169,13 @@ static void put_string_wide(struct database *d, struct entry **slot, const struc
         add_deadline(b, op->rank, p->deadline_ms);
 }
 
-static void put_string(struct database *d, struct entry **slot, const struct op *op, const struct observer *by)
+static void put_string(struct database *d, struct entry **slot, const struct op *op,
+                       const struct observer *by)
 {
     struct string_put p = read_string_put(op->payload);
     bool is_new = *slot == NULL;
-    if (p.rule == TIME_NONE && (is_new || ((*slot)->form == ENTRY_INLINE && observes(by, (*slot)->stamp)))) {
+    if (p.rule == TIME_NONE &&
+        (is_new || ((*slot)->form == ENTRY_INLINE && observes(by, (*slot)->stamp)))) {
         struct write w = { op->rank, p.value, true };
         if (is_new)
             *slot = entry_new(op->key, w.rank, w.value, w.none);
@@ -264,7 +268,8 @@ static void bump_field(struct table *fields, const struct op *op)
     entry_bump(slot, op->stamp, previous, before, after);
 }
 
-static void change_fields(struct database *d, struct entry **slot, const struct op *op, const struct observer *by)
+static void change_fields(struct database *d, struct entry **slot, const struct op *op,
+                          const struct observer *by)
 {
     struct standing before = standing_of(*slot);
     if (*slot == NULL)
@@ -283,12 +288,13 @@ static void change_fields(struct database *d, struct entry **slot, const struct 
 
 /* --- EXPIRE, PERSIST, DEL --- */
 
-static void write_deadline(struct database *d, struct entry **slot, const struct op *op, const struct observer *by)
+static void write_deadline(struct database *d, struct entry **slot, const struct op *op,
+                           const struct observer *by)
 {
     struct span p = op->payload;
     struct standing before = standing_of(*slot);
     if (*slot == NULL)
-        *slot = object_new(d, op->key);     /* a concurrent removal came first: a ghost */
+        *slot = object_new(d, op->key); /* a concurrent removal came first: a ghost */
     struct body *b = object_widen(d, slot);
     drop_deadlines(b, by);
     clear_none(b, by);
@@ -317,7 +323,7 @@ static void drop_fields(struct body *b, uint8_t component, const struct observer
 static void reset_listed(struct body *b, struct span p, uint64_t mask)
 {
     static const struct vector nothing = { 0 };
-    struct observer blind = { 0, &nothing };        /* tallies only: registers go by the context */
+    struct observer blind = { 0, &nothing }; /* tallies only: registers go by the context */
     for (uint64_t n = must_varint(&p); n > 0; n--) {
         uint8_t component;
         CHECK(span_take_u8(&p, &component));
@@ -335,7 +341,8 @@ static void reset_listed(struct body *b, struct span p, uint64_t mask)
     }
 }
 
-static void drop_components(struct database *d, struct entry **slot, const struct op *op, const struct observer *by)
+static void drop_components(struct database *d, struct entry **slot, const struct op *op,
+                            const struct observer *by)
 {
     struct span p = op->payload;
     uint64_t mask = must_varint(&p);
@@ -367,10 +374,10 @@ void database_apply(struct database *d, const struct op *op, const struct vector
 {
     struct observer by = { op->stamp, context };
     bool removes = op->kind == OP_DROP || op->kind == OP_TAKE;
-    struct entry **slot =
-        (struct entry **)(removes ? table_find(&d->keys, op->key) : table_find_or_add(&d->keys, op->key));
+    struct entry **slot = (struct entry **)(removes ? table_find(&d->keys, op->key)
+                                                    : table_find_or_add(&d->keys, op->key));
     if (!slot)
-        return;                             /* nothing here to remove */
+        return; /* nothing here to remove */
     switch (op->kind) {
     case OP_PUT:
         if (op->component == COMPONENT_STRING)

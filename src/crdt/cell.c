@@ -5,7 +5,8 @@
 #include "base/check.h"
 #include "base/memory.h"
 
-static_assert(offsetof(struct entry, bytes) == ENTRY_HEADER_BYTES, "the name follows the header without a gap");
+static_assert(offsetof(struct entry, bytes) == ENTRY_HEADER_BYTES,
+              "the name follows the header without a gap");
 
 /* --- a cell: registers --- */
 
@@ -77,8 +78,9 @@ static struct tally *add_tally(struct cell *c, uint8_t origin, bool is_float)
 {
     c->tallies = mem_realloc(c->tallies, (size_t)(c->tally_count + 1) * sizeof(*c->tallies));
     size_t at = c->tally_count++;
-    while (at > 0 && (c->tallies[at - 1].origin > origin ||
-                      (c->tallies[at - 1].origin == origin && c->tallies[at - 1].sum.is_float > is_float))) {
+    while (at > 0 &&
+           (c->tallies[at - 1].origin > origin ||
+            (c->tallies[at - 1].origin == origin && c->tallies[at - 1].sum.is_float > is_float))) {
         c->tallies[at] = c->tallies[at - 1];
         at--;
     }
@@ -86,7 +88,8 @@ static struct tally *add_tally(struct cell *c, uint8_t origin, bool is_float)
     return &c->tallies[at];
 }
 
-void cell_bump(struct cell *c, stamp_t stamp, stamp_t previous, struct amount before, struct amount after)
+void cell_bump(struct cell *c, stamp_t stamp, stamp_t previous, struct amount before,
+               struct amount after)
 {
     struct tally *t = find_tally(c, stamp_origin(stamp), after.is_float);
     if (!t) {
@@ -145,13 +148,14 @@ stamp_t cell_newest(const struct cell *c)
 static size_t write_integer(int128_t sum, char *scratch)
 {
     if (sum > INT64_MAX)
-        sum = INT64_MAX;                /* reads stop at the limit; what is stored does not wrap */
+        sum = INT64_MAX; /* reads stop at the limit; what is stored does not wrap */
     if (sum < INT64_MIN)
         sum = INT64_MIN;
     return decimal_of_int64((int64_t)sum, scratch);
 }
 
-/* The floats in origin order, so that the same doubles come out everywhere; the integers, exact, last. */
+/* The floats in origin order, so that the same doubles come out everywhere; the integers, exact,
+ * last. */
 static double float_sum(const struct cell *c, double start, int128_t whole)
 {
     for (uint16_t i = 0; i < c->tally_count; i++) {
@@ -177,7 +181,7 @@ bool cell_read(const struct cell *c, char *scratch, struct span *value)
     double real = 0;
     bool has_integer = c->reg_count == 0 || span_to_int64(text, &whole);
     if (!has_integer && !span_to_double(text, &real))
-        return true;                    /* no number: the increments stay hidden */
+        return true; /* no number: the increments stay hidden */
     bool floats = !has_integer;
     int128_t sum = whole;
     for (uint16_t i = 0; i < c->tally_count; i++) {
@@ -202,8 +206,8 @@ void cell_put_observed(struct buffer *out, const struct cell *c)
     }
 }
 
-void cell_tally_base(const struct cell *c, uint8_t origin, bool is_float, stamp_t latest, stamp_t *previous,
-                     struct amount *before)
+void cell_tally_base(const struct cell *c, uint8_t origin, bool is_float, stamp_t latest,
+                     stamp_t *previous, struct amount *before)
 {
     const struct tally *t = c ? find_tally(c, origin, is_float) : NULL;
     *previous = t ? t->last : latest;
@@ -280,7 +284,8 @@ void entry_narrow(struct entry **slot)
     if (e->form != ENTRY_CELL || e->cell->reg_count != 1 || e->cell->tally_count != 0)
         return;
     const struct reg *reg = &e->cell->regs[0];
-    struct entry *narrow = entry_new(entry_name(e), reg->stamp, span_of(reg->value, reg->len), reg->none);
+    struct entry *narrow = entry_new(entry_name(e), reg->stamp, span_of(reg->value, reg->len),
+                                     reg->none);
     entry_free(e);
     *slot = narrow;
 }
@@ -300,7 +305,8 @@ static void overwrite(struct entry **slot, const struct write *w)
         memcpy(e->bytes + e->name_len, w->value.at, w->value.len);
 }
 
-void entry_put(struct entry **slot, const struct observer *by, const struct write *w, struct span observed)
+void entry_put(struct entry **slot, const struct observer *by, const struct write *w,
+               struct span observed)
 {
     struct entry *e = *slot;
     if (e->form == ENTRY_INLINE && observes(by, e->stamp)) {
@@ -325,7 +331,8 @@ bool entry_take(struct entry **slot, const struct observer *by, struct span obse
     return false;
 }
 
-void entry_bump(struct entry **slot, stamp_t stamp, stamp_t previous, struct amount before, struct amount after)
+void entry_bump(struct entry **slot, stamp_t stamp, stamp_t previous, struct amount before,
+                struct amount after)
 {
     cell_bump(entry_widen(slot), stamp, previous, before, after);
 }

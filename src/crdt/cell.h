@@ -5,13 +5,15 @@
  *   put     drops the registers it observed, resets the tallies it observed, adds its own register.
  *   take    drops and resets the same, adds nothing.
  *   bump    moves the tally of its origin.
- * Concurrent registers are all kept (at most one per origin); that the largest stamp wins is only how they are read.
- * A tally resets to the (last, sum) that the write says it saw, if that is later than the tally's base:
- * ordered by stamp and never by size, for sums go down too. A tally whose base reached its last is dropped.
- * Integer and floating increments of one origin are two tallies, so that integers stay exact.
+ * Concurrent registers are all kept (at most one per origin); that the largest stamp wins is only
+ * how they are read. A tally resets to the (last, sum) that the write says it saw, if that is later
+ * than the tally's base: ordered by stamp and never by size, for sums go down too. A tally whose
+ * base reached its last is dropped. Integer and floating increments of one origin are two tallies,
+ * so that integers stay exact.
  *
- * An entry is a named cell in one allocation. The common one, a single register and nothing else, keeps its value
- * inline behind the name; anything more moves to a struct cell (or, for a key, a struct body: object.h).
+ * An entry is a named cell in one allocation. The common one, a single register and nothing else,
+ * keeps its value inline behind the name; anything more moves to a struct cell (or, for a key, a
+ * struct body: object.h).
  */
 #ifndef CRDT_CELL_H
 #define CRDT_CELL_H
@@ -20,9 +22,10 @@
 
 struct reg {
     stamp_t stamp;
-    uint8_t *value;             /* owned */
+    uint8_t *value; /* owned */
     uint32_t len;
-    bool none;                  /* written without a deadline: counts as "none" among the deadlines */
+    /* written without a deadline: counts as "none" among the deadlines */
+    bool none;
 };
 
 struct tally {
@@ -32,15 +35,15 @@ struct tally {
 };
 
 struct cell {
-    struct reg *regs;           /* ascending by stamp */
-    struct tally *tallies;      /* ascending by origin, the integer one first */
+    struct reg *regs;      /* ascending by stamp */
+    struct tally *tallies; /* ascending by origin, the integer one first */
     uint16_t reg_count, tally_count;
 };
 
 enum entry_form {
-    ENTRY_INLINE,               /* one register: `stamp`, the value behind the name */
+    ENTRY_INLINE, /* one register: `stamp`, the value behind the name */
     ENTRY_CELL,
-    ENTRY_BODY,                 /* of a key only */
+    ENTRY_BODY, /* of a key only */
 };
 
 struct body;
@@ -52,11 +55,11 @@ struct entry {
         struct body *body;
     };
     uint32_t name_len;
-    uint32_t value_len;         /* 0 unless inline */
+    uint32_t value_len; /* 0 unless inline */
     uint8_t form;
-    bool none;                  /* of the inline register */
+    bool none; /* of the inline register */
     uint8_t unused[2];
-    uint8_t bytes[];            /* name, then the inline value */
+    uint8_t bytes[]; /* name, then the inline value */
 };
 
 enum { ENTRY_HEADER_BYTES = 20 };
@@ -71,11 +74,12 @@ static inline struct span entry_inline_value(const struct entry *e)
     return span_of(e->bytes + e->name_len, e->value_len);
 }
 
-struct span entry_key_of(const void *entry);                /* for table_init */
+struct span entry_key_of(const void *entry); /* for table_init */
 
 struct entry *entry_new(struct span name, stamp_t stamp, struct span value, bool none);
-struct entry *entry_new_wide(struct span name);             /* with an empty cell, to be filled at once */
-void entry_free(struct entry *e);                           /* inline and cell forms */
+/* with an empty cell, to be filled at once */
+struct entry *entry_new_wide(struct span name);
+void entry_free(struct entry *e); /* inline and cell forms */
 
 /* The cell of a field, made from the inline register when it was inline. */
 struct cell *entry_widen(struct entry **slot);
@@ -91,40 +95,49 @@ struct write {
 
 /* Field-level effects. `observed` is the encoded list's entries. The slot may be replaced.
  * take returns true when nothing is left: the caller removes and frees the entry. */
-void entry_put(struct entry **slot, const struct observer *by, const struct write *w, struct span observed);
+void entry_put(struct entry **slot, const struct observer *by, const struct write *w,
+               struct span observed);
 bool entry_take(struct entry **slot, const struct observer *by, struct span observed);
-void entry_bump(struct entry **slot, stamp_t stamp, stamp_t previous, struct amount before, struct amount after);
+void entry_bump(struct entry **slot, stamp_t stamp, stamp_t previous, struct amount before,
+                struct amount after);
 
 void cell_add_reg(struct cell *c, const struct write *w);
-/* Drops what was observed; every dropped register is shown to `dropped` first when that is not NULL. */
+/* Drops what was observed; every dropped register is shown to `dropped` first when that is not
+ * NULL. */
 void cell_drop(struct cell *c, const struct observer *by, struct span observed,
                void (*dropped)(void *context, const struct reg *reg), void *context);
-void cell_bump(struct cell *c, stamp_t stamp, stamp_t previous, struct amount before, struct amount after);
+void cell_bump(struct cell *c, stamp_t stamp, stamp_t previous, struct amount before,
+               struct amount after);
 void cell_release(struct cell *c);
 static inline bool cell_empty(const struct cell *c)
 {
     return c->reg_count == 0 && c->tally_count == 0;
 }
 const struct tally *cell_tally(const struct cell *c, uint8_t origin, bool is_float);
-stamp_t cell_newest(const struct cell *c);                  /* 0 when empty */
+stamp_t cell_newest(const struct cell *c); /* 0 when empty */
 
 /* --- what readers see ("lww") --- */
 
 enum { CELL_SCRATCH_BYTES = 48 };
 
-/* The value: the newest register's, or with tallies its number plus their sums, written to scratch[CELL_SCRATCH_BYTES].
- * Tallies on a register that is no number stay hidden. False when the cell is empty. */
+/* The value: the newest register's, or with tallies its number plus their sums, written to
+ * scratch[CELL_SCRATCH_BYTES]. Tallies on a register that is no number stay hidden. False when the
+ * cell is empty. */
 bool cell_read(const struct cell *c, char *scratch, struct span *value);
 bool entry_read(const struct entry *e, char *scratch, struct span *value);
 
-/* The encoded list (count and entries) of the tallies now in the cell: what a write here has observed. */
+/* The encoded list (count and entries) of the tallies now in the cell: what a write here has
+ * observed. */
 void cell_put_observed(struct buffer *out, const struct cell *c);
-void entry_put_observed(struct buffer *out, const struct entry *e);  /* e may be NULL: an empty list */
+/* e may be NULL: an empty list */
+void entry_put_observed(struct buffer *out, const struct entry *e);
 
-/* The tally an increment of `origin` goes on from: (previous, before); starts at `latest` and 0 when there is none. */
-void cell_tally_base(const struct cell *c, uint8_t origin, bool is_float, stamp_t latest, stamp_t *previous,
-                     struct amount *before);
+/* The tally an increment of `origin` goes on from: (previous, before); starts at `latest` and 0
+ * when there is none. */
+void cell_tally_base(const struct cell *c, uint8_t origin, bool is_float, stamp_t latest,
+                     stamp_t *previous, struct amount *before);
 
-size_t entry_bytes(const struct entry *e);                  /* memory, allocator rounding not counted */
+/* memory, allocator rounding not counted */
+size_t entry_bytes(const struct entry *e);
 
 #endif

@@ -89,10 +89,10 @@ TEST(concurrent_registers_are_kept_in_stamp_order_until_observed)
     EXPECT_READS(e, "seven");
     struct observer by = observer(stamp(9, 4), stamp(7, 2));
     EXPECT(!entry_take(&e, &by, span_of(NULL, 0)));
-    EXPECT_READS(e, "six");             /* the remover had seen the winner only */
+    EXPECT_READS(e, "six"); /* the remover had seen the winner only */
     vector_set(&context, stamp(5, 1));
     EXPECT(!entry_take(&e, &by, span_of(NULL, 0)));
-    EXPECT_EQ(e->form, ENTRY_INLINE);   /* narrow again */
+    EXPECT_EQ(e->form, ENTRY_INLINE); /* narrow again */
     EXPECT_READS(e, "six");
     struct observer all = observer(stamp(11, 1), stamp(6, 3));
     EXPECT(entry_take(&e, &all, span_of(NULL, 0)));
@@ -118,7 +118,7 @@ TEST(tallies_add_to_the_visible_number)
     EXPECT_READS(e, "16");
     EXPECT_EQ(e->cell->tally_count, 2);
     entry_bump(&e, stamp(9, 3), 0, real(0), real(0.5));
-    EXPECT_EQ(e->cell->tally_count, 3);     /* whole and floating parts of one origin stay apart */
+    EXPECT_EQ(e->cell->tally_count, 3); /* whole and floating parts of one origin stay apart */
     EXPECT_READS(e, "16.5");
     entry_free(e);
 }
@@ -132,7 +132,7 @@ TEST(a_reset_takes_what_its_writer_saw_and_no_more)
     EXPECT_READS(e, "103");
     put(&e, observer(stamp(10, 2), 0), "7", observed_one(stamp(8, 1), whole(13)));
     EXPECT_READS(e, "7");
-    EXPECT_EQ(e->form, ENTRY_INLINE);       /* its base reached its last: the tally is gone */
+    EXPECT_EQ(e->form, ENTRY_INLINE); /* its base reached its last: the tally is gone */
     entry_free(e);
 }
 
@@ -145,7 +145,8 @@ TEST(a_reset_older_than_the_base_passes_by)
     EXPECT_READS(e, "-4");
     EXPECT(!entry_take(&e, &by, observed_one(stamp(3, 1), whole(50))));
     EXPECT_READS(e, "-4");
-    EXPECT(!entry_take(&e, &by, observed_one(stamp(9, 3), whole(50))));     /* of an origin that has none here */
+    /* of an origin that has none here */
+    EXPECT(!entry_take(&e, &by, observed_one(stamp(9, 3), whole(50))));
     EXPECT_READS(e, "-4");
     EXPECT(entry_take(&e, &by, observed_one(stamp(8, 1), whole(-4))));
     entry_free(e);

@@ -26,11 +26,12 @@ static void put_amount(struct buffer *out, struct amount a)
     if (a.i == (int64_t)a.i)
         buffer_put_bytes(out, text, decimal_of_int64((int64_t)a.i, text));
     else
-        buffer_printf(out, "%llx:%016llx", (unsigned long long)(a.i >> 64), (unsigned long long)a.i);
+        buffer_printf(out, "%llx:%016llx", (unsigned long long)(a.i >> 64),
+                      (unsigned long long)a.i);
 }
 
-static void put_reg(struct buffer *out, const char *prefix, struct span name, stamp_t stamp, bool none,
-                    struct span value)
+static void put_reg(struct buffer *out, const char *prefix, struct span name, stamp_t stamp,
+                    bool none, struct span value)
 {
     buffer_put_text(out, prefix);
     buffer_put(out, name);
@@ -42,12 +43,14 @@ static void put_reg(struct buffer *out, const char *prefix, struct span name, st
 static void put_cell(struct buffer *out, const char *prefix, struct span name, const struct cell *c)
 {
     for (uint16_t i = 0; i < c->reg_count; i++)
-        put_reg(out, prefix, name, c->regs[i].stamp, c->regs[i].none, span_of(c->regs[i].value, c->regs[i].len));
+        put_reg(out, prefix, name, c->regs[i].stamp, c->regs[i].none,
+                span_of(c->regs[i].value, c->regs[i].len));
     for (uint16_t i = 0; i < c->tally_count; i++) {
         const struct tally *t = &c->tallies[i];
         buffer_put_text(out, prefix);
         buffer_put(out, name);
-        buffer_printf(out, " +%u %llx/%llx ", t->origin, (unsigned long long)t->last, (unsigned long long)t->base_last);
+        buffer_printf(out, " +%u %llx/%llx ", t->origin, (unsigned long long)t->last,
+                      (unsigned long long)t->base_last);
         put_amount(out, t->sum);
         buffer_put_u8(out, '-');
         put_amount(out, t->base_sum);
@@ -65,7 +68,8 @@ static void put_entry(struct buffer *out, const char *prefix, const struct entry
 
 static int by_name(const void *a, const void *b)
 {
-    return span_compare(entry_name(*(struct entry *const *)a), entry_name(*(struct entry *const *)b));
+    return span_compare(entry_name(*(struct entry *const *)a),
+                        entry_name(*(struct entry *const *)b));
 }
 
 static void put_fields(struct buffer *out, const char *prefix, const struct table *fields)
@@ -110,7 +114,8 @@ uint64_t database_digest(const struct database *d)
         buffer_clear(&text);
         buffer_put_prefixed(&text, entry_name(e));
         object_describe(&text, e);
-        digest += XXH3_64bits_withSeed(text.at, text.len, d->number);   /* a sum: order does not matter */
+        /* a sum: order does not matter */
+        digest += XXH3_64bits_withSeed(text.at, text.len, d->number);
     }
     buffer_release(&text);
     return digest;

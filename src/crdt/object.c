@@ -45,7 +45,8 @@ void object_narrow(struct entry **slot)
     }
     CHECK(e->body->reclaim.index == 0);
     const struct reg *reg = &e->body->string.regs[0];
-    struct entry *narrow = entry_new(entry_name(e), reg->stamp, span_of(reg->value, reg->len), reg->none);
+    struct entry *narrow = entry_new(entry_name(e), reg->stamp, span_of(reg->value, reg->len),
+                                     reg->none);
     object_free(e);
     *slot = narrow;
 }
@@ -78,7 +79,8 @@ void object_free(struct entry *e)
 
 /* --- databases --- */
 
-void database_init(struct database *d, uint8_t number, uint8_t self, uint64_t seed, struct heap *reclaim)
+void database_init(struct database *d, uint8_t number, uint8_t self, uint64_t seed,
+                   struct heap *reclaim)
 {
     *d = (struct database){ .number = number, .self = self, .reclaim = reclaim };
     table_init(&d->keys, entry_key_of, seed);
@@ -137,7 +139,8 @@ enum component object_visible(const struct entry *e)
         return COMPONENT_NONE;
     if ((mask & (mask - 1)) == 0)
         return (enum component)__builtin_ctz(mask);
-    /* Two types side by side: rare, and over with the next write, so the search for the newest is not cached. */
+    /* Two types side by side: rare, and over with the next write, so the search for the newest is
+     * not cached. */
     enum component visible = COMPONENT_NONE;
     stamp_t newest = 0;
     for (int c = 0; c < COMPONENT_COUNT; c++) {
@@ -273,7 +276,8 @@ size_t object_bytes(const struct entry *e)
         return entry_bytes(e);
     size_t bytes = ENTRY_HEADER_BYTES + e->name_len + sizeof(struct body);
     const struct body *b = e->body;
-    bytes += b->deadline_count * sizeof(*b->deadlines) + b->string.tally_count * sizeof(struct tally);
+    bytes += b->deadline_count * sizeof(*b->deadlines) +
+             b->string.tally_count * sizeof(struct tally);
     for (uint16_t i = 0; i < b->string.reg_count; i++)
         bytes += sizeof(struct reg) + b->string.regs[i].len;
     for (int c = 0; c < COMPONENT_COUNT; c++) {

@@ -1,11 +1,12 @@
 /*
  * object -- a key: its components side by side, and its deadlines.
  *
- * A key is an entry (cell.h) in the table of its database. A plain string is inline; everything else has a body.
- * Two types under one key are both kept; the one with the largest stamp is visible.
- * Deadlines are a cell of elements {stamp, deadline or none}; a string register written without a time has a bit that
- * says "none" too. No elements, or any none among them: no deadline; else the longest.
- * An object without any component, only deadlines, is a ghost: absent for everybody, kept until it is reclaimed.
+ * A key is an entry (cell.h) in the table of its database. A plain string is inline; everything
+ * else has a body. Two types under one key are both kept; the one with the largest stamp is
+ * visible. Deadlines are a cell of elements {stamp, deadline or none}; a string register written
+ * without a time has a bit that says "none" too. No elements, or any none among them: no deadline;
+ * else the longest. An object without any component, only deadlines, is a ghost: absent for
+ * everybody, kept until it is reclaimed.
  *
  * Expiry is judged by the caller's time (the HLC's), see object_expired.
  */
@@ -18,29 +19,32 @@
 
 struct deadline {
     stamp_t stamp;
-    uint64_t at_ms;             /* 0: none */
+    uint64_t at_ms; /* 0: none */
 };
 
 struct body {
-    struct entry *entry;        /* the key; stays in place as long as there is a body */
+    struct entry *entry; /* the key; stays in place as long as there is a body */
     struct cell string;
-    struct table *fields[COMPONENT_COUNT];  /* hash and set: entries by name; NULL when there are none */
+    /* hash and set: entries by name; NULL when there are none */
+    struct table *fields[COMPONENT_COUNT];
     struct deadline *deadlines; /* ascending by stamp */
     uint16_t deadline_count;
     uint8_t db;
-    struct heap_node reclaim;   /* in the database's heap while this replica is the one to reclaim it */
+    /* in the database's heap while this replica is the one to reclaim it */
+    struct heap_node reclaim;
 };
 
 struct database {
-    struct table keys;          /* of struct entry */
+    struct table keys; /* of struct entry */
     uint64_t ghosts;
-    uint64_t with_deadline;     /* keys that have a deadline */
+    uint64_t with_deadline; /* keys that have a deadline */
     uint8_t number;
-    uint8_t self;               /* our origin: whose deadlines we reclaim */
-    struct heap *reclaim;       /* shared by the databases of a replica; by deadline */
+    uint8_t self;         /* our origin: whose deadlines we reclaim */
+    struct heap *reclaim; /* shared by the databases of a replica; by deadline */
 };
 
-void database_init(struct database *d, uint8_t number, uint8_t self, uint64_t seed, struct heap *reclaim);
+void database_init(struct database *d, uint8_t number, uint8_t self, uint64_t seed,
+                   struct heap *reclaim);
 void database_release(struct database *d);
 
 /* Applies one op: the only place where state changes. The op is valid (op_valid).
@@ -67,7 +71,7 @@ uint32_t object_components(const struct entry *e);
 
 /* 0: no deadline. */
 uint64_t object_deadline_ms(const struct entry *e);
-bool object_has_deadlines(const struct entry *e);           /* elements, of whatever kind */
+bool object_has_deadlines(const struct entry *e); /* elements, of whatever kind */
 
 static inline bool object_expired(const struct entry *e, uint64_t now_ms)
 {
@@ -81,7 +85,8 @@ static inline bool object_expired(const struct entry *e, uint64_t now_ms)
 
 struct entry *object_new(struct database *d, struct span key);      /* with an empty body */
 struct body *object_widen(struct database *d, struct entry **slot); /* inline -> body */
-void object_narrow(struct entry **slot);                            /* body -> inline when one register is all there is */
+/* body -> inline when one register is all there is */
+void object_narrow(struct entry **slot);
 void object_free(struct entry *e);
 
 /* The string component; an empty cell reads false. */
@@ -102,7 +107,8 @@ stamp_t object_newest(const struct entry *e);
 /* The origin whose element makes the deadline; 0 when there is none. */
 uint8_t object_deadline_origin(const struct entry *e);
 
-/* A canonical description of everything that is stored, for comparing replicas: appended as text, stable order. */
+/* A canonical description of everything that is stored, for comparing replicas: appended as text,
+ * stable order. */
 void object_describe(struct buffer *out, const struct entry *e);
 /* 64-bit digest of a database's contents: equal for equal states, whatever the order of arrival. */
 uint64_t database_digest(const struct database *d);

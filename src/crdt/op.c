@@ -4,7 +4,8 @@
 
 /* --- amounts: u8 is_float, then a zigzag varint of up to 128 bits, or the double's bits --- */
 
-/* Far above what increments of 64 bits add up to, and far enough below 128 bits that no sum of tallies overflows. */
+/* Far above what increments of 64 bits add up to, and far enough below 128 bits that no sum of
+ * tallies overflows. */
 static bool is_countable(int128_t v)
 {
     const int128_t limit = (int128_t)1 << 110;
@@ -65,7 +66,8 @@ bool amount_take(struct span *in, struct amount *a)
     if (!span_take_u64(in, &bits))
         return false;
     memcpy(&a->f, &bits, sizeof(bits));
-    return a->f - a->f == 0;            /* finite: what is not is written as a result, never counted */
+    /* finite: what is not is written as a result, never counted */
+    return a->f - a->f == 0;
 }
 
 struct amount amount_add(struct amount a, struct amount b)
@@ -99,8 +101,8 @@ void observed_put(struct buffer *out, const struct observed *o)
 
 bool observed_take(struct span *in, struct observed *o)
 {
-    return span_take_u8(in, &o->origin) && span_take_u64(in, &o->last) && amount_take(in, &o->sum) &&
-           stamp_origin(o->last) == o->origin;
+    return span_take_u8(in, &o->origin) && span_take_u64(in, &o->last) &&
+           amount_take(in, &o->sum) && stamp_origin(o->last) == o->origin;
 }
 
 bool observed_list_take(struct span *in, struct span *entries, uint64_t *count)
@@ -121,7 +123,8 @@ bool observed_list_take(struct span *in, struct span *entries, uint64_t *count)
 
 size_t op_begin(struct buffer *out, stamp_t before, const struct op *op)
 {
-    /* delta, kind, component, database, key length and payload length: at most 10 + 3 + 10 + 4 bytes */
+    /* delta, kind, component, database, key length and payload length: at most 10 + 3 + 10 + 4
+     * bytes */
     uint8_t *start = buffer_room(out, 32 + op->key.len);
     (void)start;
     buffer_put_varint(out, stamp_time(op->stamp) - stamp_time(before));
@@ -145,7 +148,7 @@ void op_end(struct buffer *out, size_t place)
 
 void op_mark_more(struct buffer *out, size_t offset)
 {
-    while (out->at[offset] & 0x80)      /* past the delta */
+    while (out->at[offset] & 0x80) /* past the delta */
         offset++;
     out->at[offset + 1] |= OP_MORE;
 }
@@ -156,16 +159,18 @@ bool op_take(struct span *in, stamp_t before, struct op *op, struct span *hashed
     uint64_t delta;
     uint8_t kind;
     uint32_t payload_len;
-    if (!span_take_varint(&s, &delta) || delta == 0 || delta > (UINT64_MAX >> STAMP_ORIGIN_BITS) - stamp_time(before))
+    if (!span_take_varint(&s, &delta) || delta == 0 ||
+        delta > (UINT64_MAX >> STAMP_ORIGIN_BITS) - stamp_time(before))
         return false;
     const uint8_t *start = s.at;
-    if (!span_take_u8(&s, &kind) || !span_take_u8(&s, &op->component) || !span_take_u8(&s, &op->db) ||
-        !span_take_prefixed(&s, &op->key) || !span_take_u32(&s, &payload_len) ||
-        !span_take_bytes(&s, payload_len, &op->payload))
+    if (!span_take_u8(&s, &kind) || !span_take_u8(&s, &op->component) ||
+        !span_take_u8(&s, &op->db) || !span_take_prefixed(&s, &op->key) ||
+        !span_take_u32(&s, &payload_len) || !span_take_bytes(&s, payload_len, &op->payload))
         return false;
     op->more = kind & OP_MORE;
     kind &= (uint8_t)~OP_MORE;
-    if (kind < OP_PUT || kind >= OP_KIND_END || op->db >= OP_DATABASES || op->component >= COMPONENT_COUNT)
+    if (kind < OP_PUT || kind >= OP_KIND_END || op->db >= OP_DATABASES ||
+        op->component >= COMPONENT_COUNT)
         return false;
     op->kind = (enum op_kind)kind;
     op->stamp = ((stamp_time(before) + delta) << STAMP_ORIGIN_BITS) | stamp_origin(before);
@@ -185,8 +190,8 @@ static bool string_put_valid(struct span p)
         return false;
     if (rule == TIME_DEADLINE && (!span_take_varint(&p, &deadline) || deadline == 0))
         return false;
-    return span_take_prefixed(&p, &value) && value.len <= UINT32_MAX && observed_list_take(&p, &entries, &count) &&
-           p.len == 0;
+    return span_take_prefixed(&p, &value) && value.len <= UINT32_MAX &&
+           observed_list_take(&p, &entries, &count) && p.len == 0;
 }
 
 static bool fields_valid(const struct op *op)
@@ -215,10 +220,11 @@ static bool bump_valid(const struct op *op)
     struct amount before, after;
     if (op->component == COMPONENT_SET)
         return false;
-    if (op->component != COMPONENT_STRING && (!span_take_prefixed(&p, &name) || name.len > UINT32_MAX))
+    if (op->component != COMPONENT_STRING &&
+        (!span_take_prefixed(&p, &name) || name.len > UINT32_MAX))
         return false;
-    return span_take_u64(&p, &previous) && amount_take(&p, &before) && amount_take(&p, &after) && p.len == 0 &&
-           before.is_float == after.is_float && previous < op->stamp &&
+    return span_take_u64(&p, &previous) && amount_take(&p, &before) && amount_take(&p, &after) &&
+           p.len == 0 && before.is_float == after.is_float && previous < op->stamp &&
            (previous == 0 || stamp_origin(previous) == stamp_origin(op->stamp));
 }
 
@@ -227,11 +233,13 @@ static bool drop_valid(struct span p)
     uint64_t mask, n, count;
     uint8_t component;
     struct span name, entries;
-    if (!span_take_varint(&p, &mask) || mask == 0 || (mask & ~(uint64_t)MASK_ALL) != 0 || !span_take_varint(&p, &n))
+    if (!span_take_varint(&p, &mask) || mask == 0 || (mask & ~(uint64_t)MASK_ALL) != 0 ||
+        !span_take_varint(&p, &n))
         return false;
     for (uint64_t i = 0; i < n; i++) {
-        if (!span_take_u8(&p, &component) || component >= COMPONENT_COUNT || component == COMPONENT_SET ||
-            !span_take_prefixed(&p, &name) || !observed_list_take(&p, &entries, &count))
+        if (!span_take_u8(&p, &component) || component >= COMPONENT_COUNT ||
+            component == COMPONENT_SET || !span_take_prefixed(&p, &name) ||
+            !observed_list_take(&p, &entries, &count))
             return false;
     }
     return p.len == 0;

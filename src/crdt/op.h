@@ -9,15 +9,16 @@
  *     OP_DEADLINE writes the deadline (0: none)                    deadline
  *     OP_DROP     removes what it observed of whole components     mask, n x (component, name, observed)
  *
- * `observed` lists the tallies that a write or removal resets, as (origin, kind, last, sum). Sets have none.
- * Encoding of an op inside a batch (wire/batch.h), integers as varints unless said otherwise:
+ * `observed` lists the tallies that a write or removal resets, as (origin, kind, last, sum). Sets
+ * have none. Encoding of an op inside a batch (wire/batch.h), integers as varints unless said
+ * otherwise:
  *
  *     delta of the stamp to the one before it (time part: milliseconds and counter)
  *     u8 kind | OP_MORE when its group goes on      u8 component      u8 database
  *     key length, key      u32 payload length      payload
  *
- * Everything here is decoded from disk or wire: op_take checks lengths and ranges; the payload is checked by op_valid
- * before it is applied, so that applying cannot fail half-way.
+ * Everything here is decoded from disk or wire: op_take checks lengths and ranges; the payload is
+ * checked by op_valid before it is applied, so that applying cannot fail half-way.
  */
 #ifndef CRDT_OP_H
 #define CRDT_OP_H
@@ -46,7 +47,7 @@ enum {
 
 /* What a write of a string says about the key's deadline. */
 enum time_rule {
-    TIME_NONE,                  /* none: the register says so itself */
+    TIME_NONE, /* none: the register says so itself */
     TIME_DEADLINE,
     TIME_KEEP,
 };
@@ -64,17 +65,17 @@ struct amount {
 
 struct op {
     stamp_t stamp;
-    stamp_t rank;               /* of its group: the first op's stamp; registers and dots bear it */
+    stamp_t rank; /* of its group: the first op's stamp; registers and dots bear it */
     enum op_kind kind;
     uint8_t component;
     uint8_t db;
-    bool more;                  /* the group goes on with the next op */
+    bool more; /* the group goes on with the next op */
     struct span key;
     struct span payload;
 };
 
-/* What an op has seen: everything at or below its context, and of its own origin all up to itself: it may name a field
- * twice. */
+/* What an op has seen: everything at or below its context, and of its own origin all up to itself:
+ * it may name a field twice. */
 struct observer {
     stamp_t stamp;
     const struct vector *context;
@@ -87,15 +88,17 @@ static inline bool observes(const struct observer *by, stamp_t dot)
     return dot <= vector_get(by->context, stamp_origin(dot));
 }
 
-/* Starts an op in `out`: everything but the payload, whose length op_end fills in. Returns the place that op_end wants. */
+/* Starts an op in `out`: everything but the payload, whose length op_end fills in. Returns the
+ * place that op_end wants. */
 size_t op_begin(struct buffer *out, stamp_t before, const struct op *op);
 void op_end(struct buffer *out, size_t place);
 
 /* Marks the op that starts at `offset` in `out` as one whose group goes on. */
 void op_mark_more(struct buffer *out, size_t offset);
 
-/* Decodes the next op; `before` is the stamp before it. Leaves rank to the caller. The op's bytes after its delta are
- * *hashed: what the stream's running checksum covers, together with the stamp. */
+/* Decodes the next op; `before` is the stamp before it. Leaves rank to the caller. The op's bytes
+ * after its delta are *hashed: what the stream's running checksum covers, together with the
+ * stamp. */
 bool op_take(struct span *in, stamp_t before, struct op *op, struct span *hashed);
 
 /* True when the payload has the form that its kind and component demand. */
@@ -103,7 +106,7 @@ bool op_valid(const struct op *op);
 
 void amount_put(struct buffer *out, struct amount a);
 bool amount_take(struct span *in, struct amount *a);
-struct amount amount_add(struct amount a, struct amount b);         /* of one kind */
+struct amount amount_add(struct amount a, struct amount b); /* of one kind */
 struct amount amount_subtract(struct amount a, struct amount b);
 
 /* One observed tally. */

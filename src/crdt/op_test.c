@@ -21,7 +21,11 @@ static void put_op(stamp_t before, struct op op, struct span payload)
 TEST(an_op_reads_back_as_it_was_written)
 {
     buffer_clear(&out);
-    struct op op = { .stamp = stamp_at(1005), .kind = OP_TAKE, .component = COMPONENT_HASH, .db = 15, .key = span_str("key") };
+    struct op op = { .stamp = stamp_at(1005),
+                     .kind = OP_TAKE,
+                     .component = COMPONENT_HASH,
+                     .db = 15,
+                     .key = span_str("key") };
     put_op(stamp_at(1000), op, span_str("payload"));
     op_mark_more(&out, 0);
     struct span in = buffer_span(&out), hashed;
@@ -53,8 +57,11 @@ TEST(every_truncation_of_an_op_is_refused)
 
 TEST(ops_out_of_range_are_refused)
 {
-    static const struct { uint8_t kind, component, db; } WRONG[] = {
-        { 0, 0, 0 }, { OP_KIND_END, 0, 0 }, { OP_PUT, COMPONENT_COUNT, 0 }, { OP_PUT, 255, 0 }, { OP_PUT, 0, OP_DATABASES },
+    static const struct {
+        uint8_t kind, component, db;
+    } WRONG[] = {
+        { 0, 0, 0 },        { OP_KIND_END, 0, 0 },       { OP_PUT, COMPONENT_COUNT, 0 },
+        { OP_PUT, 255, 0 }, { OP_PUT, 0, OP_DATABASES },
     };
     struct op read;
     struct span hashed;
@@ -70,11 +77,13 @@ TEST(ops_out_of_range_are_refused)
         EXPECT(!op_take(&in, stamp_at(1), &read, &hashed));
     }
     buffer_clear(&out);
-    put_op(stamp_at(5), (struct op){ .stamp = stamp_at(5), .kind = OP_PUT }, span_str(""));     /* no step forward */
+    put_op(stamp_at(5), (struct op){ .stamp = stamp_at(5), .kind = OP_PUT },
+           span_str("")); /* no step forward */
     struct span in = buffer_span(&out);
     EXPECT(!op_take(&in, stamp_at(5), &read, &hashed));
     buffer_clear(&out);
-    put_op(0, (struct op){ .stamp = UINT64_MAX, .kind = OP_PUT }, span_str(""));                /* beyond all stamps */
+    put_op(0, (struct op){ .stamp = UINT64_MAX, .kind = OP_PUT },
+           span_str("")); /* beyond all stamps */
     in = buffer_span(&out);
     EXPECT(!op_take(&in, stamp_at(5), &read, &hashed));
 }
@@ -124,7 +133,8 @@ TEST(amounts_that_cannot_be_added_are_refused)
     EXPECT(!float_taken(__builtin_inf()));
     EXPECT(!float_taken(__builtin_nan("")));
     buffer_clear(&out);
-    amount_put(&out, (struct amount){ .i = (int128_t)1 << 120 });       /* sums of such ones would overflow */
+    /* sums of such ones would overflow */
+    amount_put(&out, (struct amount){ .i = (int128_t)1 << 120 });
     struct span in = buffer_span(&out);
     struct amount read;
     EXPECT(!amount_take(&in, &read));
@@ -134,7 +144,9 @@ TEST(amounts_that_cannot_be_added_are_refused)
 
 static struct op op_of(enum op_kind kind, enum component component)
 {
-    return (struct op){ .stamp = stamp_at(1000), .kind = kind, .component = (uint8_t)component,
+    return (struct op){ .stamp = stamp_at(1000),
+                        .kind = kind,
+                        .component = (uint8_t)component,
                         .payload = buffer_span(&out) };
 }
 
@@ -142,7 +154,8 @@ static void put_observed_list(void)
 {
     buffer_put_varint(&out, 2);
     observed_put(&out, &(struct observed){ 3, stamp_make(5, 0, 3), { .i = -12345678 } });
-    observed_put(&out, &(struct observed){ 4, stamp_make(6, 0, 4), { .is_float = true, .f = 2.5 } });
+    observed_put(&out,
+                 &(struct observed){ 4, stamp_make(6, 0, 4), { .is_float = true, .f = 2.5 } });
 }
 
 /* True when the payload is valid, and neither any truncation of it nor a byte more. */
@@ -205,7 +218,8 @@ TEST(payloads_are_valid_only_whole)
     EXPECT(valid_only_whole(OP_DROP, COMPONENT_STRING));
 }
 
-static bool bump_is_valid(stamp_t previous, struct amount before, struct amount after, enum component c)
+static bool bump_is_valid(stamp_t previous, struct amount before, struct amount after,
+                          enum component c)
 {
     buffer_clear(&out);
     if (c != COMPONENT_STRING)
@@ -221,8 +235,10 @@ TEST(payloads_that_make_no_sense_are_refused)
 {
     struct amount one = { .i = 1 }, real = { .is_float = true, .f = 1 };
     EXPECT(bump_is_valid(0, one, one, COMPONENT_STRING));
-    EXPECT(!bump_is_valid(stamp_at(1000), one, one, COMPONENT_STRING));             /* not before itself */
-    EXPECT(!bump_is_valid(stamp_make(900, 0, 8), one, one, COMPONENT_STRING));      /* of another origin */
+    /* not before itself */
+    EXPECT(!bump_is_valid(stamp_at(1000), one, one, COMPONENT_STRING));
+    /* of another origin */
+    EXPECT(!bump_is_valid(stamp_make(900, 0, 8), one, one, COMPONENT_STRING));
     EXPECT(!bump_is_valid(stamp_at(900), one, real, COMPONENT_STRING));
     EXPECT(!bump_is_valid(stamp_at(900), one, one, COMPONENT_SET));
 
@@ -230,7 +246,8 @@ TEST(payloads_that_make_no_sense_are_refused)
     buffer_put_varint(&out, 1);
     buffer_put_prefixed(&out, span_str("f"));
     buffer_put_varint(&out, 1);
-    observed_put(&out, &(struct observed){ 3, stamp_make(5, 0, 4), { .i = 1 } });   /* a stamp of another origin */
+    /* a stamp of another origin */
+    observed_put(&out, &(struct observed){ 3, stamp_make(5, 0, 4), { .i = 1 } });
     struct op op = op_of(OP_TAKE, COMPONENT_HASH);
     EXPECT(!op_valid(&op));
     op.component = COMPONENT_STRING;
@@ -253,8 +270,10 @@ TEST(random_bytes_are_judged_without_harm)
         size_t len = prng_below(&p, sizeof(bytes));
         for (size_t k = 0; k < len; k++)
             bytes[k] = (uint8_t)(prng_below(&p, 3) ? prng_below(&p, 4) : prng_next(&p));
-        struct op op = { .stamp = stamp_at(1000), .kind = (enum op_kind)(1 + prng_below(&p, OP_KIND_END - 1)),
-                         .component = (uint8_t)prng_below(&p, COMPONENT_COUNT), .payload = span_of(bytes, len) };
+        struct op op = { .stamp = stamp_at(1000),
+                         .kind = (enum op_kind)(1 + prng_below(&p, OP_KIND_END - 1)),
+                         .component = (uint8_t)prng_below(&p, COMPONENT_COUNT),
+                         .payload = span_of(bytes, len) };
         op_valid(&op);
         struct span in = span_of(bytes, len), hashed;
         op_take(&in, stamp_at(1), &op, &hashed);

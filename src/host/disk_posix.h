@@ -12,14 +12,14 @@
 #include "env/disk.h"
 
 struct disk_posix {
-    struct disk disk;           /* what the store is given */
-    int directory;              /* -1 when closed */
+    struct disk disk; /* what the store is given */
+    int directory;    /* -1 when closed */
     int lock;
 };
 
 /* Opens the directory `path`, created when missing. E_BUSY when another process has it, E_DENIED,
  * E_FULL, E_IO, or E_FORMAT when it is no directory; disk.detail is then the line for people. */
 int disk_posix_open(struct disk_posix *d, const char *path);
-void disk_posix_close(struct disk_posix *d);        /* after all files are closed */
+void disk_posix_close(struct disk_posix *d); /* after all files are closed */
 
 #endif

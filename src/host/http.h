@@ -1,9 +1,9 @@
 /*
  * http -- GET /status, /health and /metrics, by libmicrohttpd in a thread of its own.
  *
- * That thread only speaks HTTP. What it answers is made on the loop's thread, which alone may look at
- * the node: a request is queued, the loop is woken, and the answer waited for at most HTTP_WAIT_MS,
- * then 503.
+ * That thread only speaks HTTP. What it answers is made on the loop's thread, which alone may look
+ * at the node: a request is queued, the loop is woken, and the answer waited for at most
+ * HTTP_WAIT_MS, then 503.
  *
  *     /status    200, JSON: node_status_json
  *     /metrics   200, Prometheus text: node_metrics

@@ -1,6 +1,6 @@
 /*
- * logthread -- the thread that owns the disk: appends and syncs the log, writes the clock's ceiling,
- * reads old log.
+ * logthread -- the thread that owns the disk: appends and syncs the log, writes the clock's
+ * ceiling, reads old log.
  *
  * The loop stages jobs as it finds them and submits once a turn: one lock, and one signal if the
  * thread sleeps. The thread takes all that is queued, appends it by one write for each contiguous
@@ -13,11 +13,13 @@
  * Pacing:  while no client waits for the disk (log.fsync everysec or no), syncs begin at least
  *          LOGTHREAD_PACE_US apart: it costs peers that much lag at most, and saves thousands of
  *          wake-ups a second on both sides.
- * Errors:  after a failed append or sync nothing is written any more, and what is queued is dropped:
+ * Errors:  after a failed append or sync nothing is written any more, and what is queued is
+ *          dropped:
  *          its LSNs never become durable.
  * Memory:  records are borrowed until their LSN was polled as durable; after a failure, until the
  *          thread has ended.
- * Threads: the functions belong to the loop's thread; the log and the ceiling file to this one, from
+ * Threads: the functions belong to the loop's thread; the log and the ceiling file to this one,
+ * from
  *          start to stop.
  */
 #ifndef HOST_LOGTHREAD_H

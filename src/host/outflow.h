@@ -1,10 +1,11 @@
 /*
- * outflow -- the writing half of a connection: the socket first, a copy only of what it does not take.
+ * outflow -- the writing half of a connection: the socket first, a copy only of what it does not
+ * take.
  *
- * Almost every reply goes out by one write(2) straight from the buffer that the node filled. When the
- * socket is full, up to OUTFLOW_CHUNK bytes of the rest are copied (the node's buffer may move
- * meanwhile) and left to libuv, and nothing more is taken until they have gone.
- * Threads: the loop's.
+ * Almost every reply goes out by one write(2) straight from the buffer that the node filled. When
+ * the socket is full, up to OUTFLOW_CHUNK bytes of the rest are copied (the node's buffer may move
+ * meanwhile) and left to libuv, and nothing more is taken until they have gone. Threads: the
+ * loop's.
  */
 #ifndef HOST_OUTFLOW_H
 #define HOST_OUTFLOW_H

@@ -1,10 +1,12 @@
 /*
- * peerconn -- a connection to another region: dialling, delays, bytes between a socket and its link.
+ * peerconn -- a connection to another region: dialling, delays, bytes between a socket and its
+ * link.
  *
  *     RESOLVING -> CONNECTING -> OPEN -> closed       dialled by us
  *                                OPEN -> closed       accepted
  *
- * Distances: with a WAN matrix, the region that dials holds back the bytes of both directions of that
+ * Distances: with a WAN matrix, the region that dials holds back the bytes of both directions of
+ * that
  *            connection for half the round trip each. It alone, since the other end does not know who
  *            dialled before it has read HELLO. LINK SLOW adds to both directions of every connection
  *            with that region. A delay queue holds about PEERCONN_DELAYED_MAX at most.

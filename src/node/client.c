@@ -8,9 +8,10 @@
 #include "node/node.h"
 
 enum {
-    COMPACT_BYTES = 1 << 20,    /* sent output is moved away when it is this much and half of all, or all */
-    BACKLOG_BYTES = 1 << 20,    /* of unread replies: further commands of that client wait */
-    KEEP_BYTES = 64 << 10,      /* buffers of an idle session are cut back to this */
+    /* sent output is moved away when it is this much and half of all, or all */
+    COMPACT_BYTES = 1 << 20,
+    BACKLOG_BYTES = 1 << 20, /* of unread replies: further commands of that client wait */
+    KEEP_BYTES = 64 << 10,   /* buffers of an idle session are cut back to this */
 };
 
 static const uint64_t NO_HOLD = UINT64_MAX;
@@ -21,7 +22,8 @@ static void mark_dirty(struct node *n, struct client *c)
         list_add_tail(&n->dirty_sessions, &c->dirty);
 }
 
-struct session *client_open(struct node *n, void *host, const char *address, const char *local_address)
+struct session *client_open(struct node *n, void *host, const char *address,
+                            const char *local_address)
 {
     struct server *server = &n->server;
     if (server->session_count >= server->settings.max_clients) {
@@ -99,7 +101,7 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
             break;
         }
         if (node_must_wait(n) && is_write(&s->parser)) {
-            c->stalled = true;          /* it is parsed again when its time has come */
+            c->stalled = true; /* it is parsed again when its time has come */
             break;
         }
         if (backlog(c) > BACKLOG_BYTES) {
@@ -216,7 +218,8 @@ static void push_hold(struct node *n, struct client *c, struct hold hold)
 
 void client_hold_turn(struct node *n, uint64_t lsn)
 {
-    list_each(&n->wrote, it) {
+    list_each(&n->wrote, it)
+    {
         struct client *c = container_of(it, struct client, wrote);
         list_remove(&c->wrote);
         push_hold(n, c, (struct hold){ c->turn_hold, lsn });
@@ -226,7 +229,8 @@ void client_hold_turn(struct node *n, uint64_t lsn)
 
 void client_release_held(struct node *n, uint64_t lsn)
 {
-    list_each(&n->held, it) {
+    list_each(&n->held, it)
+    {
         struct client *c = container_of(it, struct client, held);
         size_t done = 0;
         while (done < c->hold_count && c->holds[done].lsn <= lsn)
@@ -243,11 +247,13 @@ void client_release_held(struct node *n, uint64_t lsn)
 
 void client_fail_held(struct node *n)
 {
-    list_each(&n->held, it) {
+    list_each(&n->held, it)
+    {
         struct client *c = container_of(it, struct client, held);
         struct session *s = &c->session;
         s->output.len = c->holds[0].start - c->sent_total;
-        reply_errorf(&s->reply, "UNKNOWN the log failed before this was durable: a restart may lose it");
+        reply_errorf(&s->reply,
+                     "UNKNOWN the log failed before this was durable: a restart may lose it");
         s->closing = true;
         c->hold_count = 0;
         list_remove(&c->held);
@@ -259,13 +265,15 @@ void client_fail_held(struct node *n)
 
 static bool wait_is_over(const struct node *n, const struct session *s, uint32_t have)
 {
-    return have >= s->wait_regions || (s->wait_deadline_us != 0 && n->now_us >= s->wait_deadline_us);
+    return have >= s->wait_regions ||
+           (s->wait_deadline_us != 0 && n->now_us >= s->wait_deadline_us);
 }
 
 void client_resume_waiting(struct node *n)
 {
     n->resume = false;
-    list_each(&n->waiting, it) {
+    list_each(&n->waiting, it)
+    {
         struct client *c = container_of(it, struct client, waiting);
         struct session *s = &c->session;
         if (s->waiting) {
@@ -280,7 +288,7 @@ void client_resume_waiting(struct node *n)
             continue;
         c->stalled = c->full = false;
         list_remove(&c->waiting);
-        run_buffered(n, c);             /* may put it back, at the end */
+        run_buffered(n, c); /* may put it back, at the end */
         after_commands(n, c);
     }
 }
@@ -288,7 +296,8 @@ void client_resume_waiting(struct node *n)
 void client_sweep(struct node *n)
 {
     uint64_t idle_ms = n->server.settings.timeout_s * 1000;
-    list_each(&n->server.sessions, it) {
+    list_each(&n->server.sessions, it)
+    {
         struct session *s = container_of(it, struct session, link);
         if (idle_ms > 0 && !s->waiting && s->active_ms + idle_ms < n->now_us / 1000)
             s->killed = true;

@@ -1,5 +1,6 @@
 /*
- * client -- a session as the node drives it: bytes in, commands run, replies held until they may go.
+ * client -- a session as the node drives it: bytes in, commands run, replies held until they may
+ * go.
  *
  *     input bytes -> parse -> command_run ... -> output bytes
  *                      |                            |
@@ -17,31 +18,32 @@ struct node;
 
 /* Output from `start` on may go when the log is durable up to `lsn`. */
 struct hold {
-    uint64_t start;             /* bytes of output since the session began */
+    uint64_t start; /* bytes of output since the session began */
     uint64_t lsn;
 };
 
 struct client {
     struct session session;
-    struct list dirty;          /* in node.dirty_sessions */
-    struct list held;           /* in node.held while there are holds */
-    struct list waiting;        /* in node.waiting: WAIT, stalled or full */
-    bool stalled;               /* commands are waiting for the clock */
-    bool full;                  /* they are waiting for the client to read its replies */
-    size_t sent;                /* bytes at the front of output that have gone */
-    uint64_t sent_total;        /* all bytes that went before output.at[0] */
-    uint64_t turn_hold;         /* where this turn's first write begins, UINT64_MAX: none */
-    struct list wrote;          /* in node.wrote: wrote in this turn */
-    struct hold *holds;         /* [hold_count] ascending */
+    struct list dirty;   /* in node.dirty_sessions */
+    struct list held;    /* in node.held while there are holds */
+    struct list waiting; /* in node.waiting: WAIT, stalled or full */
+    bool stalled;        /* commands are waiting for the clock */
+    bool full;           /* they are waiting for the client to read its replies */
+    size_t sent;         /* bytes at the front of output that have gone */
+    uint64_t sent_total; /* all bytes that went before output.at[0] */
+    uint64_t turn_hold;  /* where this turn's first write begins, UINT64_MAX: none */
+    struct list wrote;   /* in node.wrote: wrote in this turn */
+    struct hold *holds;  /* [hold_count] ascending */
     size_t hold_count, hold_cap;
 };
 
 static inline struct client *client_of(struct session *s)
 {
-    return (struct client *)s;  /* its first member */
+    return (struct client *)s; /* its first member */
 }
 
-struct session *client_open(struct node *n, void *host, const char *address, const char *local_address);
+struct session *client_open(struct node *n, void *host, const char *address,
+                            const char *local_address);
 void client_input(struct node *n, struct session *s, struct span bytes);
 void client_close(struct node *n, struct session *s);
 
@@ -55,10 +57,12 @@ void client_hold_turn(struct node *n, uint64_t lsn);
 /* The log is durable up to lsn: held replies may go. */
 void client_release_held(struct node *n, uint64_t lsn);
 
-/* The log failed: what is held will never be durable. One error instead of it, and the session ends. */
+/* The log failed: what is held will never be durable. One error instead of it, and the session
+ * ends. */
 void client_fail_held(struct node *n);
 
-/* WAITs that are met or over, stalled and full sessions that need not wait any more: their commands go on. */
+/* WAITs that are met or over, stalled and full sessions that need not wait any more: their commands
+ * go on. */
 void client_resume_waiting(struct node *n);
 
 /* Idle and killed ones are marked for closing. */

@@ -206,7 +206,8 @@ static void fill(struct node *n, struct link *l)
 bool node_next_read(struct node *n, struct link **link, uint64_t *lsn, uint64_t *limit_lsn,
                     size_t *want)
 {
-    list_each(&n->links, it) {
+    list_each(&n->links, it)
+    {
         struct link *l = container_of(it, struct link, link);
         if (!l->read_wanted || l->close)
             continue;

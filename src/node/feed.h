@@ -16,11 +16,11 @@
 #include "wire/frame.h"
 
 enum {
-    FEED_FRAME_BYTES = 256 << 10,       /* content of a frame: enough for zstd's matches */
-    FEED_FRAMES = 16,                   /* kept: what fills a link's output, and more */
-    FEED_READ_BYTES = 512 << 10,        /* asked of the disk at once */
+    FEED_FRAME_BYTES = 256 << 10, /* content of a frame: enough for zstd's matches */
+    FEED_FRAMES = 16,             /* kept: what fills a link's output, and more */
+    FEED_READ_BYTES = 512 << 10,  /* asked of the disk at once */
     FEED_HEARTBEAT_US = 100 * 1000,
-    FEED_HEARTBEAT_RETRY_US = 10 * 1000,    /* none could be made: a write of ours is not durable */
+    FEED_HEARTBEAT_RETRY_US = 10 * 1000, /* none could be made: a write of ours is not durable */
 };
 
 struct node;
@@ -32,19 +32,19 @@ struct feed_frame {
     bool valid;
     uint64_t from_lsn, to_lsn;
     uint64_t origins[4];
-    struct vector first, last;  /* per origin in it: `to` of its first and of its last batch */
+    struct vector first, last; /* per origin in it: `to` of its first and of its last batch */
     uint64_t batches, content_bytes;
 };
 
 /* What all feeds of a node share. */
 struct feed_shared {
-    struct buffer content;      /* scratch: the batches of the frame being built */
+    struct buffer content; /* scratch: the batches of the frame being built */
     struct feed_frame frames[FEED_FRAMES];
-    uint32_t next;              /* the oldest, to be replaced */
+    uint32_t next; /* the oldest, to be replaced */
 
-    struct buffer heartbeat;    /* a message; empty: none could be made */
+    struct buffer heartbeat; /* a message; empty: none could be made */
     stamp_t heartbeat_stamp;
-    uint64_t heartbeat_us;      /* when it was made */
+    uint64_t heartbeat_us; /* when it was made */
 };
 
 void feed_subscribe(struct node *n, struct link *l, struct span body);

@@ -29,12 +29,12 @@
 #include "clock/vector.h"
 
 enum {
-    LINK_OUTPUT_MAX = 1 << 20,          /* a feed fills up to here */
-    LINK_TIMEOUT_US = 5 * 1000 * 1000,  /* nothing heard for so long: the link is dead */
+    LINK_OUTPUT_MAX = 1 << 20,         /* a feed fills up to here */
+    LINK_TIMEOUT_US = 5 * 1000 * 1000, /* nothing heard for so long: the link is dead */
     LINK_PING_US = 1000 * 1000,
-    LINK_QUICK_PING_US = 100 * 1000,    /* the first few: a clock is judged soon */
+    LINK_QUICK_PING_US = 100 * 1000, /* the first few: a clock is judged soon */
     LINK_QUICK_PINGS = 4,
-    LINK_REDIAL_US = 100 * 1000,        /* after the first failure; doubled by each further one */
+    LINK_REDIAL_US = 100 * 1000, /* after the first failure; doubled by each further one */
     LINK_REDIAL_MAX_US = 2 * 1000 * 1000,
 };
 
@@ -42,43 +42,43 @@ struct node;
 struct peer;
 
 struct link {
-    struct list link;           /* in node.links */
-    struct list dirty;          /* in node.dirty_links */
-    uint64_t id;                /* never reused */
-    void *host;                 /* the host's connection */
-    struct peer *peer;          /* known after HELLO, for an intake from the start */
-    uint64_t instance;          /* of the peer, from its HELLO */
+    struct list link;  /* in node.links */
+    struct list dirty; /* in node.dirty_links */
+    uint64_t id;       /* never reused */
+    void *host;        /* the host's connection */
+    struct peer *peer; /* known after HELLO, for an intake from the start */
+    uint64_t instance; /* of the peer, from its HELLO */
     bool is_intake;
-    bool ready;                 /* HELLO was exchanged */
-    bool close;                 /* close it; `why` says why */
+    bool ready; /* HELLO was exchanged */
+    bool close; /* close it; `why` says why */
     char why[200];
     char address[64];
-    struct buffer input;        /* bytes of an incomplete message */
+    struct buffer input; /* bytes of an incomplete message */
     struct buffer output;
     uint64_t opened_us, heard_us, ping_at_us;
-    uint32_t pings;             /* sent */
+    uint32_t pings; /* sent */
     uint64_t bytes_in, bytes_out, batches_in, batches_out;
     uint64_t frames_out, raw_bytes_out, frame_bytes_out;
 
     /* Feed: what the peer wants of us. Intake: what we want of it. */
-    uint64_t origins[4];        /* bitmap of wanted origins */
+    uint64_t origins[4]; /* bitmap of wanted origins */
 
     /* feed */
-    uint64_t cursor;            /* LSN of the next record to look at */
+    uint64_t cursor; /* LSN of the next record to look at */
     bool subscribed;
-    struct vector sent;         /* per wanted origin: all up to here was sent, or was there */
-    bool reading;               /* waits for node_read_done */
-    bool read_wanted;           /* ... and the host does not know of it yet */
-    uint64_t heartbeat_sent;    /* stamp */
-    uint64_t heartbeat_us;      /* when the next is due: some time after anything was sent */
+    struct vector sent;      /* per wanted origin: all up to here was sent, or was there */
+    bool reading;            /* waits for node_read_done */
+    bool read_wanted;        /* ... and the host does not know of it yet */
+    uint64_t heartbeat_sent; /* stamp */
+    uint64_t heartbeat_us;   /* when the next is due: some time after anything was sent */
 
     /* intake */
-    uint64_t paused[4];         /* bitmap of wanted origins that are not subscribed to now */
-    bool resubscribe;           /* send SUBSCRIBE anew at the next turn's end */
-    uint64_t subscribed_us;     /* when SUBSCRIBE was last sent */
-    struct vector vector_sent;  /* the durable vector last told */
-    uint64_t vector_us;         /* when */
-    uint64_t applied_us;        /* when the last batch came */
+    uint64_t paused[4];        /* bitmap of wanted origins that are not subscribed to now */
+    bool resubscribe;          /* send SUBSCRIBE anew at the next turn's end */
+    uint64_t subscribed_us;    /* when SUBSCRIBE was last sent */
+    struct vector vector_sent; /* the durable vector last told */
+    uint64_t vector_us;        /* when */
+    uint64_t applied_us;       /* when the last batch came */
 };
 
 /* A new connection: to `peer` that was dialled (its HELLO goes at once), or an accepted one (NULL).

@@ -12,11 +12,12 @@
 #include "node/report.h"
 
 enum {
-    TAIL_KEEP_BYTES = 16 << 20,         /* of log in memory: what a peer may lag before it is fed from disk */
+    /* of log in memory: what a peer may lag before it is fed from disk */
+    TAIL_KEEP_BYTES = 16 << 20,
     PARK_MAX_BYTES = 64 << 20,
-    TICK_US = 10 * 1000,                /* expiry, parked batches */
-    SWEEP_US = 100 * 1000,              /* clients, the clock's verdict */
-    JUDGE_CLOCK_US = 1000 * 1000,       /* so long a start waits for peers to compare clocks with */
+    TICK_US = 10 * 1000,          /* expiry, parked batches */
+    SWEEP_US = 100 * 1000,        /* clients, the clock's verdict */
+    JUDGE_CLOCK_US = 1000 * 1000, /* so long a start waits for peers to compare clocks with */
     CEILING_AHEAD_MIN_MS = 10,
 };
 
@@ -127,8 +128,10 @@ void node_recovered(struct node *n, uint64_t end_lsn)
 void node_notice(struct node *n, int level, const char *format, ...)
 {
     if (n->notice_count == COUNT_OF(n->notices))
-        return;                         /* the owner takes them every turn: this many in one turn say enough */
-    struct notice *notice = &n->notices[(n->notice_head + n->notice_count++) % COUNT_OF(n->notices)];
+        /* the owner takes them every turn: this many in one turn say enough */
+        return;
+    struct notice
+        *notice = &n->notices[(n->notice_head + n->notice_count++) % COUNT_OF(n->notices)];
     notice->level = level;
     va_list args;
     va_start(args, format);
@@ -160,19 +163,23 @@ static void tell_events(struct node *n)
         switch (e.kind) {
         case EVENT_FORK:
             node_notice(n, NOTICE_ERROR,
-                        "ev=fork origin=%s ms=%llu what=\"its stream disagrees with what we hold: nothing more is taken "
-                        "from it; one of the two data directories was restored from an old copy or cloned\"",
+                        "ev=fork origin=%s ms=%llu what=\"its stream disagrees with what we hold: "
+                        "nothing more is taken "
+                        "from it; one of the two data directories was restored from an old copy or "
+                        "cloned\"",
                         name, (unsigned long long)stamp_ms(e.stamp));
             break;
         case EVENT_AHEAD:
             node_notice(n, NOTICE_WARNING,
-                        "ev=clock.ahead origin=%s ahead_ms=%lld what=\"its writes wait here until our time has come to "
+                        "ev=clock.ahead origin=%s ahead_ms=%lld what=\"its writes wait here until "
+                        "our time has come to "
                         "them; check its clock\"",
                         name, (long long)(stamp_ms(e.stamp) - n->now_us / 1000));
             break;
         case EVENT_AMNESIA:
             node_notice(n, NOTICE_ERROR,
-                        "ev=amnesia what=\"peers hold writes of this region that its log has not: own writes are refused; "
+                        "ev=amnesia what=\"peers hold writes of this region that its log has not: "
+                        "own writes are refused; "
                         "give the region a new id in the configuration\"");
             break;
         case EVENT_NONE:
@@ -191,8 +198,10 @@ static void judge_clock(struct node *n)
     n->was_skewed = off;
     long long median_ms = (long long)(skew_median_us(&n->skew) / 1000);
     if (off)
-        node_notice(n, NOTICE_ERROR, "ev=clock.skewed median_ms=%lld what=\"this region's clock is too far from the "
-                    "others': own writes are refused until it is set right\"", median_ms);
+        node_notice(n, NOTICE_ERROR,
+                    "ev=clock.skewed median_ms=%lld what=\"this region's clock is too far from the "
+                    "others': own writes are refused until it is set right\"",
+                    median_ms);
     else
         node_notice(n, NOTICE_INFO, "ev=clock.ok median_ms=%lld", median_ms);
 }
@@ -204,7 +213,8 @@ static void set_refusal(struct node *n)
     if (n->log_broken) {
         server->refusal = n->refusal;
     } else if (n->was_skewed) {
-        snprintf(n->refusal, sizeof(n->refusal), "SKEWED this region's clock is %lld ms from the others': set it right",
+        snprintf(n->refusal, sizeof(n->refusal),
+                 "SKEWED this region's clock is %lld ms from the others': set it right",
                  (long long)(skew_median_us(&n->skew) / 1000));
         server->refusal = n->refusal;
     }
@@ -219,7 +229,8 @@ static bool is_clock_judged(const struct node *n)
         const struct peer *p = &n->peers[i];
         int64_t offset_us;
         uint64_t rtt_us;
-        if (!p->cut && p->failures == 0 && !skew_peer_offset(&n->skew, (uint32_t)i, &offset_us, &rtt_us))
+        if (!p->cut && p->failures == 0 &&
+            !skew_peer_offset(&n->skew, (uint32_t)i, &offset_us, &rtt_us))
             return false;
     }
     return true;
@@ -243,8 +254,11 @@ void node_log_failed(struct node *n, const char *why)
         return;
     n->log_broken = true;
     snprintf(n->refusal, sizeof(n->refusal), "ERR no writes are taken, the log failed: %s", why);
-    node_notice(n, NOTICE_ERROR, "ev=log.failed why=\"%s\" what=\"no more writes are taken; reads go on; mend the disk "
-                "and restart\"", why);
+    node_notice(
+        n, NOTICE_ERROR,
+        "ev=log.failed why=\"%s\" what=\"no more writes are taken; reads go on; mend the disk "
+        "and restart\"",
+        why);
     set_refusal(n);
 }
 
@@ -295,8 +309,7 @@ void node_turn_end(struct node *n)
     client_resume_waiting(n);
     n->matrix_changed = false;
     seal(n);
-    list_each(&n->links, it)
-        link_turn_end(n, container_of(it, struct link, link));
+    list_each(&n->links, it) link_turn_end(n, container_of(it, struct link, link));
     tell_events(n);
 }
 
@@ -314,7 +327,8 @@ uint64_t node_next_deadline(const struct node *n)
     uint64_t dial = link_dial_deadline(n);
     if (dial < at)
         at = dial;
-    list_each(&n->links, it) {
+    list_each(&n->links, it)
+    {
         uint64_t due = link_next_deadline(n, container_of(it, struct link, link));
         if (due < at)
             at = due;
@@ -326,7 +340,8 @@ uint64_t node_next_deadline(const struct node *n)
 
 bool node_take_log(struct node *n, struct span *records, uint64_t *end_lsn)
 {
-    if (n->log_broken || !tail_read(&n->tail, n->log_taken, n->tail.end_lsn, records) || records->len == 0)
+    if (n->log_broken || !tail_read(&n->tail, n->log_taken, n->tail.end_lsn, records) ||
+        records->len == 0)
         return false;
     n->log_taken += records->len;
     *end_lsn = n->log_taken;
@@ -347,7 +362,7 @@ uint64_t node_want_ceiling(struct node *n)
         ahead = CEILING_AHEAD_MIN_MS;
     uint64_t next = n->log_broken ? 0 : hlc_next_ceiling(&n->replica.hlc, n->now_us / 1000, ahead);
     if (next <= n->ceiling_asked_ms)
-        return 0;                       /* none is due, or it is on its way */
+        return 0; /* none is due, or it is on its way */
     n->ceiling_asked_ms = next;
     return next;
 }
@@ -359,7 +374,8 @@ void node_ceiling_durable(struct node *n, uint64_t ceiling_ms)
 
 /* --- what the owner drives: sessions and links --- */
 
-struct session *node_session_open(struct node *n, void *host, const char *address, const char *local_address)
+struct session *node_session_open(struct node *n, void *host, const char *address,
+                                  const char *local_address)
 {
     return client_open(n, host, address, local_address);
 }

@@ -1,5 +1,6 @@
 /*
- * node -- one region's server without I/O: sessions, links, replica and log tail, one turn at a time.
+ * node -- one region's server without I/O: sessions, links, replica and log tail, one turn at a
+ * time.
  *
  * The owner (host/ over libuv, or sim/) hands in what happened and takes out what is to be done:
  *
@@ -32,33 +33,33 @@
 #include "wire/record.h"
 
 struct node_options {
-    const struct deployment *deployment;        /* borrowed for the node's life */
+    const struct deployment *deployment; /* borrowed for the node's life */
     const struct region *self;
     uint64_t instance;
     uint64_t seed;
     uint64_t ceiling_ms;
     bool faults;
     enum fsync_policy fsync;
-    bool clock_unsynchronised;  /* the kernel says that its clock is not synchronised */
+    bool clock_unsynchronised; /* the kernel says that its clock is not synchronised */
 };
 
 struct notice {
     enum { NOTICE_INFO, NOTICE_WARNING, NOTICE_ERROR } level;
-    char text[400];             /* logfmt without time: ev=link.up peer=eu-de … */
+    char text[400]; /* logfmt without time: ev=link.up peer=eu-de … */
 };
 
 /* A peer region: everything about the other end, in both directions. */
 struct peer {
     const struct region *region;
-    struct link *intake;        /* dialled by us: we subscribe, it sends. NULL: not connected */
-    struct link *feed;          /* dialled by it: it subscribes, we send */
+    struct link *intake; /* dialled by us: we subscribe, it sends. NULL: not connected */
+    struct link *feed;   /* dialled by it: it subscribes, we send */
     bool dialing;
-    uint64_t dial_at_us;        /* next try */
-    uint32_t failures;          /* dials failed in a row: the backoff */
-    bool cut;                   /* LINK CUT: nothing goes, nothing is accepted */
-    bool healing;               /* LINK HEAL: our next HELLO asks the peer to end its cut too */
-    uint32_t slow_ms;           /* LINK SLOW: added to each direction by the host */
-    char problem[160];          /* why it is not connected; "" when it is */
+    uint64_t dial_at_us; /* next try */
+    uint32_t failures;   /* dials failed in a row: the backoff */
+    bool cut;            /* LINK CUT: nothing goes, nothing is accepted */
+    bool healing;        /* LINK HEAL: our next HELLO asks the peer to end its cut too */
+    uint32_t slow_ms;    /* LINK SLOW: added to each direction by the host */
+    char problem[160];   /* why it is not connected; "" when it is */
 };
 
 struct node {
@@ -68,30 +69,31 @@ struct node {
     struct tail tail;
     struct peers matrix;
     struct skew skew;
-    struct peer *peers;         /* every other region, in the deployment's order */
+    struct peer *peers; /* every other region, in the deployment's order */
     size_t peer_count;
-    struct list links;          /* of struct link: all connections, also those without HELLO yet */
+    struct list links; /* of struct link: all connections, also those without HELLO yet */
     struct list dirty_sessions, dirty_links;
-    struct list waiting;        /* sessions whose commands wait */
-    bool resume;                /* one of them can go on now */
-    struct list held;           /* sessions with replies that wait for durability */
-    struct list wrote;          /* sessions that wrote in this turn, with fsync always */
-    uint8_t *writers;           /* [peer_count + 1] origins of all writers */
-    bool matrix_changed;        /* a peer's vector moved: waits are looked at */
+    struct list waiting; /* sessions whose commands wait */
+    bool resume;         /* one of them can go on now */
+    struct list held;    /* sessions with replies that wait for durability */
+    struct list wrote;   /* sessions that wrote in this turn, with fsync always */
+    uint8_t *writers;    /* [peer_count + 1] origins of all writers */
+    bool matrix_changed; /* a peer's vector moved: waits are looked at */
     uint64_t now_us;
     uint64_t tick_at_us, sweep_at_us;
-    uint64_t start_us;          /* the first turn */
-    uint64_t log_taken;         /* LSN handed to the owner for writing */
+    uint64_t start_us;  /* the first turn */
+    uint64_t log_taken; /* LSN handed to the owner for writing */
     uint64_t ceiling_asked_ms;
     bool log_broken;
     bool was_skewed;
-    bool clock_judged;          /* compared with every peer that could be reached, since the start */
+    /* compared with every peer that could be reached, since the start */
+    bool clock_judged;
     struct notice notices[64];
     uint32_t notice_head, notice_count;
-    struct feed_shared feed;    /* node/feed.h */
+    struct feed_shared feed; /* node/feed.h */
     struct frame_codec codec;
-    uint64_t link_count;        /* links ever opened: their ids */
-    char refused[200];          /* why an accepted link was refused last: told once */
+    uint64_t link_count; /* links ever opened: their ids */
+    char refused[200];   /* why an accepted link was refused last: told once */
     char refusal[200];
 };
 
@@ -102,49 +104,61 @@ void node_release(struct node *n);
 int node_replay(struct node *n, const struct record *record);
 void node_recovered(struct node *n, uint64_t end_lsn);
 
-/* True while commands must wait a moment: the clock was not yet compared with the peers', or runs ahead of time. */
+/* True while commands must wait a moment: the clock was not yet compared with the peers', or runs
+ * ahead of time. */
 bool node_must_wait(struct node *n);
 
 void node_turn(struct node *n, uint64_t now_us);
 void node_turn_end(struct node *n);
-uint64_t node_next_deadline(const struct node *n);              /* microseconds, as now */
+uint64_t node_next_deadline(const struct node *n); /* microseconds, as now */
 
-/* Clients. Open returns NULL when limits.clients is reached: write NODE_TOO_MANY_CLIENTS and close. */
+/* Clients. Open returns NULL when limits.clients is reached: write NODE_TOO_MANY_CLIENTS and
+ * close. */
 #define NODE_TOO_MANY_CLIENTS "-ERR max number of clients reached\r\n"
-struct session *node_session_open(struct node *n, void *host, const char *address, const char *local_address);
+struct session *node_session_open(struct node *n, void *host, const char *address,
+                                  const char *local_address);
 void node_session_input(struct node *n, struct session *s, struct span bytes);
-void node_session_close(struct node *n, struct session *s);     /* the connection is gone: frees it */
-struct span node_session_output(const struct session *s);       /* what may go now; good until the next input or turn end */
+/* the connection is gone: frees it */
+void node_session_close(struct node *n, struct session *s);
+/* what may go now; good until the next input or turn end */
+struct span node_session_output(const struct session *s);
 void node_session_sent(struct node *n, struct session *s, size_t bytes);
-struct session *node_next_dirty_session(struct node *n);        /* has sendable bytes, or is killed/closing */
+/* has sendable bytes, or is killed/closing */
+struct session *node_next_dirty_session(struct node *n);
 
 /* Peers. `peer` is the one dialled, or NULL for an accepted connection. */
 struct link *node_link_open(struct node *n, struct peer *peer, void *host, const char *address);
 void node_link_input(struct node *n, struct link *l, struct span bytes);
-void node_link_closed(struct node *n, struct link *l, const char *why);    /* frees it */
-void node_link_sent(struct node *n, struct link *l, size_t bytes);         /* taken from the front of l->output */
+void node_link_closed(struct node *n, struct link *l, const char *why); /* frees it */
+/* taken from the front of l->output */
+void node_link_sent(struct node *n, struct link *l, size_t bytes);
 struct link *node_next_dirty_link(struct node *n);
 bool node_next_dial(struct node *n, struct peer **peer);
 void node_dial_failed(struct node *n, struct peer *peer, const char *why);
 
-/* The log. The span stays in place until node_durable covers it. False when there is nothing new. */
+/* The log. The span stays in place until node_durable covers it. False when there is nothing
+ * new. */
 bool node_take_log(struct node *n, struct span *records, uint64_t *end_lsn);
 void node_durable(struct node *n, uint64_t lsn);
-void node_log_failed(struct node *n, const char *why);          /* no more writes are taken; reads go on */
-uint64_t node_want_ceiling(struct node *n);                     /* 0: none; asked once */
+/* no more writes are taken; reads go on */
+void node_log_failed(struct node *n, const char *why);
+uint64_t node_want_ceiling(struct node *n); /* 0: none; asked once */
 void node_ceiling_durable(struct node *n, uint64_t ceiling_ms);
-bool node_next_read(struct node *n, struct link **link, uint64_t *lsn, uint64_t *limit_lsn, size_t *want);
-/* `records` are whole records from that LSN on (borrowed); empty with `why` when it failed. A link that closed meanwhile
- * must not be passed: the host matches by link->id. */
-void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span records, const char *why);
+bool node_next_read(struct node *n, struct link **link, uint64_t *lsn, uint64_t *limit_lsn,
+                    size_t *want);
+/* `records` are whole records from that LSN on (borrowed); empty with `why` when it failed. A link
+ * that closed meanwhile must not be passed: the host matches by link->id. */
+void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span records,
+                    const char *why);
 
 bool node_next_notice(struct node *n, struct notice *notice);
 /* A line for the log; when too many wait to be taken, further ones are counted and dropped. */
-void node_notice(struct node *n, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void node_notice(struct node *n, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* LINK CUT, HEAL, SLOW between us and another region. */
 void node_cut(struct node *n, struct peer *peer, bool cut);
-struct peer *node_peer(struct node *n, struct span name);       /* NULL: unknown, or ourselves */
+struct peer *node_peer(struct node *n, struct span name); /* NULL: unknown, or ourselves */
 
 /* GET /status: this region as a JSON object, appended. */
 void node_status_json(struct node *n, struct buffer *out);

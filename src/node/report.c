@@ -96,7 +96,8 @@ static const char *link_state(const struct peer *p)
     return in && out ? "up" : in || out ? "half" : "down";
 }
 
-static void json_link(struct buffer *out, const struct node *n, const struct peer *p, uint32_t index)
+static void json_link(struct buffer *out, const struct node *n, const struct peer *p,
+                      uint32_t index)
 {
     int64_t offset_us;
     uint64_t rtt_us;
@@ -104,7 +105,8 @@ static void json_link(struct buffer *out, const struct node *n, const struct pee
     member(out, "region", p->region->name);
     member(out, "state", link_state(p));
     if (skew_peer_offset(&n->skew, index, &offset_us, &rtt_us))
-        buffer_printf(out, "\"rtt_ms\":%.2f,\"offset_ms\":%.2f,", (double)rtt_us / 1000, (double)offset_us / 1000);
+        buffer_printf(out, "\"rtt_ms\":%.2f,\"offset_ms\":%.2f,", (double)rtt_us / 1000,
+                      (double)offset_us / 1000);
     number(out, "lag_ms", lag_ms(n, p->region->id));
     number(out, "received_bytes", p->intake ? p->intake->bytes_in : 0);
     number(out, "sent_bytes", p->feed ? p->feed->bytes_out : 0);
@@ -187,9 +189,11 @@ void node_status_json(struct node *n, struct buffer *out)
 
 /* --- Prometheus --- */
 
-static void metric(struct buffer *out, const char *name, const char *type, const char *help, uint64_t value)
+static void metric(struct buffer *out, const char *name, const char *type, const char *help,
+                   uint64_t value)
 {
-    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, type, name, value);
+    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, type, name,
+                  value);
 }
 
 static void family(struct buffer *out, const char *name, const char *type, const char *help)
@@ -199,10 +203,11 @@ static void family(struct buffer *out, const char *name, const char *type, const
 
 static void metrics_of_links(struct buffer *out, const struct node *n)
 {
-    family(out, "meridian_replication_lag_seconds", "gauge", "Our time minus the time up to which an origin is applied.");
+    family(out, "meridian_replication_lag_seconds", "gauge",
+           "Our time minus the time up to which an origin is applied.");
     for (size_t i = 0; i < n->peer_count; i++)
-        buffer_printf(out, "meridian_replication_lag_seconds{origin=\"%s\"} %.3f\n", n->peers[i].region->name,
-                      (double)lag_ms(n, n->peers[i].region->id) / 1000);
+        buffer_printf(out, "meridian_replication_lag_seconds{origin=\"%s\"} %.3f\n",
+                      n->peers[i].region->name, (double)lag_ms(n, n->peers[i].region->id) / 1000);
     family(out, "meridian_link_up", "gauge", "1 when a peer is connected in both directions.");
     for (size_t i = 0; i < n->peer_count; i++)
         buffer_printf(out, "meridian_link_up{peer=\"%s\"} %d\n", n->peers[i].region->name,
@@ -212,8 +217,8 @@ static void metrics_of_links(struct buffer *out, const struct node *n)
         int64_t offset_us;
         uint64_t rtt_us;
         if (skew_peer_offset(&n->skew, (uint32_t)i, &offset_us, &rtt_us))
-            buffer_printf(out, "meridian_link_rtt_seconds{peer=\"%s\"} %.6f\n", n->peers[i].region->name,
-                          (double)rtt_us / 1e6);
+            buffer_printf(out, "meridian_link_rtt_seconds{peer=\"%s\"} %.6f\n",
+                          n->peers[i].region->name, (double)rtt_us / 1e6);
     }
 }
 
@@ -223,24 +228,32 @@ void node_metrics(struct node *n, struct buffer *out)
     const struct statistics *s = &n->server.statistics;
     metric(out, "meridian_uptime_seconds", "gauge", "Since this process began to serve.",
            (n->now_us - n->start_us) / 1000000);
-    metric(out, "meridian_writes_allowed", "gauge", "0 while own writes are refused.", serving(n) == NULL);
+    metric(out, "meridian_writes_allowed", "gauge", "0 while own writes are refused.",
+           serving(n) == NULL);
     metric(out, "meridian_keys", "gauge", "Keys in all databases.", key_count(n));
     metric(out, "meridian_keys_with_deadline", "gauge", "Keys that expire.", deadline_count(n));
     metric(out, "meridian_clients", "gauge", "Connected clients.", n->server.session_count);
-    metric(out, "meridian_connections_total", "counter", "Client connections accepted.", s->connections);
-    metric(out, "meridian_rejected_connections_total", "counter", "Client connections over limits.clients.",
-           s->rejected_connections);
+    metric(out, "meridian_connections_total", "counter", "Client connections accepted.",
+           s->connections);
+    metric(out, "meridian_rejected_connections_total", "counter",
+           "Client connections over limits.clients.", s->rejected_connections);
     metric(out, "meridian_commands_total", "counter", "Commands run.", s->commands);
     metric(out, "meridian_errors_total", "counter", "Error replies.", s->errors);
-    metric(out, "meridian_expired_keys_total", "counter", "Expired keys reclaimed by this region.", r->reclaimed);
-    metric(out, "meridian_client_input_bytes_total", "counter", "Bytes read from clients.", s->input_bytes);
-    metric(out, "meridian_client_output_bytes_total", "counter", "Bytes sent to clients.", s->output_bytes);
-    metric(out, "meridian_memory_used_bytes", "gauge", "Allocated memory.", n->server.process.memory_used_bytes);
-    metric(out, "meridian_memory_rss_bytes", "gauge", "Resident memory.", n->server.process.memory_rss_bytes);
-    metric(out, "meridian_parked_bytes", "gauge", "Batches of peers that wait for what they depend on.",
-           r->parked_bytes);
+    metric(out, "meridian_expired_keys_total", "counter", "Expired keys reclaimed by this region.",
+           r->reclaimed);
+    metric(out, "meridian_client_input_bytes_total", "counter", "Bytes read from clients.",
+           s->input_bytes);
+    metric(out, "meridian_client_output_bytes_total", "counter", "Bytes sent to clients.",
+           s->output_bytes);
+    metric(out, "meridian_memory_used_bytes", "gauge", "Allocated memory.",
+           n->server.process.memory_used_bytes);
+    metric(out, "meridian_memory_rss_bytes", "gauge", "Resident memory.",
+           n->server.process.memory_rss_bytes);
+    metric(out, "meridian_parked_bytes", "gauge",
+           "Batches of peers that wait for what they depend on.", r->parked_bytes);
     metric(out, "meridian_log_end_bytes", "gauge", "LSN of the end of the log.", r->log_end);
-    metric(out, "meridian_log_durable_bytes", "gauge", "LSN up to which the log is durable.", r->log_durable);
+    metric(out, "meridian_log_durable_bytes", "gauge", "LSN up to which the log is durable.",
+           r->log_durable);
     metrics_of_links(out, n);
 }
 
@@ -249,7 +262,8 @@ void node_metrics(struct node *n, struct buffer *out)
 void node_info_persistence(void *node, struct buffer *out)
 {
     const struct node *n = node;
-    buffer_printf(out, "log_end_lsn:%" PRIu64 "\r\nlog_durable_lsn:%" PRIu64 "\r\nlog_status:%s\r\n",
+    buffer_printf(out,
+                  "log_end_lsn:%" PRIu64 "\r\nlog_durable_lsn:%" PRIu64 "\r\nlog_status:%s\r\n",
                   n->replica.log_end, n->replica.log_durable, n->log_broken ? "failed" : "ok");
 }
 

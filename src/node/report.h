@@ -1,8 +1,9 @@
 /*
  * report -- a node described for people and machines: GET /status, GET /metrics, parts of INFO.
  *
- * The JSON of /status and the metric names are documented in docs/operating.md. Lag of an origin is our time minus the time up to
- * which its stream is applied here, in milliseconds; heartbeats keep it small on an idle link.
+ * The JSON of /status and the metric names are documented in docs/operating.md. Lag of an origin is
+ * our time minus the time up to which its stream is applied here, in milliseconds; heartbeats keep
+ * it small on an idle link.
  */
 #ifndef NODE_REPORT_H
 #define NODE_REPORT_H

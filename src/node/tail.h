@@ -20,18 +20,18 @@ struct tail_page {
 
 struct tail_mark {
     uint64_t lsn;
-    stamp_t *stamps;            /* [count]: last op before lsn, of each origin that has one */
+    stamp_t *stamps; /* [count]: last op before lsn, of each origin that has one */
     uint32_t count;
 };
 
 struct tail {
-    struct tail_page *pages;    /* ascending, contiguous */
+    struct tail_page *pages; /* ascending, contiguous */
     size_t page_count, page_cap;
     uint64_t end_lsn;
     size_t keep_bytes;
-    struct tail_mark *marks;    /* ascending */
+    struct tail_mark *marks; /* ascending */
     size_t mark_count, mark_cap;
-    uint64_t marked_lsn;        /* of the newest mark */
+    uint64_t marked_lsn; /* of the newest mark */
 };
 
 void tail_init(struct tail *t, size_t keep_bytes);

@@ -23,8 +23,8 @@ struct identity {
     uint8_t region;
     uint32_t shards;
     uint32_t region_count;
-    struct identity_region regions[IDENTITY_REGIONS_MAX];   /* ascending by id */
-    uint64_t instance;          /* of this run, after identity_claim */
+    struct identity_region regions[IDENTITY_REGIONS_MAX]; /* ascending by id */
+    uint64_t instance;                                    /* of this run, after identity_claim */
 };
 
 /* Checks the directory against what the configuration says (`want`, its instance ignored), takes
@@ -43,7 +43,7 @@ struct ceiling_file {
 /* Opens (creates) the ceiling file; *ceiling_ms is the highest that was ever made durable, 0 when
  * none. */
 int ceiling_open(struct ceiling_file *c, struct disk *disk, uint64_t *ceiling_ms);
-int ceiling_write(struct ceiling_file *c, uint64_t ceiling_ms);     /* durable on return */
+int ceiling_write(struct ceiling_file *c, uint64_t ceiling_ms); /* durable on return */
 void ceiling_close(struct ceiling_file *c);
 
 #endif

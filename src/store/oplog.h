@@ -31,34 +31,34 @@
 struct oplog_options {
     const char *deployment;
     uint32_t region;
-    uint64_t segment_bytes;     /* preallocated size; a larger record gets a segment of its own */
+    uint64_t segment_bytes; /* preallocated size; a larger record gets a segment of its own */
 };
 
 struct oplog_segment {
     uint64_t start_lsn;
-    uint64_t end_lsn;           /* of what is written; == next segment's start */
+    uint64_t end_lsn; /* of what is written; == next segment's start */
     uint64_t file_bytes;
 };
 
 struct oplog {
     struct disk *disk;
     struct oplog_options options;
-    struct oplog_segment *segments;     /* ascending */
+    struct oplog_segment *segments; /* ascending */
     size_t segment_count, segment_cap;
-    struct disk_file *tail;             /* the last segment, open for append */
-    struct disk_file *reading;          /* the earlier segment that was read last, or NULL */
-    uint64_t reading_lsn;               /* its start */
-    uint64_t end_lsn;                   /* next record goes here */
+    struct disk_file *tail;    /* the last segment, open for append */
+    struct disk_file *reading; /* the earlier segment that was read last, or NULL */
+    uint64_t reading_lsn;      /* its start */
+    uint64_t end_lsn;          /* next record goes here */
     uint64_t durable_lsn;
     bool broken;
-    char problem[320];                  /* one line: file, offset, cause; set with every error */
+    char problem[320]; /* one line: file, offset, cause; set with every error */
 };
 
 struct oplog_report {
     uint64_t records;
     uint64_t bytes;
-    uint64_t cut_bytes;                 /* torn tail, 0 when none */
-    char cut_place[96];                 /* "FILE at OFFSET", when cut_bytes > 0 */
+    uint64_t cut_bytes; /* torn tail, 0 when none */
+    char cut_place[96]; /* "FILE at OFFSET", when cut_bytes > 0 */
 };
 
 /* Returns nonzero to stop the recovery with that error (the caller knows why). */

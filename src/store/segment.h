@@ -12,8 +12,8 @@
 #include "wire/record.h"
 
 enum {
-    SEGMENT_HEADER_BYTES = 64,      /* where records begin; the header itself is 32 */
-    SEGMENT_NAME_BYTES = 21,        /* 16 hex digits, ".log" and the final zero */
+    SEGMENT_HEADER_BYTES = 64, /* where records begin; the header itself is 32 */
+    SEGMENT_NAME_BYTES = 21,   /* 16 hex digits, ".log" and the final zero */
 };
 
 /* What a header says, beside its fixed parts. */
@@ -33,9 +33,9 @@ int segment_read_header(struct span in, struct segment_header *out);
 
 struct segment_reader {
     struct disk *disk;
-    struct disk_file *file;         /* borrowed */
+    struct disk_file *file; /* borrowed */
     uint64_t start_lsn;
-    uint64_t window_offset;         /* of window.at[0] in the file */
+    uint64_t window_offset; /* of window.at[0] in the file */
     struct buffer window;
 };
 

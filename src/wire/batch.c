@@ -66,8 +66,9 @@ bool batch_take(struct span in, struct batch *b)
     if (!span_take_u8(&in, &format) || format != BATCH_FORMAT || !span_take_u8(&in, &b->origin) ||
         !span_take_u8(&in, &flags) || flags != 0 || !span_take_varint(&in, &b->instance) ||
         !span_take_u64(&in, &b->to) || stamp_origin(b->to) != b->origin || stamp_time(b->to) == 0 ||
-        !take_back(&in, b->to, &b->from) || !take_back(&in, b->to, &b->prev) || !span_take_u32(&in, &b->check) ||
-        !take_context(&in, b, &b->context) || !span_take_varint(&in, &b->op_count))
+        !take_back(&in, b->to, &b->from) || !take_back(&in, b->to, &b->prev) ||
+        !span_take_u32(&in, &b->check) || !take_context(&in, b, &b->context) ||
+        !span_take_varint(&in, &b->op_count))
         return false;
     b->ops = in;
     return b->prev <= b->from && b->op_count <= in.len && (b->op_count > 0 || in.len == 0);
@@ -94,7 +95,8 @@ bool batch_next_op(struct batch_walk *w, struct op *op, struct span *hashed)
     return true;
 }
 
-/* The stamp that the first op's delta counts from; its low byte names the origin even when from is "never". */
+/* The stamp that the first op's delta counts from; its low byte names the origin even when from is
+ * "never". */
 static stamp_t first_before(const struct batch *b)
 {
     return (stamp_time(b->from) << STAMP_ORIGIN_BITS) | b->origin;

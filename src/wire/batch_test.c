@@ -7,11 +7,14 @@ enum { ORIGIN = 9 };
 
 static struct buffer out, ops;
 
-/* Appends `count` ops to `ops`, one a millisecond from after `from_ms` on; group_of ops form each group. */
+/* Appends `count` ops to `ops`, one a millisecond from after `from_ms` on; group_of ops form each
+ * group. */
 static void put_ops(uint64_t from_ms, uint64_t count, uint64_t group_of)
 {
     for (uint64_t i = 0; i < count; i++) {
-        struct op op = { .stamp = stamp_make(from_ms + i + 1, 0, ORIGIN), .kind = OP_DEADLINE, .key = span_str("k") };
+        struct op op = { .stamp = stamp_make(from_ms + i + 1, 0, ORIGIN),
+                         .kind = OP_DEADLINE,
+                         .key = span_str("k") };
         op.more = (i + 1) % group_of != 0;
         size_t place = op_begin(&ops, stamp_make(from_ms + i, 0, ORIGIN), &op);
         buffer_put_varint(&ops, i);
@@ -33,7 +36,8 @@ static struct batch some_batch(uint64_t count, uint64_t group_of)
         .op_count = count,
     };
     vector_set(&b.context, stamp_make(5, 6, 1));
-    vector_set(&b.context, stamp_make(2000000, 6, 255));       /* ahead of the batch: another clock's */
+    /* ahead of the batch: another clock's */
+    vector_set(&b.context, stamp_make(2000000, 6, 255));
     return b;
 }
 
@@ -69,7 +73,7 @@ TEST(ops_of_a_group_bear_the_rank_of_its_first)
 {
     struct batch b = some_batch(5, 1), read;
     for (uint64_t i = 0; i < 3; i++)
-        op_mark_more(&ops, i * (ops.len / 5));      /* the first four are one group */
+        op_mark_more(&ops, i * (ops.len / 5)); /* the first four are one group */
     EXPECT(batch_take(encode(&b), &read));
     struct batch_walk w = batch_walk(&read);
     struct op op;
@@ -114,11 +118,11 @@ TEST(every_truncation_is_refused)
 
 TEST(a_batch_that_contradicts_itself_is_refused)
 {
-    struct batch read, b = some_batch(3, 2);        /* the last group goes on */
+    struct batch read, b = some_batch(3, 2); /* the last group goes on */
     EXPECT(batch_take(encode(&b), &read));
     EXPECT(!batch_valid(&read));
     b = some_batch(3, 1);
-    b.to = stamp_make(1002, 0, ORIGIN);             /* an op above it */
+    b.to = stamp_make(1002, 0, ORIGIN); /* an op above it */
     EXPECT(batch_take(encode(&b), &read));
     EXPECT(!batch_valid(&read));
     b = some_batch(3, 1);
@@ -126,13 +130,13 @@ TEST(a_batch_that_contradicts_itself_is_refused)
     EXPECT(batch_take(encode(&b), &read));
     EXPECT(!batch_valid(&read));
     b = some_batch(3, 1);
-    b.prev = b.to;                                  /* later than from */
+    b.prev = b.to; /* later than from */
     EXPECT(!batch_take(encode(&b), &read));
     b = some_batch(3, 1);
-    vector_set(&b.context, stamp_make(5, 0, ORIGIN));       /* of its own origin */
+    vector_set(&b.context, stamp_make(5, 0, ORIGIN)); /* of its own origin */
     EXPECT(!batch_take(encode(&b), &read));
     b = some_batch(0, 1);
-    EXPECT(batch_take(encode(&b), &read));          /* a heartbeat */
+    EXPECT(batch_take(encode(&b), &read)); /* a heartbeat */
     EXPECT(batch_valid(&read));
 }
 

@@ -17,17 +17,17 @@
 
 enum {
     FRAME_HEADER_BYTES = 5,
-    BATCH_LENGTH_MAX = 10,              /* of the varint before a batch */
-    FRAME_COMPRESS_MIN = 512,           /* below, zstd saves little and costs its tables */
+    BATCH_LENGTH_MAX = 10,    /* of the varint before a batch */
+    FRAME_COMPRESS_MIN = 512, /* below, zstd saves little and costs its tables */
     FRAME_CONTENT_MAX = MESSAGE_MAX - 1 - FRAME_HEADER_BYTES,
-    FRAME_KEEP_BYTES = 1 << 20,         /* scratch above this is freed after use */
+    FRAME_KEEP_BYTES = 1 << 20, /* scratch above this is freed after use */
 };
 
 /* Zeroed is valid: contexts are made when first needed. */
 struct frame_codec {
     struct ZSTD_CCtx_s *compressor;
     struct ZSTD_DCtx_s *decompressor;
-    struct buffer content;              /* what was decompressed last */
+    struct buffer content; /* what was decompressed last */
 };
 
 void frame_codec_release(struct frame_codec *codec);

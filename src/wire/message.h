@@ -30,8 +30,8 @@
 enum {
     MESSAGE_VERSION = 1,
     MESSAGE_HEADER_BYTES = 8,
-    MESSAGE_MAX = (256 << 20) + (64 << 10),  /* any record of a log fits, with what frames it */
-    MESSAGE_HELLO_MAX = 16 << 10,       /* more than two vectors and two names need */
+    MESSAGE_MAX = (256 << 20) + (64 << 10), /* any record of a log fits, with what frames it */
+    MESSAGE_HELLO_MAX = 16 << 10,           /* more than two vectors and two names need */
     MESSAGE_NAME_MAX = 255,
     MESSAGE_TEXT_MAX = 200,
 };
@@ -50,14 +50,14 @@ enum message_type {
 
 enum message_verdict {
     MESSAGE_GOOD,
-    MESSAGE_SHORT,              /* *need says how many bytes it has in all, as far as known */
-    MESSAGE_BAD,                /* wrong length, checksum or type */
+    MESSAGE_SHORT, /* *need says how many bytes it has in all, as far as known */
+    MESSAGE_BAD,   /* wrong length, checksum or type */
 };
 
 struct message {
     enum message_type type;
-    struct span body;           /* borrows from what was read */
-    size_t bytes;               /* header included */
+    struct span body; /* borrows from what was read */
+    size_t bytes;     /* header included */
 };
 
 /* Judges the message at the front of `in`; one longer than max_bytes is bad. */
@@ -72,11 +72,11 @@ void message_end(struct buffer *out, size_t place);
 enum message_role {
     ROLE_INTAKE = 1,
     ROLE_FEED,
-    ROLE_INTAKE_HEALING,        /* an intake that asks to end a LINK CUT first */
+    ROLE_INTAKE_HEALING, /* an intake that asks to end a LINK CUT first */
 };
 
 struct message_hello {
-    uint32_t version;           /* when it is not MESSAGE_VERSION, nothing else is set */
+    uint32_t version; /* when it is not MESSAGE_VERSION, nothing else is set */
     enum message_role role;
     uint8_t region;
     uint64_t instance;
@@ -86,7 +86,7 @@ struct message_hello {
 };
 
 struct message_subscribe {
-    uint64_t origins[4];        /* bitmap */
+    uint64_t origins[4]; /* bitmap */
     struct vector have;
 };
 
@@ -133,6 +133,6 @@ bool message_take_fault(struct span body, struct message_fault *m);
 void message_put_row(struct buffer *out, uint8_t region, uint64_t instance,
                      const struct vector *applied, const struct vector *durable);
 bool message_take_rows(struct span body, struct span *rows);
-bool message_next_row(struct span *rows, struct message_row *row);      /* false at the end */
+bool message_next_row(struct span *rows, struct message_row *row); /* false at the end */
 
 #endif

@@ -9,8 +9,8 @@
  *                   (saturating at 2^32 - 1)
  *     20      ...   payload: a batch (wire/batch.h)
  *
- * The LSN inside makes a record recognisable at its place only; `synced` tells a torn tail (its bytes were never
- * promised to be durable) from rot (they were): see store/oplog.h.
+ * The LSN inside makes a record recognisable at its place only; `synced` tells a torn tail (its
+ * bytes were never promised to be durable) from rot (they were): see store/oplog.h.
  */
 #ifndef WIRE_RECORD_H
 #define WIRE_RECORD_H
@@ -21,16 +21,17 @@ enum { RECORD_HEADER_BYTES = 20, RECORD_PAYLOAD_MAX = 256 << 20 };
 
 enum record_verdict {
     RECORD_GOOD,
-    RECORD_NONE,                /* length 0: the end of what was written */
-    RECORD_SHORT,               /* more bytes are needed: *need says how many from the record's start */
-    RECORD_BAD,                 /* wrong length, place or checksum */
+    RECORD_NONE, /* length 0: the end of what was written */
+    /* more bytes are needed: *need says how many from the record's start */
+    RECORD_SHORT,
+    RECORD_BAD, /* wrong length, place or checksum */
 };
 
 struct record {
     uint64_t lsn;
-    uint64_t synced_lsn;        /* all below was durable when this was written */
+    uint64_t synced_lsn; /* all below was durable when this was written */
     struct span payload;
-    size_t bytes;               /* header and payload */
+    size_t bytes; /* header and payload */
 };
 
 /* Writes the header for `payload_len` bytes that already stand at header + RECORD_HEADER_BYTES. */

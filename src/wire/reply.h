@@ -1,8 +1,9 @@
 /*
  * reply -- writes answers to a client, in RESP2 or RESP3.
  *
- * A reply is bytes appended to a buffer that it borrows; `protocol` chooses the shape (maps, sets, nulls, doubles and booleans
- * fall back to their RESP2 forms as in Redis). Counts of aggregates may be left open (reply_array_later) and set when known.
+ * A reply is bytes appended to a buffer that it borrows; `protocol` chooses the shape (maps, sets,
+ * nulls, doubles and booleans fall back to their RESP2 forms as in Redis). Counts of aggregates may
+ * be left open (reply_array_later) and set when known.
  */
 #ifndef WIRE_REPLY_H
 #define WIRE_REPLY_H
@@ -11,8 +12,8 @@
 
 struct reply {
     struct buffer *out;
-    int protocol;               /* 2 or 3 */
-    uint64_t errors;            /* how many error replies were written: for statistics and EXEC */
+    int protocol;    /* 2 or 3 */
+    uint64_t errors; /* how many error replies were written: for statistics and EXEC */
 };
 
 void reply_ok(struct reply *r);
@@ -23,18 +24,19 @@ void reply_errorf(struct reply *r, const char *format, ...) __attribute__((forma
 void reply_int(struct reply *r, int64_t v);
 void reply_bulk(struct reply *r, struct span s);
 void reply_bulk_text(struct reply *r, const char *text);
-void reply_bulk_int(struct reply *r, int64_t v);       /* the number as a bulk string */
-void reply_null(struct reply *r);                      /* "$-1" or "_" */
-void reply_null_array(struct reply *r);                /* "*-1" or "_" */
-void reply_double(struct reply *r, double v);          /* bulk string or "," */
-void reply_bool(struct reply *r, bool v);              /* ":1" or "#t" */
-void reply_verbatim(struct reply *r, struct span s);   /* bulk string or "=…txt:" */
+void reply_bulk_int(struct reply *r, int64_t v);     /* the number as a bulk string */
+void reply_null(struct reply *r);                    /* "$-1" or "_" */
+void reply_null_array(struct reply *r);              /* "*-1" or "_" */
+void reply_double(struct reply *r, double v);        /* bulk string or "," */
+void reply_bool(struct reply *r, bool v);            /* ":1" or "#t" */
+void reply_verbatim(struct reply *r, struct span s); /* bulk string or "=…txt:" */
 void reply_array(struct reply *r, uint64_t n);
-void reply_map(struct reply *r, uint64_t pairs);       /* "*2n" or "%n" */
-void reply_set(struct reply *r, uint64_t n);           /* "*n" or "~n" */
-void reply_push(struct reply *r, uint64_t n);          /* "*n" or ">n" */
+void reply_map(struct reply *r, uint64_t pairs); /* "*2n" or "%n" */
+void reply_set(struct reply *r, uint64_t n);     /* "*n" or "~n" */
+void reply_push(struct reply *r, uint64_t n);    /* "*n" or ">n" */
 
-/* An aggregate whose count is not known yet: returns its place; `kind` is '*', '%' or '~' (for '%', count pairs). */
+/* An aggregate whose count is not known yet: returns its place; `kind` is '*', '%' or '~' (for '%',
+ * count pairs). */
 size_t reply_later(struct reply *r);
 void reply_later_set(struct reply *r, size_t place, char kind, uint64_t n);
 
