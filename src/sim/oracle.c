@@ -290,7 +290,8 @@ struct place {
 static const char *wrong(const struct place *p, const char *what, struct span field)
 {
     snprintf(p->o->problem, sizeof(p->o->problem), "db %u key %.*s%s%.*s: %s", p->op->db, (int)p->op->key.len,
-             (const char *)p->op->key.at, field.len ? " field " : "", (int)field.len, (const char *)field.at, what);
+             (const char *)p->op->key.at, field.len ? " field " : "", (int)field.len,
+             field.len ? (const char *)field.at : "", what);
     return p->o->problem;
 }
 

@@ -39,7 +39,7 @@ static void verify_replica(struct sim_world *w, const struct sim_region *region)
     uint8_t origin = (uint8_t)(region->index + 1);
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         const struct sim_region *other = &w->regions[i];
-        if (other != region && other->up && vector_get(&other->node.replica.applied, origin) > vector_get(&r->durable, origin))
+        if (other != region && other->up && vector_get(&other->node.replica.last_op, origin) > vector_get(&r->durable, origin))
             sim_fail(w, "region %u has more of region %u than is durable there", i + 1, origin);
     }
 }
@@ -170,18 +170,26 @@ void sim_verify_end(struct sim_world *w)
 
 /* --- after the last deadline --- */
 
+/* A ghost stays until the newest deadline in it. */
+static bool is_over(const struct entry *e, uint64_t now_ms)
+{
+    if (object_components(e) != 0)
+        return object_expired(e, now_ms);
+    const struct deadline *newest = &e->body->deadlines[e->body->deadline_count - 1];
+    return newest->at_ms < now_ms;
+}
+
 static bool has_expired(const struct replica *r, const struct database *d)
 {
     struct table_iter it;
     table_iter_init(&it, &d->keys);
     for (void **slot; (slot = table_iter_next(&it));) {
-        if (object_components(*slot) == 0 || object_expired(*slot, replica_hlc_ms(r)))
+        if (is_over(*slot, replica_hlc_ms(r)))
             return true;
     }
     return false;
 }
 
-/* A ghost with a deadline that is far off stays until then. */
 bool sim_verify_reclaimed(struct sim_world *w)
 {
     for (uint32_t i = 0; i < w->plan.regions; i++) {
