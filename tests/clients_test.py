@@ -67,9 +67,8 @@ def talk(command, lines, until):
 def test_redis_cli_at_a_terminal_loads_the_command_docs():
     with one_region() as world:
         shown = talk(["redis-cli", "-p", str(world.client_ports[0])],
-                     ["set k v", "help hset", "get k", "echo the-end"], '"the-end"')
-        assert '"v"' in shown and "Set the string value of a hash field" in shown, shown
-        assert int(world.client(0).info("commandstats")["cmdstat_command|docs"]["calls"]) >= 1
+                     ["set k v", "help region", "get k", "echo the-end"], '"the-end"')
+        assert '"v"' in shown and "commands about the regions" in shown, shown     # redis-cli itself knows no REGION
 
 
 def test_redis_cli_pipe_takes_a_stream_of_commands():
