@@ -5,8 +5,7 @@
  * counts what stands below it, so rank -> item and item -> rank are O(log n).
  * Iteration in both directions through linked leaves.
  * Memory:    nodes of at most 32 items; owns the nodes, never the items. Inner nodes point to items
- *            too: an item
- *            must keep its order while it is in the tree.
+ *            too: an item must keep its order while it is in the tree.
  */
 #ifndef BASE_BTREE_H
 #define BASE_BTREE_H

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* malloc(0) may answer NULL, which must stay the sign of failure: so nothing is asked as one byte.
- * */
+/* malloc(0) may answer NULL, which must stay the sign of failure: so nothing is asked as one
+ * byte. */
 static size_t at_least_one(size_t bytes)
 {
     return bytes > 0 ? bytes : 1;

@@ -369,6 +369,25 @@ void **table_find(const struct table *t, struct span key)
     return at.bucket != NULL ? &at.bucket->slots[at.index] : NULL;
 }
 
+uint64_t table_prefetch(const struct table *t, struct span key)
+{
+    uint64_t hash = table_hash(t, key);
+
+    if (t->count > 0)
+        __builtin_prefetch(home_of(t, hash));
+    return hash;
+}
+
+void table_prefetch_item(const struct table *t, uint64_t hash)
+{
+    if (t->count == 0)
+        return;
+    const struct table_bucket *b = home_of(t, hash);
+
+    for (uint64_t hits = matches(b, mark_of(hash)); hits != 0; hits &= hits - 1)
+        __builtin_prefetch(b->slots[(uint32_t)__builtin_ctzll(hits) / 8 - 1]);
+}
+
 static void **add(struct table *t, uint64_t hash)
 {
     grow(t);

@@ -4,8 +4,8 @@
  *     | 44 bits: milliseconds since 1970 | 12 bits: counter | 8 bits: origin |
  *
  * One integer is the version, the dot, the last-writer-wins order, the dependency and the age of a
- * write. Compare as integers. 0 is "never": before every stamp of every origin. Source: hybrid
- * logical clocks (Kulkarni et al. 2014), packed.
+ * write. Compare as integers. 0 is "never": before every stamp of every origin.
+ * Source:  hybrid logical clocks (Kulkarni et al. 2014), packed.
  */
 #ifndef CLOCK_STAMP_H
 #define CLOCK_STAMP_H

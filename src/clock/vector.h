@@ -2,8 +2,9 @@
  * vector -- origin -> the highest stamp known of it.
  *
  * Dense: an array by origin, with one past the highest origin in use, so that copies and
- * comparisons touch only what is used. An origin that is absent has stamp 0. Format: varint count,
- * then per entry with a stamp: the stamp as u64 (its origin is its low byte).
+ * comparisons touch only what is used. An origin that is absent has stamp 0.
+ * Format:  varint count, then per entry with a stamp: the stamp as u64 (its origin is its low
+ *          byte).
  */
 #ifndef CLOCK_VECTOR_H
 #define CLOCK_VECTOR_H

@@ -2,8 +2,8 @@
  * Data commands as clients see them: lines in, replies out, on one replica in memory.
  *
  * Replies are written as text: OK, 7, "bulk", nil, [array], (set), {map}; errors with their '-'. A
- * step whose reply begins with
- * '~' has its elements sorted before they are compared. A line "@ms" lets time pass.
+ * step whose reply begins with '~' has its elements sorted before they are compared. A line "@ms"
+ * lets time pass.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -39,20 +39,43 @@ static bool agrees(const struct replica *r, const struct batch *b)
     return false; /* our last op is not among its ops */
 }
 
+/* Ops that are applied together. A random key is not in the cache, and waiting for memory was 40 % of
+ * applying: so the keys of a window are looked up ahead, all at once. */
+struct window {
+    struct op ops[8];
+    struct span hashed[8];
+    uint64_t hashes[8];
+    size_t count;
+};
+
+static void fill_window(const struct replica *r, struct window *w, struct batch_walk *walk)
+{
+    w->count = 0;
+    while (w->count < COUNT_OF(w->ops) &&
+           batch_next_op(walk, &w->ops[w->count], &w->hashed[w->count])) {
+        const struct op *op = &w->ops[w->count];
+        w->hashes[w->count++] = table_prefetch(&r->databases[op->db].keys, op->key);
+    }
+    for (size_t i = 0; i < w->count; i++)
+        table_prefetch_item(&r->databases[w->ops[i].db].keys, w->hashes[i]);
+}
+
 /* Applies the ops that are new. Nothing can fail from here on. */
 static void apply_ops(struct replica *r, const struct batch *b)
 {
     struct stream *s = &r->streams[b->origin];
     stamp_t last = vector_get(&r->last_op, b->origin);
-    struct batch_walk w = batch_walk(b);
-    struct op op;
-    struct span hashed;
-    while (batch_next_op(&w, &op, &hashed)) {
-        if (op.stamp <= last)
-            continue;
-        database_apply(&r->databases[op.db], &op, &b->context);
-        s->check = batch_check(s->check, op.stamp, hashed);
-        vector_set(&r->last_op, op.stamp);
+    struct batch_walk walk = batch_walk(b);
+    struct window w;
+    for (fill_window(r, &w, &walk); w.count > 0; fill_window(r, &w, &walk)) {
+        for (size_t i = 0; i < w.count; i++) {
+            const struct op *op = &w.ops[i];
+            if (op->stamp <= last)
+                continue;
+            database_apply(&r->databases[op->db], op, &b->context);
+            s->check = batch_check(s->check, op->stamp, w.hashed[i]);
+            vector_set(&r->last_op, op->stamp);
+        }
     }
     s->instance = b->instance;
     hlc_see(&r->hlc, b->to);

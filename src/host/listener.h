@@ -3,7 +3,8 @@
  *
  * Opening is apart from watching, so that every port is known to be ours before anything else
  * starts. When the process has no descriptor left, accepting pauses for LISTENER_PAUSE_MS instead
- * of spinning, with a log line a second at most. Threads: the loop's.
+ * of spinning, with a log line a second at most.
+ * Threads: the loop's.
  */
 #ifndef HOST_LISTENER_H
 #define HOST_LISTENER_H

@@ -4,7 +4,8 @@
  *     ts=2026-11-21T10:00:00.123Z level=info ev=link.up peer=eu-de
  *
  * A line is one write(2), so that lines of several processes on one file do not mix. What is longer
- * than LOGGER_LINE_MAX is cut there. Threads: any.
+ * than LOGGER_LINE_MAX is cut there.
+ * Threads: any.
  */
 #ifndef HOST_LOGGER_H
 #define HOST_LOGGER_H

@@ -14,13 +14,11 @@
  *          LOGTHREAD_PACE_US apart: it costs peers that much lag at most, and saves thousands of
  *          wake-ups a second on both sides.
  * Errors:  after a failed append or sync nothing is written any more, and what is queued is
- *          dropped:
- *          its LSNs never become durable.
+ *          dropped: its LSNs never become durable.
  * Memory:  records are borrowed until their LSN was polled as durable; after a failure, until the
  *          thread has ended.
  * Threads: the functions belong to the loop's thread; the log and the ceiling file to this one,
- * from
- *          start to stop.
+ *          from start to stop.
  */
 #ifndef HOST_LOGTHREAD_H
 #define HOST_LOGTHREAD_H
@@ -31,7 +29,7 @@
 #include "store/identity.h"
 #include "store/oplog.h"
 
-enum { LOGTHREAD_PACE_US = 1000, LOGTHREAD_PROBLEM_MAX = 320 };
+enum { LOGTHREAD_PACE_US = 500, LOGTHREAD_PROBLEM_MAX = 320 };
 
 /* Old log asked for by a feed, and the answer. */
 struct logthread_read {

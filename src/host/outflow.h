@@ -4,8 +4,8 @@
  *
  * Almost every reply goes out by one write(2) straight from the buffer that the node filled. When
  * the socket is full, up to OUTFLOW_CHUNK bytes of the rest are copied (the node's buffer may move
- * meanwhile) and left to libuv, and nothing more is taken until they have gone. Threads: the
- * loop's.
+ * meanwhile) and left to libuv, and nothing more is taken until they have gone.
+ * Threads: the loop's.
  */
 #ifndef HOST_OUTFLOW_H
 #define HOST_OUTFLOW_H

@@ -81,8 +81,8 @@ static const struct feed_frame *find_frame(const struct feed_shared *shared, con
     return NULL;
 }
 
-/* The record at the front of `run`, whose checksum was looked at when it was written or read back.
- * */
+/* The record at the front of `run`, whose checksum was looked at when it was written or read
+ * back. */
 static bool peek_record(struct span run, struct span *payload, size_t *bytes)
 {
     uint32_t len;
@@ -246,40 +246,41 @@ static bool wants_heartbeat(const struct node *n, const struct link *l)
            !l->reading && l->cursor >= n->replica.log_durable && link_has_room(l);
 }
 
-/* One for all feeds whose time has come in this turn. It claims that every op up to its stamp is in
- * the durable log: true from now on, so one that was made a moment ago does no harm. */
-static bool make_heartbeat(struct node *n)
+/* One for all feeds. It claims that every op up to its stamp is in the durable log: true from now
+ * on, so the newest that was made stays good for a feed that has not sent it, when none newer can
+ * be made (a write is not durable, or the clock runs ahead of our time and stands still). */
+static void make_heartbeat(struct node *n)
 {
     struct feed_shared *f = &n->feed;
     struct span batch;
     uint8_t origin;
+    stamp_t stamp;
     if (f->heartbeat_us == n->now_us)
-        return f->heartbeat.len > 0;
+        return;
     f->heartbeat_us = n->now_us;
-    buffer_clear(&f->heartbeat);
     buffer_clear(&f->content);
     if (!replica_heartbeat(&n->replica, &f->content))
-        return false;
+        return;
     batch = buffer_span(&f->content);
-    if (!batch_peek(batch, &origin, &f->heartbeat_stamp))
-        return false;
+    if (!batch_peek(batch, &origin, &stamp))
+        return;
     struct buffer framed = { 0 };
     frame_add_batch(&framed, batch);
+    buffer_clear(&f->heartbeat);
     frame_put(&n->codec, &f->heartbeat, buffer_span(&framed));
+    f->heartbeat_stamp = stamp;
     buffer_release(&framed);
-    return true;
 }
 
 static void heartbeat(struct node *n, struct link *l)
 {
     const struct feed_shared *f = &n->feed;
-    if (!make_heartbeat(n)) {
+    make_heartbeat(n);
+    if (!vector_raise(&l->sent, f->heartbeat_stamp)) {
         l->heartbeat_us = n->now_us + FEED_HEARTBEAT_RETRY_US;
         return;
     }
     l->heartbeat_us = n->now_us + FEED_HEARTBEAT_US;
-    if (!vector_raise(&l->sent, f->heartbeat_stamp))
-        return;
     l->heartbeat_sent = f->heartbeat_stamp;
     buffer_put(&l->output, buffer_span(&f->heartbeat));
     link_dirty(n, l);

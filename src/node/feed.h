@@ -42,7 +42,7 @@ struct feed_shared {
     struct feed_frame frames[FEED_FRAMES];
     uint32_t next; /* the oldest, to be replaced */
 
-    struct buffer heartbeat; /* a message; empty: none could be made */
+    struct buffer heartbeat; /* a message: the newest; empty: none yet */
     stamp_t heartbeat_stamp;
     uint64_t heartbeat_us; /* when it was made */
 };

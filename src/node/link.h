@@ -81,8 +81,8 @@ struct link {
     uint64_t applied_us;       /* when the last batch came */
 };
 
-/* A new connection: to `peer` that was dialled (its HELLO goes at once), or an accepted one (NULL).
- * */
+/* A new connection: to `peer` that was dialled (its HELLO goes at once), or an accepted one
+ * (NULL). */
 struct link *link_open(struct node *n, struct peer *peer, void *host, const char *address);
 
 /* The connection is gone, whoever closed it: frees the link and plans the next dial. */
@@ -91,8 +91,8 @@ void link_closed(struct node *n, struct link *l, const char *why);
 void link_input(struct node *n, struct link *l, struct span bytes);
 void link_sent(struct node *n, struct link *l, size_t bytes);
 
-/* Once a turn, after everything was sealed: sends what is due, fills a feed, notices a dead peer.
- * */
+/* Once a turn, after everything was sealed: sends what is due, fills a feed, notices a dead
+ * peer. */
 void link_turn_end(struct node *n, struct link *l);
 uint64_t link_next_deadline(const struct node *n, const struct link *l);
 

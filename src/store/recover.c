@@ -228,8 +228,8 @@ static int recover_last(struct recovery *r, struct oplog_segment *segment, struc
     return whole ? E_OK : cut(r, file, offset, segment->file_bytes);
 }
 
-/* Reads segment `index`; its file stays open as the log's tail when it is the last and has records.
- * */
+/* Reads segment `index`; its file stays open as the log's tail when it is the last and has
+ * records. */
 static int recover_segment(struct recovery *r, size_t index, bool *usable)
 {
     struct oplog *log = r->log;

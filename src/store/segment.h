@@ -3,7 +3,8 @@
  * through it.
  *
  * A reader holds a window of the file and grows it when a record needs more, so that a segment of
- * any size is read in pieces. Threads: the owner of the log.
+ * any size is read in pieces.
+ * Threads: the owner of the log.
  */
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H

@@ -261,8 +261,8 @@ static uint8_t take_quoted_byte(struct span *in)
     return byte;
 }
 
-/* The rest of a quoted part up to its closing quote, after which only a blank or the end may stand.
- * */
+/* The rest of a quoted part up to its closing quote, after which only a blank or the end may
+ * stand. */
 static bool take_quoted(struct span *in, uint8_t quote, struct buffer *out)
 {
     while (in->len > 0 && in->at[0] != quote) {
@@ -324,8 +324,8 @@ static enum resp_status parse_inline(struct resp_parser *p, struct span in)
     }
 }
 
-/* Gives back what one unusually large command left behind, so that an idle connection stays small.
- * */
+/* Gives back what one unusually large command left behind, so that an idle connection stays
+ * small. */
 static void shrink(struct resp_parser *p)
 {
     if (p->argv_cap > ARGV_KEPT) {

@@ -4,8 +4,10 @@
  *
  * Incremental: the parser remembers how far it came in a command that is not complete, so a command
  * that arrives in a thousand pieces is still read once. Zero copy: arguments are spans into the
- * caller's bytes. Limits: 1,048,576 arguments, 64 MB each (Redis with proto-max-bulk-len 64mb), 64
- * KB for an inline line. Owner: one parser per connection; resp_release frees its argument array.
+ * caller's bytes.
+ * Limits:  1,048,576 arguments, 64 MB each (Redis with proto-max-bulk-len 64mb), 64 KB for an
+ *          inline line.
+ * Owner:   one parser per connection; resp_release frees its argument array.
  */
 #ifndef WIRE_RESP_H
 #define WIRE_RESP_H
