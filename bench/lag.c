@@ -3,10 +3,11 @@
  *
  *     lag RATE SECONDS PORT OTHER-PORT...
  *
- * The writer sends SETs of 64 bytes to random keys at PORT, BATCH at a time, spread evenly over time, and every
- * PROBE_US one probe: a SET of a key of its own that holds nothing but the time. For each other port one
- * thread asks for the next probe until it is there, and notes the time since the probe was sent. Probes come in
- * order, so that none is missed. All servers are on this machine: one clock.
+ * The writer sends SETs of 64 bytes to random keys at PORT, BATCH at a time, spread evenly over
+ * time, and every PROBE_US one probe: a SET of a key of its own that holds nothing but the time. For
+ * each other port one thread asks for the next probe until it is there, and notes the time since the
+ * probe was sent. Probes come in order, so that none is missed. All servers are on this machine: one
+ * clock.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -173,7 +174,8 @@ static bool get(int fd, uint64_t probe, uint64_t *value)
 {
     char bytes[64];
     size_t len = 0, need = 5;
-    int asked = snprintf(bytes, sizeof(bytes), "*2\r\n$3\r\nGET\r\n$16\r\nprobe:%010llu\r\n", (unsigned long long)probe);
+    int asked = snprintf(bytes, sizeof(bytes), "*2\r\n$3\r\nGET\r\n$16\r\nprobe:%010llu\r\n",
+                         (unsigned long long)probe);
 
     send_all(fd, bytes, (size_t)asked);
     while (len < need) {
@@ -244,7 +246,8 @@ int main(int argc, char **argv)
 
         observers[i] = (struct observer){ .port = atoi(argv[4 + i]) };
         observers[i].lag_us = malloc(probes * sizeof(uint64_t));
-        if (observers[i].lag_us == NULL || pthread_create(&observers[i].thread, NULL, observe, &observers[i]) != 0)
+        if (observers[i].lag_us == NULL
+            || pthread_create(&observers[i].thread, NULL, observe, &observers[i]) != 0)
             fail("observer");
     }
     uint64_t written = write_at(atoi(argv[3]), rate, seconds);

@@ -9,6 +9,7 @@ import ctypes
 import os
 import random
 import resource
+import shutil
 import socket
 import struct
 import subprocess
@@ -85,7 +86,8 @@ def test_malformed_commands_get_one_error_and_the_end():
 
 def test_random_bytes_of_clients():
     with strict_world(regions=1) as world:
-        pieces = [b"*", b"$", b"-", b"1", b"3", b"\r\n", b"SET", b"GET", b"k", b"*3\r\n$3\r\nSET\r\n", b"\0", b'"', b"*2\r\n"]
+        pieces = [b"*", b"$", b"-", b"1", b"3", b"\r\n", b"SET", b"GET", b"k", b"*3\r\n$3\r\nSET\r\n", b"\0", b'"',
+                  b"*2\r\n"]
         for _ in range(300):
             with dial(world.client_ports[0]) as connection:
                 request = b"".join(RNG.choice(pieces) if RNG.random() < 0.9 else RNG.randbytes(5)
@@ -116,9 +118,10 @@ def test_half_open_and_reset_connections():
         client = world.client(0)
         client.set("big", "x" * 1_000_000)
         connections = []
+        requests = [b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100\r\nhalf of", b"GET big\r\n" * 20, b"*", b"PING\r\n"]
         for number in range(200):
             connection = dial(world.client_ports[0])
-            connection.sendall([b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100\r\nhalf of", b"GET big\r\n" * 20, b"*", b"PING\r\n"][number % 4])
+            connection.sendall(requests[number % 4])
             if number % 3 == 0:         # gone without a word: a reset
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.close()
@@ -404,7 +407,8 @@ def test_errors_of_a_configuration_are_told_by_line():
             bad = os.path.join(world.dir, "bad.yaml")
             with open(bad, "w", encoding="utf-8") as file:
                 file.write(good.replace(*spoil))
-            for command in (["check", bad], ["serve", "--config", bad, "--region", "eu-de", "--data", world.data_dir(1)]):
+            serve = ["serve", "--config", bad, "--region", "eu-de", "--data", world.data_dir(1)]
+            for command in (["check", bad], serve):
                 status, _, errors = support.run(*command)
                 assert status == 1, (spoil, status, errors)
                 first = errors.splitlines()[0]
@@ -452,7 +456,7 @@ int fallocate64(int fd, int mode, off64_t offset, off64_t len)
 
 
 class SmallDisk:
-    """A directory with little room: a tmpfs of our own mount namespace or, where that is not allowed, a shim in the server."""
+    """A directory with little room: a tmpfs in our own mount namespace or, not allowed that, a shim in the server."""
 
     def __init__(self, directory, megabytes):
         self.directory = directory
@@ -489,6 +493,7 @@ class SmallDisk:
 
     def release(self):
         LIBC.umount2(self.directory.encode(), 2)
+        shutil.rmtree(os.path.dirname(self.directory), ignore_errors=True)  # the world could not: it was mounted
 
 
 def write_until_refused(client):

@@ -41,7 +41,8 @@ CASES = {
     "what was observed is replaced": {
         "base": ["SET @k c"], "b": ["SET @k d"], "expect": {"GET @k": "d"}},
     "one APPEND wins whole": {
-        "base": ["SET @k x"], "a": ["APPEND @k a"], "b": ["APPEND @k b"], "order": "ab", "expect": {"GET @k": "xb"}},
+        "base": ["SET @k x"], "a": ["APPEND @k a"], "b": ["APPEND @k b"], "order": "ab",
+        "expect": {"GET @k": "xb"}},
     "one SETRANGE wins whole": {
         "base": ["SET @k xyz"], "a": ["SETRANGE @k 0 a"], "b": ["SETRANGE @k 2 b"], "order": "ba",
         "expect": {"GET @k": "ayz"}},
@@ -140,7 +141,8 @@ CASES = {
     "a SET without a time counts as none": {
         "a": ["SET @k v EX 1000"], "b": ["SET @k w"], "order": "ba", "expect": {"GET @k": "v", "TTL @k": NONE}},
     "INCR touches no deadline": {
-        "base": ["SET @k 1 EX 2000"], "a": ["INCR @k"], "b": ["EXPIRE @k 1000"], "expect": {"GET @k": "2", "TTL @k": near(1000)}},
+        "base": ["SET @k 1 EX 2000"], "a": ["INCR @k"], "b": ["EXPIRE @k 1000"],
+        "expect": {"GET @k": "2", "TTL @k": near(1000)}},
     "a write to an expired key removes what was there": {
         "base": ["SADD @k old", "PEXPIRE @k 1"], "a": ["SADD @k x"], "expect": {"SMEMBERS @k": {"x"}, "TTL @k": NONE}},
     "an extension before the deadline stands": {
