@@ -125,7 +125,7 @@ void node_recovered(struct node *n, uint64_t end_lsn)
 
 /* --- notices --- */
 
-void node_notice(struct node *n, int level, const char *format, ...)
+void node_notice(struct node *n, enum notice_level level, const char *format, ...)
 {
     if (n->notice_count == COUNT_OF(n->notices))
         /* the owner takes them every turn: this many in one turn say enough */

@@ -43,8 +43,10 @@ struct node_options {
     bool clock_unsynchronised; /* the kernel says that its clock is not synchronised */
 };
 
+enum notice_level { NOTICE_INFO, NOTICE_WARNING, NOTICE_ERROR };
+
 struct notice {
-    enum { NOTICE_INFO, NOTICE_WARNING, NOTICE_ERROR } level;
+    enum notice_level level;
     char text[400]; /* logfmt without time: ev=link.up peer=eu-de … */
 };
 
@@ -152,8 +154,8 @@ void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span re
                     const char *why);
 
 bool node_next_notice(struct node *n, struct notice *notice);
-/* A line for the log; when too many wait to be taken, further ones are counted and dropped. */
-void node_notice(struct node *n, int level, const char *format, ...)
+/* A line for the log; when too many wait to be taken, further ones are dropped. */
+void node_notice(struct node *n, enum notice_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* LINK CUT, HEAL, SLOW between us and another region. */
