@@ -300,6 +300,24 @@ TEST(malformed_bytes_are_refused)
     end_of_world();
 }
 
+TEST(what_comes_between_two_writes_of_a_turn_was_seen_by_the_second_only)
+{
+    world(3);
+    set(A, "k", "a");
+    struct replica *r = begin(B);
+    emit_string(r, 0, span_str("j"), span_str("b"), TIME_NONE, 0);
+    replica_group_end(r);
+    EXPECT_EQ(replica_receive(at(B), batch_of(A, 0)), RECEIVE_APPLIED); /* in the open turn */
+    set(B, "k", "b");
+    EXPECT_EQ(receive(C, batch_of(B, 0)), RECEIVE_APPLIED);
+    EXPECT_TEXT(span_str(get(C, "j")), "b");
+    EXPECT_EQ(receive(C, batch_of(B, 1)), RECEIVE_PARKED);
+    synced();
+    EXPECT_EVERYWHERE("k", "b");
+    EXPECT_EQ(object_at(A, "k")->form, ENTRY_INLINE);
+    end_of_world();
+}
+
 /* --- what must not happen, and is noticed --- */
 
 TEST(two_processes_of_one_region_are_a_fork)

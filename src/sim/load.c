@@ -1,9 +1,10 @@
 /*
  * load -- clients: random commands on few keys, answers counted.
  *
- * A command is a template: K and J are keys of its family, F a field, V a value, N a small number, X a quarter, T a time to live in
- * milliseconds, S one in seconds, A a time since 1970. A client sends one command or a few at once, in one piece or two, waits for all
- * answers, thinks, and goes on. The first client of each region only counts, in a database of its own.
+ * A command is a template: K and J are keys of its family, F a field, V a value, N a small number,
+ * X a quarter, T a time to live in milliseconds, S one in seconds, A a time since 1970. A client
+ * sends one command or a few at once, in one piece or two, waits for all answers, thinks, and goes
+ * on. The first client of each region only counts, in a database of its own.
  */
 #include <stdlib.h>
 
@@ -11,56 +12,92 @@
 #include "base/memory.h"
 #include "sim/world.h"
 
-enum { COUNTER_DB = 2 };
+enum {
+    COUNTER_DB = 2,
+    CONNECT_MAX_US = 2000,
+};
 
-struct template {
-    char family;                        /* its keys: s, h, m */
+struct template
+{
+    char family; /* its keys: s, h, m */
     const char *text;
 };
 
 static const struct template STRINGS[] = {
-    { 's', "SET K V" }, { 's', "SET K V" }, { 's', "SET K V NX" }, { 's', "SET K V XX GET" }, { 's', "SETNX K V" },
-    { 's', "GETSET K V" }, { 's', "APPEND K V" }, { 's', "SETRANGE K N V" }, { 's', "GETDEL K" }, { 's', "GET K" },
-    { 's', "MGET K J" }, { 's', "STRLEN K" }, { 's', "SET K 5" }, { 0, NULL },
+    { 's', "SET K V" },   { 's', "SET K V" },    { 's', "SET K V NX" }, { 's', "SET K V XX GET" },
+    { 's', "SETNX K V" }, { 's', "GETSET K V" }, { 's', "APPEND K V" }, { 's', "SETRANGE K N V" },
+    { 's', "GETDEL K" },  { 's', "GET K" },      { 's', "MGET K J" },   { 's', "STRLEN K" },
+    { 's', "SET K 5" },   { 0, NULL },
 };
 static const struct template NUMBERS[] = {
-    { 's', "INCR K" }, { 's', "DECR K" }, { 's', "INCRBY K N" }, { 's', "DECRBY K N" }, { 's', "INCRBYFLOAT K X" },
-    { 's', "SET K N" }, { 's', "GET K" }, { 'h', "HINCRBY K F N" }, { 'h', "HINCRBYFLOAT K F X" }, { 'h', "HSET K F N" },
-    { 's', "DEL K" }, { 'h', "HDEL K F" }, { 0, NULL },
+    { 's', "INCR K" },     { 's', "DECR K" },          { 's', "INCRBY K N" },
+    { 's', "DECRBY K N" }, { 's', "INCRBYFLOAT K X" }, { 's', "SET K N" },
+    { 's', "GET K" },      { 'h', "HINCRBY K F N" },   { 'h', "HINCRBYFLOAT K F X" },
+    { 'h', "HSET K F N" }, { 's', "DEL K" },           { 'h', "HDEL K F" },
+    { 0, NULL },
 };
 static const struct template HASHES[] = {
-    { 'h', "HSET K F V" }, { 'h', "HSET K F V F V F V" }, { 'h', "HMSET K F V F V" }, { 'h', "HSETNX K F V" },
-    { 'h', "HDEL K F" }, { 'h', "HDEL K F F" }, { 'h', "HINCRBY K F N" }, { 'h', "HGETALL K" }, { 'h', "HGET K F" },
-    { 'h', "HRANDFIELD K N" }, { 0, NULL },
+    { 'h', "HSET K F V" },
+    { 'h', "HSET K F V F V F V" },
+    { 'h', "HMSET K F V F V" },
+    { 'h', "HSETNX K F V" },
+    { 'h', "HDEL K F" },
+    { 'h', "HDEL K F F" },
+    { 'h', "HINCRBY K F N" },
+    { 'h', "HGETALL K" },
+    { 'h', "HGET K F" },
+    { 'h', "HRANDFIELD K N" },
+    { 0, NULL },
 };
 static const struct template SETS[] = {
-    { 'm', "SADD K F" }, { 'm', "SADD K F F F" }, { 'm', "SREM K F" }, { 'm', "SREM K F F" }, { 'm', "SPOP K" },
-    { 'm', "SPOP K 2" }, { 'm', "SMOVE K J F" }, { 'm', "SINTERSTORE K J K" }, { 'm', "SUNIONSTORE K J K" },
-    { 'm', "SDIFFSTORE K J K" }, { 'm', "SMEMBERS K" }, { 'm', "SRANDMEMBER K" }, { 0, NULL },
+    { 'm', "SADD K F" },
+    { 'm', "SADD K F F F" },
+    { 'm', "SREM K F" },
+    { 'm', "SREM K F F" },
+    { 'm', "SPOP K" },
+    { 'm', "SPOP K 2" },
+    { 'm', "SMOVE K J F" },
+    { 'm', "SINTERSTORE K J K" },
+    { 'm', "SUNIONSTORE K J K" },
+    { 'm', "SDIFFSTORE K J K" },
+    { 'm', "SMEMBERS K" },
+    { 'm', "SRANDMEMBER K" },
+    { 0, NULL },
 };
 static const struct template TIMES[] = {
-    { 's', "SET K V PX T" }, { 's', "SET K V KEEPTTL" }, { 's', "PSETEX K T V" }, { 's', "GETEX K PX T" },
-    { 's', "GETEX K PERSIST" }, { 's', "APPEND K V" }, { 's', "PEXPIRE K T" }, { 'h', "PEXPIRE K T" }, { 'm', "PEXPIRE K T" },
-    { 's', "EXPIRE K S" }, { 'm', "EXPIRE K S NX" }, { 'h', "PEXPIRE K T GT" }, { 's', "PEXPIRE K T LT" },
-    { 's', "PEXPIREAT K A" }, { 's', "PERSIST K" }, { 'h', "PERSIST K" }, { 'm', "PERSIST K" }, { 's', "TTL K" },
-    { 's', "EXPIRETIME K" }, { 'm', "PEXPIRE K -1" }, { 0, NULL },
+    { 's', "SET K V PX T" },   { 's', "SET K V KEEPTTL" }, { 's', "PSETEX K T V" },
+    { 's', "GETEX K PX T" },   { 's', "GETEX K PERSIST" }, { 's', "APPEND K V" },
+    { 's', "PEXPIRE K T" },    { 'h', "PEXPIRE K T" },     { 'm', "PEXPIRE K T" },
+    { 's', "EXPIRE K S" },     { 'm', "EXPIRE K S NX" },   { 'h', "PEXPIRE K T GT" },
+    { 's', "PEXPIRE K T LT" }, { 's', "PEXPIREAT K A" },   { 's', "PERSIST K" },
+    { 'h', "PERSIST K" },      { 'm', "PERSIST K" },       { 's', "TTL K" },
+    { 's', "EXPIRETIME K" },   { 'm', "PEXPIRE K -1" },    { 0, NULL },
 };
 static const struct template KEYS[] = {
-    { 's', "DEL K" }, { 'h', "DEL K" }, { 'm', "DEL K J" }, { 's', "UNLINK K" }, { 's', "RENAME K J" }, { 'h', "RENAME K J" },
-    { 'm', "RENAMENX K J" }, { 's', "COPY K J REPLACE" }, { 'h', "COPY K J" }, { 'm', "COPY K K DB 1 REPLACE" },
-    { 's', "MOVE K 1" }, { 's', "EXISTS K J" }, { 'h', "TYPE K" }, { 0, NULL },
+    { 's', "DEL K" },        { 'h', "DEL K" },
+    { 'm', "DEL K J" },      { 's', "UNLINK K" },
+    { 's', "RENAME K J" },   { 'h', "RENAME K J" },
+    { 'm', "RENAMENX K J" }, { 's', "COPY K J REPLACE" },
+    { 'h', "COPY K J" },     { 'm', "COPY K K DB 1 REPLACE" },
+    { 's', "MOVE K 1" },     { 's', "EXISTS K J" },
+    { 'h', "TYPE K" },       { 0, NULL },
 };
 static const struct template GROUPS[] = {
-    { 's', "MSET K V J V" }, { 's', "MSET K V K V" }, { 's', "MSETNX K V J V" }, { 's', "RENAME K J" }, { 'm', "SMOVE K J F" },
-    { 'm', "SUNIONSTORE K J K" }, { 'h', "HSET K F V F V" }, { 0, NULL },
+    { 's', "MSET K V J V" },   { 's', "MSET K V K V" },
+    { 's', "MSETNX K V J V" }, { 's', "RENAME K J" },
+    { 'm', "SMOVE K J F" },    { 'm', "SUNIONSTORE K J K" },
+    { 'h', "HSET K F V F V" }, { 0, NULL },
 };
 static const struct template RARE[] = {
-    { 's', "FLUSHDB" }, { 's', "WAIT 1 T" }, { 's', "WAIT 1 T" }, { 's', "SCAN 0" }, { 's', "DBSIZE" }, { 's', "RANDOMKEY" },
-    { 's', "KEYS *" }, { 's', "PING" }, { 's', "NOSUCH K" }, { 's', "SET K" }, { 's', "INFO" }, { 0, NULL },
+    { 's', "FLUSHDB" },  { 's', "WAIT 1 T" },  { 's', "WAIT 1 T" }, { 's', "SCAN 0" },
+    { 's', "DBSIZE" },   { 's', "RANDOMKEY" }, { 's', "KEYS *" },   { 's', "PING" },
+    { 's', "NOSUCH K" }, { 's', "SET K" },     { 's', "INFO" },     { 0, NULL },
 };
 
-const char *const sim_family_names[SIM_FAMILIES] = { "strings", "numbers", "hashes", "sets", "times", "keys", "groups", "rare" };
-static const struct template *const FAMILIES[SIM_FAMILIES] = { STRINGS, NUMBERS, HASHES, SETS, TIMES, KEYS, GROUPS, RARE };
+const char *const sim_family_names[SIM_FAMILIES] = { "strings", "numbers", "hashes", "sets",
+                                                     "times",   "keys",    "groups", "rare" };
+static const struct template *const FAMILIES[SIM_FAMILIES] = { STRINGS, NUMBERS, HASHES, SETS,
+                                                               TIMES,   KEYS,    GROUPS, RARE };
 
 /* --- making a command --- */
 
@@ -85,18 +122,21 @@ static void put_key(struct sim_world *w, struct buffer *out, char family, bool m
 
 static void put_value(struct sim_world *w, struct buffer *out)
 {
-    static const char *const ODD[] = { "", "text", "-7", "2.5", "a somewhat longer value, to be moved about" };
+    static const char *const ODD[] = { "", "text", "-7", "2.5",
+                                       "a somewhat longer value, to be moved about" };
     if (prng_below(&w->load, 5) == 0)
         buffer_put_text(out, ODD[prng_below(&w->load, COUNT_OF(ODD))]);
     else
         buffer_printf(out, "%u", (unsigned)prng_below(&w->load, 100));
 }
 
-static void put_word(struct sim_world *w, struct buffer *out, const struct template *t, struct span word, bool mixed)
+static void put_word(struct sim_world *w, struct buffer *out, const struct template *t,
+                     struct span word, bool mixed)
 {
     struct prng *p = &w->load;
     switch (word.len == 1 ? word.at[0] : 0) {
-    case 'K': case 'J':
+    case 'K':
+    case 'J':
         put_key(w, out, t->family, mixed);
         break;
     case 'F':
@@ -118,7 +158,8 @@ static void put_word(struct sim_world *w, struct buffer *out, const struct templ
         buffer_put_text(out, prng_below(p, 4) ? "1" : "1000000");
         break;
     case 'A':
-        buffer_printf(out, "%llu", (unsigned long long)(w->now_us / 1000 + prng_below(p, w->plan.ttl_max_ms)));
+        buffer_printf(out, "%llu",
+                      (unsigned long long)(w->now_us / 1000 + prng_below(p, w->plan.ttl_max_ms)));
         break;
     default:
         buffer_put(out, word);
@@ -185,7 +226,8 @@ static void send_part(struct sim_world *w, struct sim_client *c, size_t bytes)
     struct buffer part = { 0 };
     buffer_put_bytes(&part, c->unsent.at, bytes);
     buffer_consume(&c->unsent, bytes);
-    sim_trace(w, "r%u client %u sends %.*s", r->index + 1, c->index, (int)part.len, (const char *)part.at);
+    sim_trace(w, "r%u client %u sends %.*s", r->index + 1, c->index, (int)part.len,
+              (const char *)part.at);
     sim_turn_begin(w, r);
     node_session_input(&r->node, c->session, buffer_span(&part));
     sim_turn_end(w, r);
@@ -232,24 +274,30 @@ static void act(struct sim_world *w, struct sim_event *e)
     send_part(w, c, bytes);
 }
 
-static void think(struct sim_world *w, struct sim_client *c)
+static void act_after(struct sim_world *w, struct sim_client *c, uint64_t after_us)
 {
     if (c->thinking)
         return;
     c->thinking = true;
-    uint64_t after_us = sim_around(&w->load, w->plan.think_us, 50000);
     sim_for_region(w, &w->regions[c->region], after_us, act)->what = c;
 }
 
+static void think(struct sim_world *w, struct sim_client *c)
+{
+    act_after(w, c, sim_around(&w->load, w->plan.think_us, 50000));
+}
+
+/* Clients come at once: before a region that was restarted has heard of the others. */
 void sim_load_start(struct sim_world *w, struct sim_region *r)
 {
     for (uint32_t i = 0; i < w->plan.clients; i++)
-        think(w, &r->clients[i]);
+        act_after(w, &r->clients[i], prng_below(&w->load, CONNECT_MAX_US));
 }
 
 /* --- answers --- */
 
-/* The length of the whole reply at the front, RESP2; 0 when it is not all there; -1 when it is none. */
+/* The length of the whole reply at the front, RESP2; 0 when it is not all there; -1 when it is
+ * none. */
 static ptrdiff_t reply_length(struct span in)
 {
     const uint8_t *end = in.len > 0 ? memchr(in.at, '\n', in.len) : NULL;
@@ -281,7 +329,8 @@ static void take_answer(struct sim_world *w, struct sim_client *c, struct span r
         sim_fail(w, "region %u client %u: an answer to nothing", c->region + 1, c->index);
         return;
     }
-    sim_trace(w, "r%u client %u gets %.*s", c->region + 1, c->index, (int)reply.len, (const char *)reply.at);
+    sim_trace(w, "r%u client %u gets %.*s", c->region + 1, c->index, (int)reply.len,
+              (const char *)reply.at);
     w->answered++;
     if (reply.at[0] == '-')
         w->errors++;
@@ -298,8 +347,8 @@ static void take_answers(struct sim_world *w, struct sim_client *c)
         buffer_consume(&c->answers, (size_t)len);
     }
     if (len < 0)
-        sim_fail(w, "region %u client %u: not a reply: %.*s", c->region + 1, c->index, (int)c->answers.len,
-                 (const char *)c->answers.at);
+        sim_fail(w, "region %u client %u: not a reply: %.*s", c->region + 1, c->index,
+                 (int)c->answers.len, (const char *)c->answers.at);
 }
 
 void sim_load_answers(struct sim_world *w, struct sim_client *c)

@@ -1,19 +1,23 @@
 /*
- * net -- connections between regions: two streams of bytes that arrive late, in pieces, and in order.
+ * net -- connections between regions: two streams of bytes that arrive late, in pieces, and in
+ * order.
  *
- * Connections are independent of each other, so what goes over different ones overtakes. A stalled way holds its bytes until
- * it is healed; a broken one resets its connections and lets none be made.
+ * Connections are independent of each other, so what goes over different ones overtakes. A stalled
+ * way holds its bytes until it is healed; a broken one resets its connections and lets none be
+ * made.
  */
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/memory.h"
 #include "sim/world.h"
 
+enum { GAP_MAX_US = 100 }; /* between pieces that were sent at once */
+
 /* What travels: some bytes, or the end of the stream. */
 struct piece {
-    struct list link;                   /* while it is held by a stall */
+    struct list link; /* while it is held by a stall */
     struct sim_conn *conn;
-    uint32_t from;                      /* which end sent it */
+    uint32_t from; /* which end sent it */
     bool is_end, is_reset;
     size_t len;
     uint8_t bytes[];
@@ -77,8 +81,8 @@ static void take_piece(struct sim_world *w, struct piece *p)
     } else {
         if (c->end[to]) {
             struct sim_region *r = region_at(w, c, to);
-            sim_trace(w, "r%u conn %llu %zu bytes %08x", r->index + 1, (unsigned long long)c->id, p->len,
-                      crc32c(0, span_of(p->bytes, p->len)));
+            sim_trace(w, "r%u conn %llu %zu bytes %08x", r->index + 1, (unsigned long long)c->id,
+                      p->len, crc32c(0, span_of(p->bytes, p->len)));
             sim_turn_begin(w, r);
             node_link_input(&r->node, c->end[to], span_of(p->bytes, p->len));
             sim_turn_end(w, r);
@@ -127,13 +131,15 @@ static uint32_t end_of(const struct sim_conn *c, const struct link *l)
 
 static void send_bytes(struct sim_world *w, struct sim_conn *c, uint32_t from, struct span bytes)
 {
+    uint64_t after_us = delay_us(w, c->region[from], c->region[1 - from]);
     while (bytes.len > 0) {
         size_t len = 1 + (size_t)prng_below(&w->net, w->plan.piece_bytes);
         if (len > bytes.len || prng_chance(&w->net, 300000))
             len = bytes.len;
         struct piece *p = new_piece(c, from, span_of(bytes.at, len));
         c->pipe[from].in_flight += len;
-        plan_arrival(w, p, delay_us(w, c->region[from], c->region[1 - from]));
+        plan_arrival(w, p, after_us);
+        after_us += prng_below(&w->net, GAP_MAX_US);
         bytes = span_skip(bytes, len);
     }
 }
@@ -159,14 +165,15 @@ void sim_net_flush(struct sim_world *w, struct link *l)
     if (!l->close) {
         room = room > c->pipe[from].in_flight ? room - (size_t)c->pipe[from].in_flight : 0;
         if (len > room)
-            len = room;
+            len = room >= w->plan.window_bytes / 2 ? room : 0; /* no slivers */
     }
     if (len > 0) {
         send_bytes(w, c, from, span_of(l->output.at, len));
         node_link_sent(n, l, len);
     }
     if (l->close) {
-        sim_trace(w, "r%u conn %llu closes: %s", c->region[from] + 1, (unsigned long long)c->id, l->why);
+        sim_trace(w, "r%u conn %llu closes: %s", c->region[from] + 1, (unsigned long long)c->id,
+                  l->why);
         c->end[from] = NULL;
         send_end(w, c, from, false);
         node_link_closed(n, l, NULL);
@@ -180,7 +187,7 @@ static void accept_end(struct sim_world *w, struct sim_event *e)
     struct sim_conn *c = e->what;
     struct sim_region *r = region_at(w, c, 1);
     if (c->pipe[1].ended)
-        return;                         /* it was reset meanwhile */
+        return; /* it was reset meanwhile */
     sim_turn_begin(w, r);
     c->end[1] = node_link_open(&r->node, NULL, c, "sim");
     sim_turn_end(w, r);
@@ -192,7 +199,8 @@ static void dialled(struct sim_world *w, struct sim_event *e)
     struct sim_region *r = &w->regions[e->region];
     struct peer *peer = e->what;
     struct sim_region *to = &w->regions[e->number];
-    const struct sim_cut *there = &w->cuts[r->index][to->index], *back = &w->cuts[to->index][r->index];
+    const struct sim_cut *there = &w->cuts[r->index][to->index],
+                         *back = &w->cuts[to->index][r->index];
     bool reached = to->up && !there->broken && !back->broken && !there->stalled && !back->stalled;
     sim_turn_begin(w, r);
     if (reached) {
@@ -203,7 +211,8 @@ static void dialled(struct sim_world *w, struct sim_event *e)
         list_init(&c->held[0]);
         list_init(&c->held[1]);
         list_add_tail(&w->conns, &c->link);
-        sim_trace(w, "r%u conn %llu to r%u", r->index + 1, (unsigned long long)c->id, to->index + 1);
+        sim_trace(w, "r%u conn %llu to r%u", r->index + 1, (unsigned long long)c->id,
+                  to->index + 1);
         struct sim_event *accept = sim_for_region(w, to, 0, accept_end);
         accept->what = c;
         c->end[0] = node_link_open(&r->node, peer, c, "sim");
@@ -224,7 +233,8 @@ void sim_net_dial(struct sim_world *w, struct sim_region *r, struct peer *peer)
 
 void sim_net_region_down(struct sim_world *w, struct sim_region *r)
 {
-    list_each(&w->conns, it) {
+    list_each(&w->conns, it)
+    {
         struct sim_conn *c = container_of(it, struct sim_conn, link);
         for (uint32_t end = 0; end < 2; end++) {
             if (c->region[end] != r->index)
@@ -246,9 +256,11 @@ void sim_net_cut(struct sim_world *w, uint32_t from, uint32_t to, bool stall, ui
         return;
     }
     cut->broken = true;
-    list_each(&w->conns, it) {
+    list_each(&w->conns, it)
+    {
         struct sim_conn *c = container_of(it, struct sim_conn, link);
-        bool between = (c->region[0] == from && c->region[1] == to) || (c->region[0] == to && c->region[1] == from);
+        bool between = (c->region[0] == from && c->region[1] == to) ||
+                       (c->region[0] == to && c->region[1] == from);
         for (uint32_t end = 0; between && end < 2; end++) {
             c->pipe[end].ended = true;
             take_end(w, c, end, "connection reset");
@@ -271,7 +283,8 @@ void sim_net_heal(struct sim_world *w, uint32_t from, uint32_t to, uint32_t numb
     if (number != 0 && cut->number != number)
         return;
     *cut = (struct sim_cut){ 0 };
-    list_each(&w->conns, it) {
+    list_each(&w->conns, it)
+    {
         struct sim_conn *c = container_of(it, struct sim_conn, link);
         for (uint32_t end = 0; end < 2; end++) {
             if (c->region[end] == from && c->region[1 - end] == to)
@@ -282,11 +295,11 @@ void sim_net_heal(struct sim_world *w, uint32_t from, uint32_t to, uint32_t numb
 
 void sim_net_release(struct sim_world *w)
 {
-    list_each(&w->conns, it) {
+    list_each(&w->conns, it)
+    {
         struct sim_conn *c = container_of(it, struct sim_conn, link);
         for (uint32_t end = 0; end < 2; end++) {
-            list_each(&c->held[end], held)
-                mem_free(container_of(held, struct piece, link));
+            list_each(&c->held[end], held) mem_free(container_of(held, struct piece, link));
         }
         mem_free(c);
     }

@@ -8,8 +8,8 @@
 #include "wire/record.h"
 
 struct oracle_op {
-    struct op op;                           /* spans into the logs */
-    stamp_t seen[ORACLE_ORIGINS];           /* of every origin, its own up to itself */
+    struct op op;                 /* spans into the logs */
+    stamp_t seen[ORACLE_ORIGINS]; /* of every origin, its own up to itself */
 };
 
 enum effect_kind { EFFECT_VALUE, EFFECT_INCREMENT, EFFECT_TIME };
@@ -17,10 +17,10 @@ enum effect_kind { EFFECT_VALUE, EFFECT_INCREMENT, EFFECT_TIME };
 struct oracle_effect {
     const struct oracle_op *by;
     enum effect_kind kind;
-    struct span field;                      /* of hashes and sets */
+    struct span field; /* of hashes and sets */
     struct span value;
     struct amount amount;
-    uint64_t at_ms;                         /* EFFECT_TIME; 0: none */
+    uint64_t at_ms; /* EFFECT_TIME; 0: none */
     bool lasts;
 };
 
@@ -57,7 +57,8 @@ static bool add_batch(struct oracle *o, const struct batch *b, stamp_t *last)
     struct op op;
     struct span hashed;
     if (b->prev != *last) {
-        snprintf(o->problem, sizeof(o->problem), "origin %u: a batch follows %llx, the last op is %llx", b->origin,
+        snprintf(o->problem, sizeof(o->problem),
+                 "origin %u: a batch follows %llx, the last op is %llx", b->origin,
                  (unsigned long long)b->prev, (unsigned long long)*last);
         return false;
     }
@@ -81,9 +82,12 @@ bool oracle_add_log(struct oracle *o, uint8_t origin, struct span records, uint6
     size_t need;
     CHECK(origin < ORACLE_ORIGINS && o->logs[origin].len == 0);
     buffer_put(&o->logs[origin], records);
-    for (struct span in = buffer_span(&o->logs[origin]); in.len > 0; in = span_skip(in, record.bytes)) {
-        if (record_read(in, lsn, &record, &need) != RECORD_GOOD || !batch_take(record.payload, &b)) {
-            snprintf(o->problem, sizeof(o->problem), "origin %u: no record at %llu", origin, (unsigned long long)lsn);
+    for (struct span in = buffer_span(&o->logs[origin]); in.len > 0;
+         in = span_skip(in, record.bytes)) {
+        if (record_read(in, lsn, &record, &need) != RECORD_GOOD ||
+            !batch_take(record.payload, &b)) {
+            snprintf(o->problem, sizeof(o->problem), "origin %u: no record at %llu", origin,
+                     (unsigned long long)lsn);
             return false;
         }
         lsn += record.bytes;
@@ -95,10 +99,12 @@ bool oracle_add_log(struct oracle *o, uint8_t origin, struct span records, uint6
 
 /* --- effects --- */
 
-static struct oracle_effect *add_effect(struct oracle *o, const struct oracle_op *by, enum effect_kind kind)
+static struct oracle_effect *add_effect(struct oracle *o, const struct oracle_op *by,
+                                        enum effect_kind kind)
 {
     if ((o->effect_count & (o->effect_count - 1)) == 0)
-        o->effects = mem_realloc(o->effects, (o->effect_count ? 2 * o->effect_count : 1) * sizeof(*o->effects));
+        o->effects = mem_realloc(o->effects,
+                                 (o->effect_count ? 2 * o->effect_count : 1) * sizeof(*o->effects));
     struct oracle_effect *e = &o->effects[o->effect_count++];
     *e = (struct oracle_effect){ .by = by, .kind = kind, .lasts = true };
     return e;
@@ -217,7 +223,8 @@ static bool wipes(const struct op *op, const struct oracle_effect *e)
         return e->kind == EFFECT_TIME;
     case OP_DROP:
         CHECK(span_take_varint(&p, &mask));
-        return mask & (e->kind == EFFECT_TIME ? (uint64_t)MASK_DEADLINES : 1ull << e->by->op.component);
+        return mask &
+               (e->kind == EFFECT_TIME ? (uint64_t)MASK_DEADLINES : 1ull << e->by->op.component);
     case OP_BUMP:
     case OP_KIND_END:
         break;
@@ -277,6 +284,72 @@ void oracle_judge(struct oracle *o)
     o->effect_count = kept;
 }
 
+/* --- reclaim --- */
+
+/* What was over for the writer of `w` on its key, in milliseconds: 0 when nothing was. */
+static uint64_t deadline_seen_by(struct oracle *o, const struct oracle_op *w)
+{
+    uint64_t longest = 0;
+    bool none = false;
+    o->effect_count = 0;
+    for (size_t i = 0; i < o->op_count; i++) {
+        const struct oracle_op *by = &o->ops[i];
+        if (by->op.stamp <= w->seen[stamp_origin(by->op.stamp)] &&
+            compare_keys(&by->op, &w->op) == 0)
+            add_effects(o, by);
+    }
+    for (size_t i = 0; i < o->effect_count; i++) {
+        struct oracle_effect *e = &o->effects[i];
+        stamp_t stamp = e->by->op.stamp;
+        for (size_t k = 0; k < o->op_count && e->lasts; k++) {
+            const struct oracle_op *by = &o->ops[k];
+            bool seen = by->op.stamp <= w->seen[stamp_origin(by->op.stamp)] &&
+                        compare_keys(&by->op, &w->op) == 0;
+            e->lasts = !seen || stamp > by->seen[stamp_origin(stamp)] || !wipes(&by->op, e);
+        }
+        if (!e->lasts || e->kind != EFFECT_TIME)
+            continue;
+        none |= e->at_ms == 0;
+        longest = e->at_ms > longest ? e->at_ms : longest;
+    }
+    o->effect_count = 0;
+    return none || longest >= stamp_ms(w->op.stamp) ? 0 : longest;
+}
+
+static bool is_reclaim(const struct oracle_op *w, const struct oracle_reclaim *ranges, size_t count)
+{
+    stamp_t s = w->op.stamp;
+    if (w->op.kind != OP_DROP || w->op.rank != s || w->op.more)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (stamp_origin(s) == stamp_origin(ranges[i].up_to) && s > ranges[i].after &&
+            s <= ranges[i].up_to)
+            return true;
+    }
+    return false;
+}
+
+const char *oracle_check_reclaims(struct oracle *o, const struct oracle_reclaim *reclaims,
+                                  size_t count)
+{
+    for (size_t i = 0; i < o->op_count; i++) {
+        const struct oracle_op *w = &o->ops[i];
+        uint64_t at_ms = is_reclaim(w, reclaims, count) ? deadline_seen_by(o, w) : 0;
+        for (size_t k = 0; k < o->op_count && at_ms != 0; k++) {
+            stamp_t other = o->ops[k].op.stamp;
+            if (stamp_ms(other) > at_ms || other <= w->seen[stamp_origin(other)] ||
+                other == w->op.stamp)
+                continue;
+            snprintf(o->problem, sizeof(o->problem),
+                     "%llx reclaims a key that was over at %llu, and has not seen %llx",
+                     (unsigned long long)w->op.stamp, (unsigned long long)at_ms,
+                     (unsigned long long)other);
+            return o->problem;
+        }
+    }
+    return NULL;
+}
+
 /* --- comparing --- */
 
 /* The effects of one key that last, and where it is looked for. */
@@ -284,35 +357,38 @@ struct place {
     struct oracle *o;
     const struct oracle_effect *effects;
     size_t count;
-    const struct op *op;                    /* any: it has the key */
+    const struct op *op; /* any: it has the key */
 };
 
 static const char *wrong(const struct place *p, const char *what, struct span field)
 {
-    snprintf(p->o->problem, sizeof(p->o->problem), "db %u key %.*s%s%.*s: %s", p->op->db, (int)p->op->key.len,
-             (const char *)p->op->key.at, field.len ? " field " : "", (int)field.len,
-             field.len ? (const char *)field.at : "", what);
+    snprintf(p->o->problem, sizeof(p->o->problem), "db %u key %.*s%s%.*s: %s", p->op->db,
+             (int)p->op->key.len, (const char *)p->op->key.at, field.len ? " field " : "",
+             (int)field.len, field.len ? (const char *)field.at : "", what);
     return p->o->problem;
 }
 
-static bool is_at(const struct oracle_effect *e, enum effect_kind kind, uint8_t component, struct span field)
+static bool is_at(const struct oracle_effect *e, enum effect_kind kind, uint8_t component,
+                  struct span field)
 {
-    return e->kind == kind && (kind == EFFECT_TIME || (e->by->op.component == component && span_equal(e->field, field)));
+    return e->kind == kind && (kind == EFFECT_TIME ||
+                               (e->by->op.component == component && span_equal(e->field, field)));
 }
 
 /* The register that an effect must be, among those that there are. */
 static bool has_reg(const struct reg *regs, size_t count, const struct oracle_effect *e)
 {
     for (size_t i = 0; i < count; i++) {
-        if (regs[i].stamp == e->by->op.rank && span_equal(span_of(regs[i].value, regs[i].len), e->value))
+        if (regs[i].stamp == e->by->op.rank &&
+            span_equal(span_of(regs[i].value, regs[i].len), e->value))
             return true;
     }
     return false;
 }
 
 /* The gain of one origin's increments that last; *any says whether there are any. */
-static struct amount gain_of(const struct place *p, uint8_t component, struct span field, uint8_t origin, bool is_float,
-                             bool *any)
+static struct amount gain_of(const struct place *p, uint8_t component, struct span field,
+                             uint8_t origin, bool is_float, bool *any)
 {
     struct amount gain = { .is_float = is_float };
     *any = false;
@@ -332,7 +408,8 @@ static bool same_amount(struct amount a, struct amount b)
     return a.is_float ? a.f == b.f : a.i == b.i;
 }
 
-static const char *compare_cell(const struct place *p, uint8_t component, struct span field, const struct cell *c)
+static const char *compare_cell(const struct place *p, uint8_t component, struct span field,
+                                const struct cell *c)
 {
     size_t values = 0, gaining = 0;
     for (size_t i = 0; i < p->count; i++) {
@@ -349,7 +426,9 @@ static const char *compare_cell(const struct place *p, uint8_t component, struct
         struct amount gain = gain_of(p, component, field, (uint8_t)(origin / 2), is_float, &any);
         const struct tally *t = cell_tally(c, (uint8_t)(origin / 2), is_float);
         if (any != (t != NULL))
-            return wrong(p, any ? "increments are missing" : "increments are there that were observed", field);
+            return wrong(p,
+                         any ? "increments are missing" : "increments are there that were observed",
+                         field);
         if (any && !same_amount(gain, amount_subtract(t->sum, t->base_sum)))
             return wrong(p, "the increments that last do not add up to what is there", field);
         gaining += any;
@@ -386,15 +465,18 @@ static const char *compare_fields(const struct place *p, uint8_t component, cons
     struct table_iter it;
     table_iter_init(&it, fields);
     for (void **slot; (slot = table_iter_next(&it));) {
-        const char *bad = compare_cell(p, component, entry_name(*slot), cell_of(*slot, &inlined, &reg));
+        const char *bad = compare_cell(p, component, entry_name(*slot),
+                                       cell_of(*slot, &inlined, &reg));
         if (bad)
             return bad;
     }
     return NULL;
 }
 
-/* What a write without a time says stands in its register as long as that lasts, else among the deadlines. */
-static const char *compare_times(const struct place *p, const struct entry *e, const struct cell *string)
+/* What a write without a time says stands in its register as long as that lasts, else among the
+ * deadlines. */
+static const char *compare_times(const struct place *p, const struct entry *e,
+                                 const struct cell *string)
 {
     struct span nothing = { NULL, 0 };
     size_t elements = 0, bits = 0, there = e->form == ENTRY_BODY ? e->body->deadline_count : 0;
@@ -409,7 +491,8 @@ static const char *compare_times(const struct place *p, const struct entry *e, c
             longest = t->at_ms;
         bool found = false;
         for (size_t k = 0; k < there; k++)
-            found |= e->body->deadlines[k].stamp == t->by->op.rank && e->body->deadlines[k].at_ms == t->at_ms;
+            found |= e->body->deadlines[k].stamp == t->by->op.rank &&
+                     e->body->deadlines[k].at_ms == t->at_ms;
         elements += found;
         for (size_t k = 0; k < string->reg_count && !found && t->at_ms == 0; k++) {
             found = string->regs[k].stamp == t->by->op.rank && string->regs[k].none;
@@ -422,7 +505,9 @@ static const char *compare_times(const struct place *p, const struct entry *e, c
         bits -= string->regs[k].none;
     if (elements != there || bits != 0)
         return wrong(p, "a word about the deadline is there that was observed", nothing);
-    return object_deadline_ms(e) == (none ? 0 : longest) ? NULL : wrong(p, "another deadline is seen", nothing);
+    return object_deadline_ms(e) == (none ? 0 : longest)
+               ? NULL
+               : wrong(p, "another deadline is seen", nothing);
 }
 
 static const char *compare_key(const struct place *p, const struct replica *r)
@@ -445,7 +530,8 @@ const char *oracle_compare(struct oracle *o, const struct replica *r)
     uint64_t keys = 0;
     for (size_t from = 0, end; from < o->effect_count; from = end) {
         const struct op *op = &o->effects[from].by->op;
-        for (end = from; end < o->effect_count && compare_keys(&o->effects[end].by->op, op) == 0; end++)
+        for (end = from; end < o->effect_count && compare_keys(&o->effects[end].by->op, op) == 0;
+             end++)
             continue;
         struct place p = { o, o->effects + from, end - from, op };
         const char *bad = compare_key(&p, r);
@@ -456,7 +542,8 @@ const char *oracle_compare(struct oracle *o, const struct replica *r)
         keys += r->databases[i].keys.count;
     if (keys == o->key_count)
         return NULL;
-    snprintf(o->problem, sizeof(o->problem), "%llu keys, should be %zu", (unsigned long long)keys, o->key_count);
+    snprintf(o->problem, sizeof(o->problem), "%llu keys, should be %zu", (unsigned long long)keys,
+             o->key_count);
     return o->problem;
 }
 

@@ -3,6 +3,11 @@
  */
 #include "sim/world.h"
 
+enum {
+    CLOCK_RANGE_MAX_US = 100000, /* either way: within what max_skew allows */
+    QUIET_THINK_US = 50000,
+};
+
 static bool often(struct prng *p, uint32_t percent)
 {
     return prng_below(p, 100) < percent;
@@ -20,13 +25,19 @@ static uint32_t choose_regions(struct prng *p)
     return CHOICES[prng_below(p, sizeof(CHOICES))];
 }
 
+int64_t sim_clock_offset(struct prng *p, int64_t range_us)
+{
+    if (often(p, 30))
+        return often(p, 50) ? range_us : -range_us;
+    return (int64_t)prng_below(p, (uint64_t)(2 * range_us + 1)) - range_us;
+}
+
 /* Within what is allowed: half of max_skew from the others' median. */
 static void plan_clocks(struct sim_plan *plan, struct prng *p)
 {
-    int64_t range_us = often(p, 30) ? 0 : often(p, 50) ? 5000 : 100000;
     bool drifts = often(p, 50);
     for (uint32_t i = 0; i < SIM_REGIONS_MAX; i++) {
-        plan->clock_offset_us[i] = (int64_t)prng_below(p, (uint64_t)(2 * range_us + 1)) - range_us;
+        plan->clock_offset_us[i] = sim_clock_offset(p, plan->clock_range_us);
         plan->clock_drift_ppm[i] = drifts ? (int32_t)prng_below(p, 401) - 200 : 0;
     }
 }
@@ -42,7 +53,7 @@ static void plan_network(struct sim_plan *plan, struct prng *p)
     }
     plan->jitter = often(p, 30) ? 0 : 500000;
     plan->tail = often(p, 40) ? 0 : often(p, 70) ? 10000 : 200000;
-    plan->window_bytes = often(p, 80) ? 1 << 18 : 512;
+    plan->window_bytes = often(p, 80) ? 1 << 18 : 2000;
     plan->piece_bytes = often(p, 70) ? 1 << 16 : often(p, 50) ? 1000 : 40;
 }
 
@@ -53,18 +64,22 @@ static void plan_disk(struct sim_plan *plan, struct prng *p)
     plan->sync_us = often(p, 70) ? between(p, 200, 3000) : between(p, 3000, 40000);
     plan->disk_tail = often(p, 50) ? 0 : 30000;
     plan->segment_bytes = often(p, 60) ? 1 << 20 : between(p, 2000, 20000);
+    plan->linger = often(p, 40) ? 0 : often(p, 50) ? 100000 : 700000;
     plan->park_max_bytes = often(p, 60) ? 1 << 20 : between(p, 500, 4000);
 }
 
 static void plan_faults(struct sim_plan *plan, struct prng *p)
 {
-    plan->fault_every_us = often(p, 15) ? 0 : often(p, 70) ? between(p, 100000, 500000) : between(p, 20000, 100000);
+    plan->fault_every_us = often(p, 15)   ? 0
+                           : often(p, 70) ? between(p, 100000, 500000)
+                                          : between(p, 20000, 100000);
     plan->cut = often(p, 30) ? 0 : (uint32_t)between(p, 1, 5);
     plan->stall = often(p, 30) ? 0 : (uint32_t)between(p, 1, 5);
     plan->crash = often(p, 50) ? 0 : (uint32_t)between(p, 1, 3);
     if (plan->cut + plan->stall + plan->crash == 0)
         plan->fault_every_us = 0;
-    plan->fault_max_us = often(p, 90) ? between(p, 20000, 1000000) : 6500000;     /* past the timeout of links */
+    plan->fault_max_us = often(p, 90) ? between(p, 20000, 1000000)
+                                      : 6500000; /* past the timeout of links */
 }
 
 static void plan_load(struct sim_plan *plan, struct prng *p)
@@ -72,9 +87,11 @@ static void plan_load(struct sim_plan *plan, struct prng *p)
     plan->clients = (uint32_t)between(p, 1, SIM_CLIENTS_MAX);
     plan->keys = (uint32_t)between(p, 1, 4);
     plan->fields = (uint32_t)between(p, 1, 4);
-    plan->mixed = often(p, 40) ? 0 : often(p, 60) ? 50000 : 500000;
+    plan->mixed = often(p, 40) ? 0 : often(p, 30) ? 50000 : 600000;
     plan->pipeline = often(p, 60) ? 1 : (uint32_t)between(p, 2, 20);
-    plan->think_us = often(p, 40) ? 500 : between(p, 2000, 40000);
+    plan->think_us = often(p, 40)   ? 500
+                     : often(p, 70) ? between(p, 2000, 40000)
+                                    : between(p, QUIET_THINK_US, 8 * QUIET_THINK_US);
     plan->ttl_max_ms = often(p, 50) ? 300 : 2000;
     uint32_t sum = 0;
     for (uint32_t i = 0; i < SIM_FAMILIES; i++) {
@@ -85,20 +102,36 @@ static void plan_load(struct sim_plan *plan, struct prng *p)
         plan->families[0] = 1;
 }
 
+/* Little is written, so that heartbeats say most of what is heard, and machines come back with a
+ * clock that is behind. */
+static void plan_restarts(struct sim_plan *plan, struct prng *p)
+{
+    plan->think_us = between(p, QUIET_THINK_US, 8 * QUIET_THINK_US);
+    plan->clock_range_us = CLOCK_RANGE_MAX_US;
+    plan->fault_every_us = 300000;
+    plan->cut = plan->stall = 0;
+    plan->crash = 1;
+}
+
 void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions, uint32_t steps)
 {
     *plan = (struct sim_plan){ 0 };
     plan->regions = choose_regions(p);
-    plan->steps = (uint32_t)between(p, 20, often(p, 80) ? 300 : 800);
+    plan->steps = (uint32_t)between(p, 20, often(p, 80) ? 1500 : 5000);
     if (regions != 0)
         plan->regions = regions;
     if (steps != 0)
         plan->steps = steps;
-    plan_clocks(plan, p);
+    plan->clock_range_us = often(p, 30) ? 0 : often(p, 50) ? 5000 : CLOCK_RANGE_MAX_US;
     plan_network(plan, p);
     plan_disk(plan, p);
     plan_faults(plan, p);
     plan_load(plan, p);
+    if (often(p, 8))
+        plan_restarts(plan, p);
+    if (steps == 0 && plan->think_us >= QUIET_THINK_US)
+        plan->steps = 20 + plan->steps / 20;
+    plan_clocks(plan, p);
 }
 
 static const char *fsync_name(enum fsync_policy rule)
@@ -108,18 +141,26 @@ static const char *fsync_name(enum fsync_policy rule)
 
 void sim_plan_print(const struct sim_plan *plan, FILE *to)
 {
-    fprintf(to, "plan: %u regions, %u commands of %u clients each, %u keys, %u fields, mixed %u ppm, pipeline %u\n",
-            plan->regions, plan->steps, plan->clients, plan->keys, plan->fields, plan->mixed, plan->pipeline);
-    fprintf(to, "plan: think %llu us, ttl up to %llu ms, families", (unsigned long long)plan->think_us,
-            (unsigned long long)plan->ttl_max_ms);
+    fprintf(to,
+            "plan: %u regions, %u commands of %u clients each, %u keys, %u fields, mixed %u ppm, "
+            "pipeline %u\n",
+            plan->regions, plan->steps, plan->clients, plan->keys, plan->fields, plan->mixed,
+            plan->pipeline);
+    fprintf(to, "plan: think %llu us, ttl up to %llu ms, families",
+            (unsigned long long)plan->think_us, (unsigned long long)plan->ttl_max_ms);
     for (uint32_t i = 0; i < SIM_FAMILIES; i++)
         fprintf(to, " %s %u", sim_family_names[i], plan->families[i]);
-    fprintf(to, "\nplan: fsync %s, write %llu us, sync %llu us, tail %u ppm, segments %llu, parked at most %llu bytes\n",
-            fsync_name(plan->fsync), (unsigned long long)plan->write_us, (unsigned long long)plan->sync_us,
-            plan->disk_tail, (unsigned long long)plan->segment_bytes, (unsigned long long)plan->park_max_bytes);
-    fprintf(to, "plan: jitter %u ppm, tail %u ppm, window %u bytes, pieces %u bytes\n", plan->jitter, plan->tail,
-            plan->window_bytes, plan->piece_bytes);
-    fprintf(to, "plan: a fault about every %llu us (0: none): cuts %u, stalls %u, crashes %u, up to %llu us\n",
+    fprintf(to,
+            "\nplan: fsync %s, write %llu us, sync %llu us, tail %u ppm, segments %llu, parked at "
+            "most %llu bytes\n",
+            fsync_name(plan->fsync), (unsigned long long)plan->write_us,
+            (unsigned long long)plan->sync_us, plan->disk_tail,
+            (unsigned long long)plan->segment_bytes, (unsigned long long)plan->park_max_bytes);
+    fprintf(to, "plan: jitter %u ppm, tail %u ppm, window %u bytes, pieces %u bytes\n",
+            plan->jitter, plan->tail, plan->window_bytes, plan->piece_bytes);
+    fprintf(to,
+            "plan: a fault about every %llu us (0: none): cuts %u, stalls %u, crashes %u, up to "
+            "%llu us\n",
             (unsigned long long)plan->fault_every_us, plan->cut, plan->stall, plan->crash,
             (unsigned long long)plan->fault_max_us);
     for (uint32_t i = 0; i < plan->regions; i++)

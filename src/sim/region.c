@@ -1,14 +1,18 @@
 /*
- * region -- one region as its server would run it: the node, its log and ceiling on a simulated disk, its clock.
+ * region -- one region as its server would run it: the node, its log and ceiling on a simulated
+ * disk, its clock.
  *
- * Stands where host/loop.c and host/logthread.c stand in the server, and does as they do: takes what a turn gave, appends
- * and syncs the log in one run after the other, tells when it is durable, and answers reads.
+ * Stands where host/loop.c and host/logthread.c stand in the server, and does as they do: takes
+ * what a turn gave, appends and syncs the log in one run after the other, tells when it is
+ * durable, and answers reads.
  */
 #include <stdio.h>
 
 #include "base/check.h"
 #include "base/memory.h"
 #include "sim/world.h"
+
+enum { LINGER_MAX_US = 3000 }; /* of turns that gather what comes */
 
 /* --- the clock --- */
 
@@ -19,10 +23,12 @@ static int64_t drifted(const struct sim_world *w, const struct sim_region *r, ui
 
 uint64_t sim_region_clock_us(const struct sim_world *w, const struct sim_region *r)
 {
-    return w->now_us + (uint64_t)(w->plan.clock_offset_us[r->index] + drifted(w, r, w->now_us - SIM_START_US));
+    return w->now_us +
+           (uint64_t)(w->plan.clock_offset_us[r->index] + drifted(w, r, w->now_us - SIM_START_US));
 }
 
-/* A turn is due `us` from now by the region's clock: a little later by the world's, so that it is not too early. */
+/* A turn is due `us` from now by the region's clock: a little later by the world's, so that it is
+ * not too early. */
 static uint64_t by_world(uint64_t us)
 {
     return us + us / 4000 + 1;
@@ -94,7 +100,8 @@ static void write_log(struct sim_world *w, struct sim_region *r)
     if (end_lsn == 0)
         return;
     r->writing = true;
-    uint64_t after_us = sim_around(&w->disk, w->plan.write_us, 0) + sim_around(&w->disk, w->plan.sync_us, w->plan.disk_tail);
+    uint64_t after_us = sim_around(&w->disk, w->plan.write_us, 0) +
+                        sim_around(&w->disk, w->plan.sync_us, w->plan.disk_tail);
     sim_for_region(w, r, after_us, log_synced)->number = end_lsn;
 }
 
@@ -107,7 +114,8 @@ static void ceiling_written(struct sim_world *w, struct sim_event *e)
     struct sim_region *r = &w->regions[e->region];
     uint64_t next_ms = r->ceiling_next_ms;
     if (ceiling_write(&r->ceiling, e->number) != 0) {
-        sim_fail(w, "region %u: its ceiling cannot be written: %s", r->index + 1, r->disk.disk.detail);
+        sim_fail(w, "region %u: its ceiling cannot be written: %s", r->index + 1,
+                 r->disk.disk.detail);
         return;
     }
     r->ceiling_busy = false;
@@ -139,7 +147,8 @@ struct read {
 
 static struct link *link_with_id(struct node *n, uint64_t id)
 {
-    list_each(&n->links, it) {
+    list_each(&n->links, it)
+    {
         struct link *l = container_of(it, struct link, link);
         if (l->id == id)
             return l;
@@ -156,10 +165,11 @@ static void log_read(struct sim_world *w, struct sim_event *e)
     if (l) {
         int error = oplog_read(&r->log, read->lsn, read->limit_lsn, read->want, &records);
         if (error != 0)
-            sim_fail(w, "region %u: its log cannot be read at %llu: %s", r->index + 1, (unsigned long long)read->lsn,
-                     r->log.problem);
+            sim_fail(w, "region %u: its log cannot be read at %llu: %s", r->index + 1,
+                     (unsigned long long)read->lsn, r->log.problem);
         sim_turn_begin(w, r);
-        node_read_done(&r->node, l, read->lsn, buffer_span(&records), error ? r->log.problem : NULL);
+        node_read_done(&r->node, l, read->lsn, buffer_span(&records),
+                       error ? r->log.problem : NULL);
         sim_turn_end(w, r);
     }
     buffer_release(&records);
@@ -172,7 +182,8 @@ static void plan_reads(struct sim_world *w, struct sim_region *r)
     struct link *l;
     while (node_next_read(&r->node, &l, &found.lsn, &found.limit_lsn, &found.want)) {
         found.link_id = l->id;
-        struct sim_event *e = sim_for_region(w, r, sim_around(&w->disk, w->plan.write_us, w->plan.disk_tail), log_read);
+        struct sim_event *e = sim_for_region(
+            w, r, sim_around(&w->disk, w->plan.write_us, w->plan.disk_tail), log_read);
         struct read *read = mem_alloc(sizeof(*read));
         *read = found;
         e->what = read;
@@ -186,7 +197,8 @@ static void plan_reads(struct sim_world *w, struct sim_region *r)
 /* Lines that no fault of this simulator explains. */
 static void judge_notice(struct sim_world *w, struct sim_region *r, const char *text)
 {
-    static const char *const WRONG[] = { "ev=fork", "ev=amnesia", "ev=log.failed", "malformed", "no place here" };
+    static const char *const WRONG[] = { "ev=fork", "ev=amnesia", "ev=log.failed", "malformed",
+                                         "no place here" };
     for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
         if (strstr(text, WRONG[i]))
             sim_fail(w, "region %u says: %s", r->index + 1, text);
@@ -202,12 +214,29 @@ static void take_notices(struct sim_world *w, struct sim_region *r)
     }
 }
 
-void sim_turn_end(struct sim_world *w, struct sim_region *r)
+/* Remembers among which own ops there are removals of keys whose time had come. */
+static void note_reclaims(struct sim_world *w, const struct sim_region *r, uint64_t reclaimed,
+                          stamp_t after)
+{
+    const struct replica *replica = &r->node.replica;
+    if (replica->reclaimed == reclaimed)
+        return;
+    w->reclaims = mem_realloc(w->reclaims, (w->reclaim_count + 1) * sizeof(*w->reclaims));
+    w->reclaims[w->reclaim_count++] = (struct oracle_reclaim){
+        .after = after,
+        .up_to = vector_get(&replica->last_op, replica->options.region),
+    };
+}
+
+static void end_turn(struct sim_world *w, struct sim_region *r)
 {
     struct session *session;
     struct link *link;
     struct peer *peer;
+    uint64_t reclaimed = r->node.replica.reclaimed;
+    stamp_t after = vector_get(&r->node.replica.last_op, (uint8_t)(r->index + 1));
     node_turn_end(&r->node);
+    note_reclaims(w, r, reclaimed, after);
     write_log(w, r);
     uint64_t ceiling_ms = node_want_ceiling(&r->node);
     if (ceiling_ms != 0)
@@ -221,6 +250,26 @@ void sim_turn_end(struct sim_world *w, struct sim_region *r)
         sim_net_dial(w, r, peer);
     take_notices(w, r);
     arm(w, r);
+}
+
+static void end_lingering(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_region *r = &w->regions[e->region];
+    r->lingering = false;
+    sim_turn_begin(w, r);
+    end_turn(w, r);
+}
+
+void sim_turn_end(struct sim_world *w, struct sim_region *r)
+{
+    if (r->lingering)
+        return;
+    if (!prng_chance(&w->disk, w->plan.linger)) {
+        end_turn(w, r);
+        return;
+    }
+    r->lingering = true;
+    sim_for_region(w, r, prng_below(&w->disk, LINGER_MAX_US), end_lingering);
 }
 
 /* --- start and crash --- */
@@ -245,13 +294,15 @@ static bool claim(struct sim_world *w, struct sim_region *r)
     want->region_count = w->plan.regions;
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         want->regions[i].id = w->deployment.regions[i].id;
-        snprintf(want->regions[i].name, sizeof(want->regions[i].name), "%s", w->deployment.regions[i].name);
+        snprintf(want->regions[i].name, sizeof(want->regions[i].name), "%s",
+                 w->deployment.regions[i].name);
     }
     bool claimed = identity_claim(&r->disk.disk, want, got, problem) == 0;
     if (!claimed)
         sim_fail(w, "region %u: its directory cannot be claimed: %s", r->index + 1, problem);
     else if (got->instance <= r->instance)
-        sim_fail(w, "region %u: instance %llu again", r->index + 1, (unsigned long long)got->instance);
+        sim_fail(w, "region %u: instance %llu again", r->index + 1,
+                 (unsigned long long)got->instance);
     r->instance = got->instance;
     mem_free(want);
     mem_free(got);
@@ -276,8 +327,9 @@ static bool recover(struct sim_world *w, struct sim_region *r)
         return false;
     }
     node_recovered(&r->node, r->log.end_lsn);
-    sim_trace(w, "r%u starts, instance %llu, %llu records, %llu bytes cut", r->index + 1, (unsigned long long)r->instance,
-              (unsigned long long)report.records, (unsigned long long)report.cut_bytes);
+    sim_trace(w, "r%u starts, instance %llu, %llu records, %llu bytes cut", r->index + 1,
+              (unsigned long long)r->instance, (unsigned long long)report.records,
+              (unsigned long long)report.cut_bytes);
     return true;
 }
 
@@ -298,7 +350,7 @@ bool sim_region_start(struct sim_world *w, struct sim_region *r)
     r->node.replica.options.park_max_bytes = w->plan.park_max_bytes;
     r->up = true;
     r->epoch++;
-    r->writing = r->ceiling_busy = false;
+    r->writing = r->ceiling_busy = r->lingering = false;
     r->ceiling_next_ms = 0;
     r->armed_us = 0;
     if (!recover(w, r))
@@ -320,7 +372,8 @@ static void stop(struct sim_world *w, struct sim_region *r)
     ceiling_close(&r->ceiling);
 }
 
-/* The machine loses its power, or only the process is killed: then what was written is all there. */
+/* The machine loses its power, or only the process is killed: then what was written is all there.
+ * Its clock may be another after that, also an earlier one. */
 void sim_region_crash(struct sim_world *w, struct sim_region *r)
 {
     bool power = prng_chance(&w->fault, 600000);
@@ -329,6 +382,8 @@ void sim_region_crash(struct sim_world *w, struct sim_region *r)
     if (power)
         sim_disk_crash(&r->disk);
     stop(w, r);
+    if (prng_chance(&w->fault, 500000))
+        w->plan.clock_offset_us[r->index] = sim_clock_offset(&w->fault, w->plan.clock_range_us);
 }
 
 void sim_region_release(struct sim_world *w, struct sim_region *r)

@@ -5,7 +5,6 @@
 #include <xxhash.h>
 
 #include "base/check.h"
-#include "sim/oracle.h"
 #include "sim/world.h"
 
 enum { COUNTER_DB = 2 };
@@ -22,8 +21,10 @@ static void verify_equal(struct sim_world *w)
         digests[i] = replica_digest(r);
         for (uint32_t k = 0; k < i; k++) {
             const struct replica *other = &w->regions[k].node.replica;
-            if (w->regions[k].up && vector_equal(&r->last_op, &other->last_op) && digests[i] != digests[k])
-                sim_fail(w, "regions %u and %u have the same ops and different states", k + 1, i + 1);
+            if (w->regions[k].up && vector_equal(&r->last_op, &other->last_op) &&
+                digests[i] != digests[k])
+                sim_fail(w, "regions %u and %u have the same ops and different states", k + 1,
+                         i + 1);
         }
     }
 }
@@ -32,14 +33,16 @@ static void verify_replica(struct sim_world *w, const struct sim_region *region)
 {
     const struct replica *r = &region->node.replica;
     if (r->parked_bytes > r->options.park_max_bytes)
-        sim_fail(w, "region %u parks %llu bytes", region->index + 1, (unsigned long long)r->parked_bytes);
+        sim_fail(w, "region %u parks %llu bytes", region->index + 1,
+                 (unsigned long long)r->parked_bytes);
     if (!vector_covers(&r->applied, &r->last_op) || !vector_covers(&r->applied, &r->durable))
         sim_fail(w, "region %u: more is done or durable than applied", region->index + 1);
     /* What has left a region is on its disk: nobody has more of it than it would find there. */
     uint8_t origin = (uint8_t)(region->index + 1);
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         const struct sim_region *other = &w->regions[i];
-        if (other != region && other->up && vector_get(&other->node.replica.last_op, origin) > vector_get(&r->durable, origin))
+        if (other != region && other->up &&
+            vector_get(&other->node.replica.last_op, origin) > vector_get(&r->durable, origin))
             sim_fail(w, "region %u has more of region %u than is durable there", i + 1, origin);
     }
 }
@@ -59,12 +62,14 @@ void sim_verify_recovered(struct sim_world *w, struct sim_region *r)
     uint8_t origin = (uint8_t)(r->index + 1);
     stamp_t have = vector_get(&r->node.replica.last_op, origin);
     if (have < r->acknowledged)
-        sim_fail(w, "region %u was restarted and has its writes up to %llx, clients were told of %llx", origin,
-                 (unsigned long long)have, (unsigned long long)r->acknowledged);
+        sim_fail(w,
+                 "region %u was restarted and has its writes up to %llx, clients were told of %llx",
+                 origin, (unsigned long long)have, (unsigned long long)r->acknowledged);
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         const struct sim_region *other = &w->regions[i];
         if (other->up && vector_get(&other->node.replica.last_op, origin) > have)
-            sim_fail(w, "region %u was restarted and lacks writes of its own that region %u has", origin, i + 1);
+            sim_fail(w, "region %u was restarted and lacks writes of its own that region %u has",
+                     origin, i + 1);
     }
 }
 
@@ -73,8 +78,9 @@ void sim_verify_recovered(struct sim_world *w, struct sim_region *r)
 static bool is_settled(const struct sim_world *w, const struct sim_region *region)
 {
     const struct replica *r = &region->node.replica, *first = &w->regions[0].node.replica;
-    return region->up && r->parked_count == 0 && r->log_durable == r->log_end && list_empty(&region->node.waiting) &&
-           list_empty(&region->node.held) && vector_equal(&r->last_op, &first->last_op);
+    return region->up && r->parked_count == 0 && r->log_durable == r->log_end &&
+           list_empty(&region->node.waiting) && list_empty(&region->node.held) &&
+           vector_equal(&r->last_op, &first->last_op);
 }
 
 bool sim_verify_settled(struct sim_world *w)
@@ -84,6 +90,30 @@ bool sim_verify_settled(struct sim_world *w)
             return false;
     }
     return sim_load_idle(w);
+}
+
+void sim_verify_say_unsettled(const struct sim_world *w, struct buffer *out)
+{
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        const struct sim_region *region = &w->regions[i];
+        const struct replica *r = &region->node.replica;
+        if (r->parked_count > 0)
+            buffer_printf(out, "; region %u parks %llu", i + 1,
+                          (unsigned long long)r->parked_count);
+        if (!list_empty(&region->node.waiting) || !list_empty(&region->node.held))
+            buffer_printf(out, "; region %u has clients that wait", i + 1);
+        for (uint32_t k = 0; k < w->plan.regions; k++) {
+            uint8_t origin = (uint8_t)(k + 1);
+            stamp_t has = vector_get(&r->last_op, origin),
+                    all = vector_get(&w->regions[k].node.replica.last_op, origin);
+            if (has != all)
+                buffer_printf(out, "; region %u has region %u up to %lld ms, which is at %lld ms",
+                              i + 1, origin, (long long)(stamp_ms(has) - SIM_START_US / 1000),
+                              (long long)(stamp_ms(all) - SIM_START_US / 1000));
+        }
+    }
+    if (!sim_load_idle(w))
+        buffer_put_text(out, "; commands without an answer");
 }
 
 static void read_log(struct sim_world *w, struct sim_region *r, struct buffer *out)
@@ -96,16 +126,18 @@ static void read_log(struct sim_world *w, struct sim_region *r, struct buffer *o
 }
 
 /* One number for each origin: all its ops in the order in which this log applies them. */
-static void digest_log(struct sim_world *w, const struct sim_region *r, struct span in, uint64_t digests[ORACLE_ORIGINS])
+static void digest_log(struct sim_world *w, const struct sim_region *r, struct span in,
+                       uint64_t digests[ORACLE_ORIGINS])
 {
     stamp_t last[ORACLE_ORIGINS] = { 0 };
     struct record record;
     struct batch b;
     size_t need;
     for (uint64_t lsn = 0; in.len > 0; lsn += record.bytes, in = span_skip(in, record.bytes)) {
-        if (record_read(in, lsn, &record, &need) != RECORD_GOOD || !batch_take(record.payload, &b) ||
-            b.origin >= ORACLE_ORIGINS) {
-            sim_fail(w, "region %u: its log holds no batch at %llu", r->index + 1, (unsigned long long)lsn);
+        if (record_read(in, lsn, &record, &need) != RECORD_GOOD ||
+            !batch_take(record.payload, &b) || b.origin >= ORACLE_ORIGINS) {
+            sim_fail(w, "region %u: its log holds no batch at %llu", r->index + 1,
+                     (unsigned long long)lsn);
             return;
         }
         struct batch_walk walk = batch_walk(&b);
@@ -115,7 +147,8 @@ static void digest_log(struct sim_world *w, const struct sim_region *r, struct s
             if (op.stamp <= last[b.origin])
                 continue;
             last[b.origin] = op.stamp;
-            digests[b.origin] = XXH3_64bits_withSeed(hashed.at, hashed.len, digests[b.origin] + op.stamp);
+            digests[b.origin] = XXH3_64bits_withSeed(hashed.at, hashed.len,
+                                                     digests[b.origin] + op.stamp);
         }
     }
 }
@@ -133,10 +166,11 @@ static void verify_contract(struct sim_world *w, struct oracle *o)
 static void verify_counter(struct sim_world *w, const struct oracle *o)
 {
     int64_t sum = oracle_sum(o, COUNTER_DB, span_str("sum"));
-    int64_t low = w->counter_acknowledged + w->counter_maybe_down, high = w->counter_acknowledged + w->counter_maybe_up;
+    int64_t low = w->counter_acknowledged + w->counter_maybe_down,
+            high = w->counter_acknowledged + w->counter_maybe_up;
     if (!w->counter_lost && (sum < low || sum > high))
-        sim_fail(w, "the counter is %lld, the acknowledged increments make %lld to %lld", (long long)sum, (long long)low,
-                 (long long)high);
+        sim_fail(w, "the counter is %lld, the acknowledged increments make %lld to %lld",
+                 (long long)sum, (long long)low, (long long)high);
 }
 
 void sim_verify_end(struct sim_world *w)
@@ -158,6 +192,9 @@ void sim_verify_end(struct sim_world *w)
             sim_fail(w, "region %u: its log: %s", i + 1, o.problem);
         buffer_release(&log);
     }
+    const char *wrong = w->failed ? NULL : oracle_check_reclaims(&o, w->reclaims, w->reclaim_count);
+    if (wrong)
+        sim_fail(w, "reclaimed too early: %s", wrong);
     oracle_judge(&o);
     if (!w->failed)
         verify_contract(w, &o);
@@ -165,7 +202,8 @@ void sim_verify_end(struct sim_world *w)
         verify_counter(w, &o);
     oracle_release(&o);
     for (uint32_t i = 0; i < w->plan.regions; i++)
-        sim_trace(w, "r%u ends with %016llx", i + 1, (unsigned long long)replica_digest(&w->regions[i].node.replica));
+        sim_trace(w, "r%u ends with %016llx", i + 1,
+                  (unsigned long long)replica_digest(&w->regions[i].node.replica));
 }
 
 /* --- after the last deadline --- */

@@ -13,9 +13,12 @@
 
 enum {
     VERIFY_EVERY_US = 30000,
-    SETTLE_MAX_US = 60 * 1000 * 1000,   /* backoffs, timeouts of links, and the longest delays many times over */
+    QUICK_RESTART_US = 5000,
+    SETTLE_MAX_US = 60 * 1000 *
+                    1000, /* backoffs, timeouts of links, and the longest delays many times over */
     RECLAIM_MAX_US = 10 * 1000 * 1000,
-    CHAOS_MAX_US = 60 * 1000 * 1000,    /* clients that wait for a region that is gone may never send all */
+    CHAOS_MAX_US = 60 * 1000 *
+                   1000, /* clients that wait for a region that is gone may never send all */
 };
 
 /* --- what is told --- */
@@ -36,7 +39,8 @@ void sim_trace(struct sim_world *w, const char *format, ...)
 {
     char line[512];
     va_list args;
-    int start = snprintf(line, sizeof(line), "%llu ", (unsigned long long)(w->now_us - SIM_START_US));
+    int start = snprintf(line, sizeof(line), "%llu ",
+                         (unsigned long long)(w->now_us - SIM_START_US));
     va_start(args, format);
     int len = start + vsnprintf(line + start, sizeof(line) - (size_t)start, format, args);
     va_end(args);
@@ -66,7 +70,8 @@ static uint64_t key_of(struct sim_world *w, uint64_t when_us)
     return (when_us - SIM_START_US) << 24 | (w->tie++ & 0xffffff);
 }
 
-struct sim_event *sim_at(struct sim_world *w, uint64_t when_us, void (*run)(struct sim_world *, struct sim_event *))
+struct sim_event *sim_at(struct sim_world *w, uint64_t when_us,
+                         void (*run)(struct sim_world *, struct sim_event *))
 {
     struct sim_event *e = mem_zalloc(sizeof(*e));
     e->run = run;
@@ -90,7 +95,8 @@ static void free_event(struct sim_event *e)
     mem_free(e);
 }
 
-/* Takes the earliest event and runs it, unless its region has gone since. False when there is none. */
+/* Takes the earliest event and runs it, unless its region has gone since. False when there is
+ * none. */
 static bool step(struct sim_world *w)
 {
     struct heap_node *top = heap_top(&w->events);
@@ -102,10 +108,11 @@ static bool step(struct sim_world *w)
     heap_remove(&w->events, top);
     w->now_us = SIM_START_US + (e->node.key >> 24);
     w->event_count++;
-    bool dead = e->epoch != 0 && (!w->regions[e->region].up || w->regions[e->region].epoch != e->epoch);
+    bool dead = e->epoch != 0 &&
+                (!w->regions[e->region].up || w->regions[e->region].epoch != e->epoch);
     if (!dead) {
         e->run(w, e);
-        e->owned = false;               /* it is the handler's now */
+        e->owned = false; /* it is the handler's now */
     }
     free_event(e);
     return !w->failed;
@@ -121,7 +128,8 @@ static void start_region(struct sim_world *w, struct sim_event *e)
 
 static void end_cut(struct sim_world *w, struct sim_event *e)
 {
-    uint32_t a = (uint32_t)e->number / SIM_REGIONS_MAX % SIM_REGIONS_MAX, b = (uint32_t)e->number % SIM_REGIONS_MAX;
+    uint32_t a = (uint32_t)e->number / SIM_REGIONS_MAX % SIM_REGIONS_MAX,
+             b = (uint32_t)e->number % SIM_REGIONS_MAX;
     uint32_t number = (uint32_t)(e->number >> 16);
     sim_trace(w, "fault %u ends: r%u and r%u", number, a + 1, b + 1);
     sim_net_heal(w, a, b, number);
@@ -129,15 +137,17 @@ static void end_cut(struct sim_world *w, struct sim_event *e)
 }
 
 /* Between two regions, or all that one has; both ways, or (a stall) one way. */
-static void cut(struct sim_world *w, uint32_t a, uint32_t b, bool stall, bool both_ways, uint64_t for_us)
+static void cut(struct sim_world *w, uint32_t a, uint32_t b, bool stall, bool both_ways,
+                uint64_t for_us)
 {
     uint32_t number = ++w->fault_count;
-    sim_trace(w, "fault %u: %s r%u %s r%u for %llu us", number, stall ? "stalls" : "cuts", a + 1, both_ways ? "and" : "to",
-              b + 1, (unsigned long long)for_us);
+    sim_trace(w, "fault %u: %s r%u %s r%u for %llu us", number, stall ? "stalls" : "cuts", a + 1,
+              both_ways ? "and" : "to", b + 1, (unsigned long long)for_us);
     sim_net_cut(w, a, b, stall, number);
     if (both_ways)
         sim_net_cut(w, b, a, stall, number);
-    sim_at(w, w->now_us + for_us, end_cut)->number = (uint64_t)number << 16 | (a * SIM_REGIONS_MAX + b);
+    sim_at(w, w->now_us + for_us, end_cut)->number = (uint64_t)number << 16 |
+                                                     (a * SIM_REGIONS_MAX + b);
 }
 
 static void cause_cut(struct sim_world *w, bool stall, uint64_t for_us)
@@ -158,6 +168,8 @@ static void cause_crash(struct sim_world *w, uint64_t for_us)
     if (!r->up)
         return;
     sim_region_crash(w, r);
+    if (prng_chance(&w->fault, 500000))
+        for_us %= QUICK_RESTART_US;
     sim_at(w, w->now_us + for_us, start_region)->region = r->index;
 }
 
@@ -218,7 +230,7 @@ void sim_world_init(struct sim_world *w, const struct sim_plan *plan, uint64_t s
     *w = (struct sim_world){ .plan = *plan, .now_us = SIM_START_US, .trace = trace };
     struct prng root;
     prng_seed(&root, seed);
-    prng_split(&root);                  /* the plan's */
+    prng_split(&root); /* the plan's */
     w->net = prng_split(&root);
     w->disk = prng_split(&root);
     w->load = prng_split(&root);
@@ -235,6 +247,7 @@ void sim_world_release(struct sim_world *w)
     for (uint32_t i = 0; i < w->plan.regions; i++)
         sim_region_release(w, &w->regions[i]);
     mem_free(w->regions);
+    mem_free(w->reclaims);
     for (struct heap_node *top; (top = heap_top(&w->events));) {
         heap_remove(&w->events, top);
         free_event(container_of(top, struct sim_event, node));
@@ -269,6 +282,15 @@ static bool run_until(struct sim_world *w, bool (*done)(struct sim_world *w), ui
     return false;
 }
 
+static void fail_unsettled(struct sim_world *w)
+{
+    struct buffer why = { 0 };
+    sim_verify_say_unsettled(w, &why);
+    sim_fail(w, "not settled %d s after all faults ended%.*s", SETTLE_MAX_US / 1000000,
+             (int)why.len, (const char *)why.at);
+    buffer_release(&why);
+}
+
 static bool all_sent(struct sim_world *w)
 {
     return w->sent >= w->plan.steps;
@@ -285,11 +307,12 @@ void sim_world_run(struct sim_world *w)
     if (!w->failed)
         heal(w);
     if (!w->failed && !run_until(w, sim_verify_settled, SETTLE_MAX_US))
-        sim_fail(w, "not settled %d s after all faults ended", SETTLE_MAX_US / 1000000);
+        fail_unsettled(w);
     if (!w->failed)
         sim_verify_end(w);
     if (!w->failed && !run_until(w, sim_verify_reclaimed, RECLAIM_MAX_US))
-        sim_fail(w, "keys whose time has come are still there %d s later", RECLAIM_MAX_US / 1000000);
+        sim_fail(w, "keys whose time has come are still there %d s later",
+                 RECLAIM_MAX_US / 1000000);
 }
 
 void sim_run(const struct sim_options *options, struct sim_outcome *outcome)

@@ -1,4 +1,4 @@
-#include "sim/world.h"
+#include "sim/sim.h"
 
 #include "base/test.h"
 
