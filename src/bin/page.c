@@ -26,6 +26,7 @@ static void take_link(const json_t *from, struct page_link *l)
     take_text(from, "state", l->state);
     take_text(from, "problem", l->problem);
     l->rtt_ms = json_number_value(json_object_get(from, "rtt_ms"));
+    l->heard = json_is_number(json_object_get(from, "lag_ms"));
     l->lag_ms = number(from, "lag_ms");
     l->received_bytes = number(from, "received_bytes");
     l->sent_bytes = number(from, "sent_bytes");

@@ -14,6 +14,7 @@ enum { PAGE_TEXT_MAX = 256 };
 struct page_link {
     char region[PAGE_TEXT_MAX], state[PAGE_TEXT_MAX], problem[PAGE_TEXT_MAX];
     double rtt_ms; /* 0: not measured yet */
+    bool heard;    /* anything of that region: else there is no lag */
     uint64_t lag_ms, received_bytes, sent_bytes, backlog_bytes;
 };
 

@@ -150,6 +150,8 @@ static int read_dial(struct serve *s, size_t index)
     dial->region = deployment_region_named(&s->deployment, name);
     if (dial->region == NULL)
         return unknown_region(s, name);
+    if (dial->region == s->self)
+        return usage_error("serve", "--dial: %s is this region itself", name);
     wrong = endpoint_parse(equals + 1, &dial->at);
     if (wrong != NULL)
         return usage_error("serve", "--dial: \"%s\" %s", equals + 1, wrong);
@@ -227,7 +229,6 @@ static void make_node(struct serve *s)
         .ceiling_ms = s->datadir.ceiling_ms,
         .faults = s->faults,
         .fsync = s->deployment.log.fsync,
-        .clock_unsynchronised = clocks_unsynchronised(),
     };
     struct process *p = &s->node.server.process;
 
@@ -297,7 +298,7 @@ static int run_loop(struct serve *s)
     };
     int error;
 
-    steady_init(&options.clock, clocks_monotonic_us(), clocks_wall_us());
+    steady_init(&options.clock, clocks_boottime_us(), clocks_wall_us());
     error = loop_open(&s->loop, &options);
     if (error != 0)
         return command_failed("serve", "cannot start: %s", uv_strerror(error));

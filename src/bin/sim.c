@@ -228,9 +228,9 @@ int sim_main(int argc, char **argv)
     if (tallies == MAP_FAILED)
         return command_failed("sim", "no memory to share with its processes");
     fflush(stdout);
-    status = run_jobs(&r, tallies) ? sum_up(&r, tallies)
-                                   : command_failed("sim", "cannot start %llu processes",
-                                                    (unsigned long long)r.jobs);
+    status = run_jobs(&r, tallies)
+                 ? sum_up(&r, tallies)
+                 : command_failed("sim", "cannot start %llu processes", (unsigned long long)r.jobs);
     munmap(tallies, r.jobs * sizeof(*tallies));
     return status;
 }

@@ -84,7 +84,10 @@ static void print_link(const struct page_link *l)
 
     if (l->rtt_ms > 0)
         snprintf(rtt, sizeof(rtt), "%.1f ms", l->rtt_ms);
-    snprintf(lag, sizeof(lag), "%llu ms", (unsigned long long)l->lag_ms);
+    if (l->heard)
+        snprintf(lag, sizeof(lag), "%llu ms", (unsigned long long)l->lag_ms);
+    else
+        snprintf(lag, sizeof(lag), "-");
     printf("%-14s %-6s %10s %10s", l->region, l->state, rtt, lag);
     printf(" %10s", page_bytes(l->received_bytes, a));
     printf(" %10s", page_bytes(l->sent_bytes, a));

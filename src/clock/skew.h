@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SKEW_PEERS_MAX = 64, SKEW_SAMPLES = 8 };
+enum { SKEW_PEERS_MAX = 255, SKEW_SAMPLES = 8 };
 
 struct skew_sample {
     int64_t offset_us; /* peer's time minus ours */

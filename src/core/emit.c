@@ -35,6 +35,8 @@ void replica_hash_last(struct replica *r)
 /* Starts an op in the open batch; the caller appends its payload to r->open, then calls finish. */
 static size_t start(struct replica *r, struct op *op)
 {
+    if (r->open.len >= 2 * GROUP_MAX_BYTES)
+        replica_split_group(r);
     if (r->open_ops == 0)
         open_batch(r);
     op->stamp = hlc_tick(&r->hlc, r->now_ms, self(r));
@@ -63,14 +65,64 @@ static void finish(struct replica *r, struct op *op, size_t place)
         offset++;
     r->unhashed_offset = offset + 1;
     r->unhashed = op->stamp;
-    r->open_last = op->stamp;
+    r->open_last = r->group_stamp = op->stamp;
     r->open_ops++;
     vector_set(&r->applied, op->stamp);
     vector_set(&r->last_op, op->stamp);
 }
 
+/* Emits what r->items holds as one op over `count` fields. */
+static void put_items(struct replica *r, enum op_kind kind, enum component c, uint8_t db,
+                      struct span key, uint64_t count)
+{
+    struct op op = { .kind = kind, .component = (uint8_t)c, .db = db, .key = key };
+    size_t place = start(r, &op);
+    buffer_put_varint(&r->open, count);
+    buffer_put(&r->open, buffer_span(&r->items));
+    finish(r, &op, place);
+    buffer_clear(&r->items);
+}
+
+/* Some of a hash's counters, as many as make an op of about GROUP_SPLIT_BYTES. */
+static uint64_t gather_counters(struct replica *r, const struct table *fields)
+{
+    uint64_t count = 0;
+    struct table_iter it;
+    buffer_clear(&r->items);
+    table_iter_init(&it, fields);
+    for (void **slot; r->items.len < GROUP_SPLIT_BYTES && (slot = table_iter_next(&it));) {
+        const struct entry *field = *slot;
+        if (!entry_has_tallies(field))
+            continue;
+        buffer_put_prefixed(&r->items, entry_name(field));
+        entry_put_observed(&r->items, field);
+        count++;
+    }
+    return count;
+}
+
+/* A removal names every counter that it resets. Where these are too many for one op, they are taken
+ * out piece by piece before. Returns what is left of the object. */
+static const struct entry *thin_out(struct replica *r, uint8_t db, const struct entry *e)
+{
+    struct buffer key = { 0 };
+    while (e && object_drop_bytes(e) > GROUP_SPLIT_BYTES) {
+        buffer_clear(&key);
+        buffer_put(&key, entry_name(e));
+        uint64_t count = gather_counters(r, object_fields(e, COMPONENT_HASH));
+        put_items(r, OP_TAKE, COMPONENT_HASH, db, buffer_span(&key), count);
+        replica_split_group(r);
+        e = database_find(&r->databases[db], buffer_span(&key));
+    }
+    buffer_release(&key);
+    return e;
+}
+
 static void emit_drop(struct replica *r, uint8_t db, const struct entry *e, uint32_t mask)
 {
+    e = thin_out(r, db, e);
+    if (!e)
+        return;
     struct op op = { .kind = OP_DROP, .db = db, .key = entry_name(e) };
     size_t place = start(r, &op);
     object_put_drop(&r->open, e, mask);
@@ -175,15 +227,16 @@ void emit_fields_begin(struct emit_fields *e, struct replica *r, enum op_kind ki
     CHECK(kind == OP_PUT || kind == OP_TAKE);
     *e = (struct emit_fields){ .replica = r, .kind = kind, .component = c, .db = db, .key = key };
     buffer_clear(&r->items);
-    e->object = database_find(&r->databases[db], key);
-    if (e->object && object_expired(e->object, replica_hlc_ms(r)))
-        /* it will be removed first: nothing of it is observed by the items */
-        e->object = NULL;
 }
 
 void emit_fields_add(struct emit_fields *e, struct span name, struct span value)
 {
     struct buffer *items = &e->replica->items;
+    if (!e->opened) {
+        e->object = make_way(e->replica, e->db, e->key, e->component);
+        buffer_clear(items); /* making way may have used it */
+        e->opened = true;
+    }
     buffer_put_prefixed(items, name);
     if (e->component != COMPONENT_SET) {
         if (e->kind == OP_PUT)
@@ -191,21 +244,18 @@ void emit_fields_add(struct emit_fields *e, struct span name, struct span value)
         entry_put_observed(items, find_field(e->object, e->component, name));
     }
     e->count++;
+    if (items->len >= GROUP_SPLIT_BYTES) {
+        emit_fields_end(e);
+        replica_split_group(e->replica);
+        e->object = database_find(&e->replica->databases[e->db], e->key);
+        e->count = 0;
+    }
 }
 
 void emit_fields_end(struct emit_fields *e)
 {
-    struct replica *r = e->replica;
-    if (e->count == 0)
-        return;
-    make_way(r, e->db, e->key, e->component);
-    struct op op = {
-        .kind = e->kind, .component = (uint8_t)e->component, .db = e->db, .key = e->key
-    };
-    size_t place = start(r, &op);
-    buffer_put_varint(&r->open, e->count);
-    buffer_put(&r->open, buffer_span(&r->items));
-    finish(r, &op, place);
+    if (e->count > 0)
+        put_items(e->replica, e->kind, e->component, e->db, e->key, e->count);
 }
 
 /* --- whole keys --- */

@@ -15,8 +15,13 @@
 
 struct replica;
 
-/* What one group may write, about: larger commands are refused before they emit anything. */
-enum { GROUP_MAX_BYTES = 64 << 20 };
+enum {
+    /* What one group may write, about: larger commands are refused before they emit anything. */
+    GROUP_MAX_BYTES = 64 << 20,
+    /* Only what a command removes can still be more than that (DEL of a hash of a million counters,
+     * SPOP of huge members): it is split into several groups here. */
+    GROUP_SPLIT_BYTES = 32 << 20,
+};
 
 /* Writes a string. TIME_DEADLINE takes deadline_ms (> 0, milliseconds since 1970). */
 void emit_string(struct replica *r, uint8_t db, struct span key, struct span value,
@@ -36,6 +41,7 @@ struct emit_fields {
     uint8_t db;
     struct span key;
     uint64_t count;
+    bool opened;                /* private: way was made */
     const struct entry *object; /* private: as it was at begin */
 };
 

@@ -153,8 +153,7 @@ static void unpark(struct replica *r, struct parked *p)
     mem_free(p);
 }
 
-/* Everything up to here of an origin is applied, or parked in order. */
-static stamp_t known_up_to(const struct replica *r, uint8_t origin)
+stamp_t replica_known(const struct replica *r, uint8_t origin)
 {
     const struct stream *s = &r->streams[origin];
     stamp_t applied = vector_get(&r->applied, origin);
@@ -170,7 +169,7 @@ static enum receive_verdict judge(struct replica *r, const struct batch *b, stru
     stamp_t applied = vector_get(&r->applied, b->origin);
     if (b->to <= applied)
         return RECEIVE_DUPLICATE;
-    if (b->prev > known_up_to(r, b->origin))
+    if (b->prev > replica_known(r, b->origin))
         return RECEIVE_GAP;
     bool ahead = is_ahead(r, b);
     if (ahead && !s->ahead) {
@@ -247,6 +246,17 @@ bool replica_take_dropped(struct replica *r, uint8_t *origin)
         return true;
     }
     return false;
+}
+
+stamp_t replica_awaited(const struct replica *r, uint8_t origin)
+{
+    const struct stream *s = &r->streams[origin];
+    struct batch b;
+    if (list_empty(&s->parked))
+        return r->dropped[origin];
+    const struct parked *p = container_of(s->parked.next, struct parked, link);
+    CHECK(batch_take(span_of(p->bytes, p->len), &b));
+    return awaited(r, &b);
 }
 
 /* --- recovery --- */

@@ -90,6 +90,7 @@ struct replica {
 
     /* the group that runs now */
     stamp_t group_first;      /* 0: no op yet */
+    stamp_t group_stamp;      /* of its newest op, whatever it was split into */
     size_t group_last_offset; /* of its last op in `open` */
     /* that op's hashed bytes: they count once it is known whether the group goes on */
     size_t unhashed_offset;
@@ -127,7 +128,8 @@ void replica_recovered(struct replica *r, uint64_t end_lsn);
 
 /* --- commands --- */
 
-/* Starts a turn: time for everything until the next call. Never goes back. */
+/* Starts a turn: time for everything until the next call. It may go back where the owner learns that
+ * its clock was wrong; stamps never do. */
 void replica_turn(struct replica *r, uint64_t now_ms);
 
 /* The time by which expiry is judged. */
@@ -135,6 +137,9 @@ static inline uint64_t replica_hlc_ms(const struct replica *r)
 {
     return hlc_now_ms(&r->hlc, r->now_ms);
 }
+
+/* Ends the group in the middle of a command that is too large for one: what follows is another. */
+void replica_split_group(struct replica *r);
 
 /* Brackets one command (or one MULTI): its ops are a group. group_end returns the stamp of its last
  * op, 0 when none. */
@@ -168,6 +173,13 @@ enum receive_verdict {
 
 /* One batch as it came (borrowed). A heartbeat is a batch without ops. */
 enum receive_verdict replica_receive(struct replica *r, struct span batch);
+
+/* Everything up to here of an origin is applied, or parked in order: from where to subscribe. */
+stamp_t replica_known(const struct replica *r, uint8_t origin);
+
+/* What the first batch of an origin that had to wait is waiting for: a stamp that must be applied
+ * first (of another origin, or of its own), or our own time. 0: nothing waits. */
+stamp_t replica_awaited(const struct replica *r, uint8_t origin);
 
 /* A heartbeat of our own origin, as a batch, appended to out; false when there is something of our
  * own not yet durable (the batch itself will say so), or the ceiling forbids. */

@@ -413,6 +413,29 @@ TEST(a_region_that_lost_its_log_learns_it_from_its_own_batches)
 
 /* --- durability and heartbeats --- */
 
+/* A removal names every counter that it resets: enough of them are more than a record may hold. */
+TEST(a_removal_of_too_many_counters_is_split)
+{
+    enum { FIELDS = 5, NAME_BYTES = 8 << 20 };
+    world(2);
+    char *name = mem_alloc(NAME_BYTES + 1);
+    memset(name, 'n', NAME_BYTES);
+    name[NAME_BYTES] = 0;
+    for (int i = 0; i < FIELDS; i++) {
+        name[0] = (char)('a' + i);
+        hincr(A, "h", name, 1);
+    }
+    mem_free(name);
+    seal(A);
+    del(A, "h");
+    EXPECT(at(A)->log_out.len > 0); /* the first piece was sealed on its own */
+    seal(A);
+    synced();
+    EXPECT(object_at(A, "h") == NULL);
+    EXPECT(all_equal());
+    end_of_world();
+}
+
 TEST(durable_moves_with_the_log)
 {
     world(2);

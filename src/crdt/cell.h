@@ -138,6 +138,11 @@ void cell_tally_base(const struct cell *c, uint8_t origin, bool is_float, stamp_
                      stamp_t *previous, struct amount *before);
 
 /* memory, allocator rounding not counted */
+static inline bool entry_has_tallies(const struct entry *e)
+{
+    return e->form == ENTRY_CELL && e->cell->tally_count > 0;
+}
+
 size_t entry_bytes(const struct entry *e);
 
 #endif

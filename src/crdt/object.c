@@ -164,11 +164,6 @@ bool object_string(const struct entry *e, char *scratch, struct span *value)
 
 /* --- deadlines --- */
 
-bool object_has_deadlines(const struct entry *e)
-{
-    return e->form == ENTRY_BODY && e->body->deadline_count > 0;
-}
-
 /* The element that decides, or NULL: none at all, or one that says none. */
 static const struct deadline *deciding(const struct body *b)
 {
@@ -201,30 +196,7 @@ uint8_t object_deadline_origin(const struct entry *e)
     return d ? stamp_origin(d->stamp) : 0;
 }
 
-stamp_t object_newest(const struct entry *e)
-{
-    if (e->form == ENTRY_INLINE)
-        return e->stamp;
-    uint32_t mask = object_components(e);
-    stamp_t newest = 0;
-    for (int c = 0; c < COMPONENT_COUNT; c++) {
-        stamp_t s = mask & (1u << c) ? component_newest(e->body, c) : 0;
-        if (s > newest)
-            newest = s;
-    }
-    for (uint16_t i = 0; i < e->body->deadline_count; i++) {
-        if (e->body->deadlines[i].stamp > newest)
-            newest = e->body->deadlines[i].stamp;
-    }
-    return newest;
-}
-
 /* --- what a removal observes --- */
-
-static bool has_tallies(const struct entry *field)
-{
-    return field->form == ENTRY_CELL && field->cell->tally_count > 0;
-}
 
 static uint64_t count_tallied(const struct table *fields)
 {
@@ -232,7 +204,7 @@ static uint64_t count_tallied(const struct table *fields)
     struct table_iter it;
     table_iter_init(&it, fields);
     for (void **slot; (slot = table_iter_next(&it));)
-        count += has_tallies(*slot);
+        count += entry_has_tallies(*slot);
     return count;
 }
 
@@ -242,12 +214,29 @@ static void put_tallied(struct buffer *out, uint8_t component, const struct tabl
     table_iter_init(&it, fields);
     for (void **slot; (slot = table_iter_next(&it));) {
         const struct entry *field = *slot;
-        if (!has_tallies(field))
+        if (!entry_has_tallies(field))
             continue;
         buffer_put_u8(out, component);
         buffer_put_prefixed(out, entry_name(field));
         cell_put_observed(out, field->cell);
     }
+}
+
+size_t object_drop_bytes(const struct entry *e)
+{
+    enum { TALLY_BYTES_MAX = 1 + 8 + 20, FIELD_BYTES = 1 + 5 + 2 };
+    const struct table *hash = object_fields(e, COMPONENT_HASH);
+    size_t bytes = 0;
+    if (!hash)
+        return 0;
+    struct table_iter it;
+    table_iter_init(&it, hash);
+    for (void **slot; (slot = table_iter_next(&it));) {
+        const struct entry *field = *slot;
+        if (entry_has_tallies(field))
+            bytes += FIELD_BYTES + field->name_len + TALLY_BYTES_MAX * field->cell->tally_count;
+    }
+    return bytes;
 }
 
 void object_put_drop(struct buffer *out, const struct entry *e, uint32_t mask)

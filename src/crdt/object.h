@@ -71,7 +71,6 @@ uint32_t object_components(const struct entry *e);
 
 /* 0: no deadline. */
 uint64_t object_deadline_ms(const struct entry *e);
-bool object_has_deadlines(const struct entry *e); /* elements, of whatever kind */
 
 static inline bool object_expired(const struct entry *e, uint64_t now_ms)
 {
@@ -98,11 +97,10 @@ static inline const struct table *object_fields(const struct entry *e, enum comp
     return e->form == ENTRY_BODY ? e->body->fields[c] : NULL;
 }
 
+/* About how many bytes such a payload would be. */
+size_t object_drop_bytes(const struct entry *e);
 /* Appends the payload of an OP_DROP of these components: what a removal here observes. */
 void object_put_drop(struct buffer *out, const struct entry *e, uint32_t mask);
-
-/* The stamp of the newest of an object's effects, deadlines included. */
-stamp_t object_newest(const struct entry *e);
 
 /* The origin whose element makes the deadline; 0 when there is none. */
 uint8_t object_deadline_origin(const struct entry *e);

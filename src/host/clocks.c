@@ -1,7 +1,6 @@
 #include "host/clocks.h"
 
 #include <stdio.h>
-#include <sys/timex.h>
 #include <time.h>
 
 static uint64_t read_us(clockid_t which)
@@ -17,17 +16,14 @@ uint64_t clocks_monotonic_us(void)
     return read_us(CLOCK_MONOTONIC);
 }
 
+uint64_t clocks_boottime_us(void)
+{
+    return read_us(CLOCK_BOOTTIME);
+}
+
 uint64_t clocks_wall_us(void)
 {
     return read_us(CLOCK_REALTIME);
-}
-
-bool clocks_unsynchronised(void)
-{
-    struct timex question = { .modes = 0 };
-    int state = adjtimex(&question);
-
-    return state < 0 || state == TIME_ERROR || (question.status & STA_UNSYNC) != 0;
 }
 
 void clocks_text(uint64_t wall_us, char text[CLOCKS_TEXT_MAX])

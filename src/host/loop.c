@@ -25,7 +25,7 @@ void loop_touch(struct loop *l)
     if (l->turn_open)
         return;
     l->turn_open = true;
-    l->now_us = steady_now_us(&l->options.clock, clocks_monotonic_us(), clocks_wall_us());
+    l->now_us = steady_now_us(&l->options.clock, clocks_boottime_us(), clocks_wall_us());
     if (l->now_us - l->figures_us >= FIGURES_AGE_US) {
         l->figures_us = l->now_us;
         figures_read(&l->node->server.process);

@@ -1,6 +1,7 @@
 #include "node/intake.h"
 
 #include "base/check.h"
+#include "node/health.h"
 #include "node/node.h"
 #include "wire/frame.h"
 
@@ -21,10 +22,11 @@ static void subscribe(struct node *n, struct link *l)
     struct message_subscribe m = { 0 };
     for (uint32_t i = 0; i < STAMP_ORIGINS / 64; i++)
         m.origins[i] = l->origins[i] & ~l->paused[i];
-    const struct vector *applied = &n->replica.applied;
-    for (uint32_t o = 0; o < applied->high; o++) {
-        if (origins_have(m.origins, (uint8_t)o))
-            vector_raise(&m.have, applied->at[o]);
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
+        stamp_t known = origins_have(m.origins, (uint8_t)o) ? replica_known(&n->replica, (uint8_t)o)
+                                                            : 0;
+        if (known != 0)
+            vector_raise(&m.have, known);
     }
     message_put_subscribe(&l->output, &m);
     l->resubscribe = false;
@@ -82,6 +84,67 @@ static void resume_all(struct node *n, struct link *l)
     }
 }
 
+/* --- what is missing is asked of who sent what depends on it --- */
+
+static uint64_t patience_us(const struct node *n, const struct link *l)
+{
+    int64_t offset_us;
+    uint64_t rtt_us = 0;
+    ptrdiff_t index = l->peer - n->peers;
+    if (index < SKEW_PEERS_MAX)
+        skew_peer_offset(&n->skew, (uint32_t)index, &offset_us, &rtt_us);
+    return INTAKE_RELAY_US + 2 * rtt_us;
+}
+
+static bool has_own_intake(const struct node *n, uint8_t origin)
+{
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct link *l = n->peers[i].intake;
+        if (n->peers[i].region->id == origin && l != NULL && l->ready)
+            return true;
+    }
+    return false;
+}
+
+/* Nothing waits any more: what comes from its own region again need not come twice. */
+static void end_relays(struct node *n, struct link *l)
+{
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
+        if (o == l->peer->region->id || !origins_have(l->origins, (uint8_t)o) ||
+            !has_own_intake(n, (uint8_t)o))
+            continue;
+        origins_remove(l->origins, (uint8_t)o);
+        l->resubscribe = true;
+    }
+}
+
+static void begin_relay(struct node *n, struct link *l, uint8_t origin)
+{
+    const struct region *region = deployment_region_with_id(n->options.deployment, origin);
+    origins_add(l->origins, origin);
+    l->resubscribe = true;
+    node_notice(n, NOTICE_INFO,
+                "ev=relay origin=%s via=%s why=\"what came from there depends on it\"",
+                region ? region->name : "unknown", l->peer->region->name);
+}
+
+/* A batch of this peer waits for another origin's op. The peer applied that op before it: when it has
+ * not come by itself for longer than a round trip, it is asked for here. */
+static void ask_for_missing(struct node *n, struct link *l)
+{
+    stamp_t missing = replica_awaited(&n->replica, l->peer->region->id);
+    uint8_t origin = stamp_origin(missing);
+    if (missing != l->awaited) {
+        l->awaited = missing;
+        l->awaited_us = n->now_us;
+        if (missing == 0)
+            end_relays(n, l);
+    }
+    if (missing != 0 && origin != n->options.self->id && !origins_have(l->origins, origin) &&
+        n->now_us - l->awaited_us >= patience_us(n, l))
+        begin_relay(n, l, origin);
+}
+
 /* --- batches --- */
 
 /* A refused batch that is well formed is of a fork, or of ourselves. */
@@ -102,6 +165,8 @@ static bool take_batch(struct node *n, struct link *l, struct span batch)
 {
     uint8_t origin;
     stamp_t to;
+    if (batch_peek(batch, &origin, &to) && !origins_have(l->origins, origin))
+        return true; /* not asked for, or not any more */
     l->batches_in++;
     l->applied_us = n->now_us;
     switch (replica_receive(&n->replica, batch)) {
@@ -198,7 +263,12 @@ void intake_pong(struct node *n, struct link *l, struct span body)
 
 void intake_turn_end(struct node *n, struct link *l)
 {
+    if (!health_takes_batches(n)) {
+        link_close(n, l, "our log cannot take what it sends");
+        return;
+    }
     take_dropped(n);
+    ask_for_missing(n, l);
     if (!link_has_room(l))
         return;
     if (n->now_us - l->subscribed_us >= INTAKE_PAUSE_MAX_US)

@@ -14,7 +14,9 @@
 
 enum {
     INTAKE_RESUBSCRIBE_US = 50 * 1000, /* at most so often: what is in flight makes gaps too */
-    INTAKE_PAUSE_MAX_US = 500 * 1000,  /* then it is tried again: others may wait for it */
+    /* besides two round trips: so long what is missing may take to come by itself */
+    INTAKE_RELAY_US = 200 * 1000,
+    INTAKE_PAUSE_MAX_US = 500 * 1000, /* then it is tried again: others may wait for it */
     INTAKE_VECTOR_MIN_US = 1000,
     INTAKE_VECTOR_MAX_US = 500 * 1000, /* also when nothing moved: the peer hears that we live */
 };

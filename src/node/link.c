@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "node/faults.h"
 #include "node/feed.h"
+#include "node/health.h"
 #include "node/hello.h"
 #include "node/intake.h"
 #include "node/node.h"
@@ -95,6 +96,10 @@ static void end(struct node *n, struct link *l, const char *why)
     l->close = true;
     snprintf(l->why, sizeof l->why, "%s", why);
     tell_down(n, l);
+    if (l->peer != NULL) {
+        l->peer->bytes_in += l->bytes_in;
+        l->peer->bytes_out += l->bytes_out;
+    }
     if (l->peer != NULL && l->peer->intake == l)
         detach_intake(n, l);
     if (l->peer != NULL && l->peer->feed == l)
@@ -147,6 +152,8 @@ static bool wants_dial(const struct peer *peer)
 
 bool link_next_dial(struct node *n, struct peer **peer)
 {
+    if (!health_takes_batches(n))
+        return false;
     for (size_t i = 0; i < n->peer_count; i++) {
         *peer = &n->peers[i];
         if (!wants_dial(*peer) || (*peer)->dial_at_us > n->now_us)
@@ -171,6 +178,8 @@ void link_dial_failed(struct node *n, struct peer *peer, const char *why)
 uint64_t link_dial_deadline(const struct node *n)
 {
     uint64_t at = UINT64_MAX;
+    if (!health_takes_batches(n))
+        return at;
     for (size_t i = 0; i < n->peer_count; i++) {
         if (wants_dial(&n->peers[i]) && n->peers[i].dial_at_us < at)
             at = n->peers[i].dial_at_us;

@@ -74,6 +74,8 @@ struct link {
 
     /* intake */
     uint64_t paused[4];        /* bitmap of wanted origins that are not subscribed to now */
+    stamp_t awaited;           /* what the peer's first waiting batch waits for; 0: nothing waits */
+    uint64_t awaited_us;       /* since when */
     bool resubscribe;          /* send SUBSCRIBE anew at the next turn's end */
     uint64_t subscribed_us;    /* when SUBSCRIBE was last sent */
     struct vector vector_sent; /* the durable vector last told */

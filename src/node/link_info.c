@@ -35,20 +35,19 @@ bool link_info_rtt_us(const struct node *n, const struct peer *peer, int64_t *of
     return index < SKEW_PEERS_MAX && skew_peer_offset(&n->skew, (uint32_t)index, offset_us, rtt_us);
 }
 
-struct traffic {
-    uint64_t bytes_in, bytes_out;
-};
-
-static void add_traffic(struct traffic *t, const struct link *l)
+uint64_t link_info_bytes_in(const struct peer *peer)
 {
-    if (l == NULL)
-        return;
-    t->bytes_in += l->bytes_in;
-    t->bytes_out += l->bytes_out;
+    return peer->bytes_in + (peer->intake ? peer->intake->bytes_in : 0) +
+           (peer->feed ? peer->feed->bytes_in : 0);
 }
 
-/* Why a link is not up, in words; "" when it is. */
-static const char *problem_of(const struct peer *peer)
+uint64_t link_info_bytes_out(const struct peer *peer)
+{
+    return peer->bytes_out + (peer->intake ? peer->intake->bytes_out : 0) +
+           (peer->feed ? peer->feed->bytes_out : 0);
+}
+
+const char *link_info_problem(const struct peer *peer)
 {
     if (peer->cut)
         return "cut by LINK CUT";
@@ -91,16 +90,13 @@ static double hundredths(double ratio)
 
 static void put_link(const struct node *n, struct reply *r, const struct peer *peer)
 {
-    struct traffic t = { 0 };
     uint64_t pairs = 5, rtt_us, lag_ms;
     int64_t offset_us;
     size_t place = reply_later(r);
-    add_traffic(&t, peer->intake);
-    add_traffic(&t, peer->feed);
     put_text(r, "region", peer->region->name);
     put_text(r, "state", link_info_state(peer));
-    put_int(r, "bytes_in", t.bytes_in);
-    put_int(r, "bytes_out", t.bytes_out);
+    put_int(r, "bytes_in", link_info_bytes_in(peer));
+    put_int(r, "bytes_out", link_info_bytes_out(peer));
     put_int(r, "slow_ms", peer->slow_ms);
     if (peer->intake != NULL && ++pairs)
         put_text(r, "address", peer->intake->address);
@@ -112,8 +108,8 @@ static void put_link(const struct node *n, struct reply *r, const struct peer *p
         put_double(
             r, "compression",
             hundredths((double)peer->feed->raw_bytes_out / (double)peer->feed->frame_bytes_out));
-    if (problem_of(peer)[0] != '\0' && ++pairs)
-        put_text(r, "problem", problem_of(peer));
+    if (link_info_problem(peer)[0] != '\0' && ++pairs)
+        put_text(r, "problem", link_info_problem(peer));
     reply_later_set(r, place, '%', pairs);
 }
 

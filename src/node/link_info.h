@@ -24,6 +24,13 @@ struct call;
 /* The state of a peer's links: "up", "down" or "cut". */
 const char *link_info_state(const struct peer *peer);
 
+/* Why it is not up, in words; "" when it is. */
+const char *link_info_problem(const struct peer *peer);
+
+/* Bytes of all connections with that region since the start. */
+uint64_t link_info_bytes_in(const struct peer *peer);
+uint64_t link_info_bytes_out(const struct peer *peer);
+
 /* False when nothing was ever heard of that region. */
 bool link_info_lag_ms(const struct node *n, const struct peer *peer, uint64_t *lag_ms);
 bool link_info_rtt_us(const struct node *n, const struct peer *peer, int64_t *offset_us,

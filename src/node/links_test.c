@@ -194,13 +194,32 @@ TEST(what_finds_no_room_to_wait_is_fetched_again)
     r->options.park_max_bytes = ROOM;
     connect_all();
     node_cut(&world.machines[2].node, peer_of(2, 0), true);
+    bool waited = false, paused = false;
     for (int round = 0; round < 1500; round++) {
         run_writing(1, 300);
         EXPECT(r->parked_bytes <= ROOM + 300);
+        waited |= r->parked_count > 0;
+        paused |= peer_of(2, 1)->intake && origins_have(peer_of(2, 1)->intake->paused, 2);
     }
-    EXPECT(r->parked_count > 0);
-    EXPECT(peer_of(2, 1)->intake != NULL && origins_have(peer_of(2, 1)->intake->paused, 2));
+    EXPECT(waited && paused);
     node_cut(&world.machines[2].node, peer_of(2, 0), false);
+    EXPECT(converge());
+    world_end();
+}
+
+/* What 1 writes depends on what 0 wrote, and 2 does not hear 0: it asks 1 for both. */
+TEST(what_is_missing_is_asked_of_who_sent_what_depends_on_it)
+{
+    world_start(3, test_seed());
+    connect_all();
+    struct node *n = &world.machines[2].node;
+    node_cut(n, peer_of(2, 0), true);
+    run_writing(1500, 100);
+    run(2000);
+    struct node *source = &world.machines[0].node;
+    EXPECT(vector_get(&n->replica.last_op, 1) == vector_get(&source->replica.last_op, 1));
+    EXPECT(n->replica.parked_count == 0);
+    node_cut(n, peer_of(2, 0), false);
     EXPECT(converge());
     world_end();
 }

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "node/client.h"
 #include "node/feed.h"
+#include "node/health.h"
 #include "node/link_info.h"
 #include "node/report.h"
 
@@ -15,9 +16,8 @@ enum {
     /* of log in memory: what a peer may lag before it is fed from disk */
     TAIL_KEEP_BYTES = 16 << 20,
     PARK_MAX_BYTES = 64 << 20,
-    TICK_US = 10 * 1000,          /* expiry, parked batches */
-    SWEEP_US = 100 * 1000,        /* clients, the clock's verdict */
-    JUDGE_CLOCK_US = 1000 * 1000, /* so long a start waits for peers to compare clocks with */
+    TICK_US = 10 * 1000,   /* expiry, parked batches */
+    SWEEP_US = 100 * 1000, /* clients, the clock's verdict */
     CEILING_AHEAD_MIN_MS = 10,
 };
 
@@ -188,65 +188,7 @@ static void tell_events(struct node *n)
     }
 }
 
-/* --- may this region write? --- */
-
-static void judge_clock(struct node *n)
-{
-    bool off = skew_is_off(&n->skew);
-    if (off == n->was_skewed)
-        return;
-    n->was_skewed = off;
-    long long median_ms = (long long)(skew_median_us(&n->skew) / 1000);
-    if (off)
-        node_notice(n, NOTICE_ERROR,
-                    "ev=clock.skewed median_ms=%lld what=\"this region's clock is too far from the "
-                    "others': own writes are refused until it is set right\"",
-                    median_ms);
-    else
-        node_notice(n, NOTICE_INFO, "ev=clock.ok median_ms=%lld", median_ms);
-}
-
-static void set_refusal(struct node *n)
-{
-    struct server *server = &n->server;
-    server->refusal = NULL;
-    if (n->log_broken) {
-        server->refusal = n->refusal;
-    } else if (n->was_skewed) {
-        snprintf(n->refusal, sizeof(n->refusal),
-                 "SKEWED this region's clock is %lld ms from the others': set it right",
-                 (long long)(skew_median_us(&n->skew) / 1000));
-        server->refusal = n->refusal;
-    }
-}
-
-/* A clock an hour off must be known before the first write, not after it. */
-static bool is_clock_judged(const struct node *n)
-{
-    if (n->now_us - n->start_us > JUDGE_CLOCK_US)
-        return true;
-    for (size_t i = 0; i < n->peer_count; i++) {
-        const struct peer *p = &n->peers[i];
-        int64_t offset_us;
-        uint64_t rtt_us;
-        if (!p->cut && p->failures == 0 &&
-            !skew_peer_offset(&n->skew, (uint32_t)i, &offset_us, &rtt_us))
-            return false;
-    }
-    return true;
-}
-
-bool node_must_wait(struct node *n)
-{
-    if (!n->clock_judged) {
-        if (!is_clock_judged(n))
-            return true;
-        n->clock_judged = true;
-        judge_clock(n);
-        set_refusal(n);
-    }
-    return replica_must_wait(&n->replica);
-}
+/* --- the disk --- */
 
 void node_log_failed(struct node *n, const char *why)
 {
@@ -259,7 +201,7 @@ void node_log_failed(struct node *n, const char *why)
         "ev=log.failed why=\"%s\" what=\"no more writes are taken; reads go on; mend the disk "
         "and restart\"",
         why);
-    set_refusal(n);
+    health_judge(n);
 }
 
 /* --- turns --- */
@@ -271,20 +213,20 @@ void node_turn(struct node *n, uint64_t now_us)
     if (now_us > n->now_us)
         n->now_us = now_us;
     n->server.now_us = n->now_us;
-    replica_turn(&n->replica, n->now_us / 1000);
+    health_begin(n);
+    replica_turn(&n->replica, health_time_ms(n));
 }
 
 static void tick(struct node *n)
 {
     if (n->now_us >= n->sweep_at_us) {
         n->sweep_at_us = n->now_us + SWEEP_US;
-        judge_clock(n);
-        set_refusal(n);
+        health_judge(n);
         client_sweep(n);
     }
     if (n->now_us >= n->tick_at_us) {
         n->tick_at_us = n->now_us + TICK_US;
-        replica_tick(&n->replica, n->server.refusal == NULL);
+        replica_tick(&n->replica, n->server.refusal == NULL && !node_must_wait(n));
     }
 }
 
@@ -360,7 +302,9 @@ uint64_t node_want_ceiling(struct node *n)
     uint64_t ahead = n->options.deployment->max_skew_ms / 2;
     if (ahead < CEILING_AHEAD_MIN_MS)
         ahead = CEILING_AHEAD_MIN_MS;
-    uint64_t next = n->log_broken ? 0 : hlc_next_ceiling(&n->replica.hlc, n->now_us / 1000, ahead);
+    if (n->log_broken || !health_speaks(n))
+        return 0;
+    uint64_t next = hlc_next_ceiling(&n->replica.hlc, n->replica.now_ms, ahead);
     if (next <= n->ceiling_asked_ms)
         return 0; /* none is due, or it is on its way */
     n->ceiling_asked_ms = next;

@@ -40,7 +40,6 @@ struct node_options {
     uint64_t ceiling_ms;
     bool faults;
     enum fsync_policy fsync;
-    bool clock_unsynchronised; /* the kernel says that its clock is not synchronised */
 };
 
 enum notice_level { NOTICE_INFO, NOTICE_WARNING, NOTICE_ERROR };
@@ -53,8 +52,9 @@ struct notice {
 /* A peer region: everything about the other end, in both directions. */
 struct peer {
     const struct region *region;
-    struct link *intake; /* dialled by us: we subscribe, it sends. NULL: not connected */
-    struct link *feed;   /* dialled by it: it subscribes, we send */
+    struct link *intake;          /* dialled by us: we subscribe, it sends. NULL: not connected */
+    struct link *feed;            /* dialled by it: it subscribes, we send */
+    uint64_t bytes_in, bytes_out; /* of connections that have ended */
     bool dialing;
     uint64_t dial_at_us; /* next try */
     uint32_t failures;   /* dials failed in a row: the backoff */

@@ -2,13 +2,8 @@
 
 #include <inttypes.h>
 
+#include "node/link_info.h"
 #include "node/node.h"
-
-static uint64_t lag_ms(const struct node *n, uint8_t origin)
-{
-    uint64_t now_ms = n->now_us / 1000, heard = stamp_ms(vector_get(&n->replica.applied, origin));
-    return heard == 0 || heard > now_ms ? 0 : now_ms - heard;
-}
 
 static uint64_t key_count(const struct node *n)
 {
@@ -88,32 +83,33 @@ static void json_regions(struct buffer *out, const struct node *n)
     end(out, "],");
 }
 
-static const char *link_state(const struct peer *p)
+static void json_lag(struct buffer *out, const struct node *n, const struct peer *p)
 {
-    if (p->cut)
-        return "cut";
-    bool in = p->intake && p->intake->ready, out = p->feed && p->feed->ready;
-    return in && out ? "up" : in || out ? "half" : "down";
+    uint64_t lag_ms;
+    if (link_info_lag_ms(n, p, &lag_ms))
+        number(out, "lag_ms", lag_ms);
+    else
+        buffer_put_text(out, "\"lag_ms\":null,"); /* nothing was ever heard of it */
 }
 
-static void json_link(struct buffer *out, const struct node *n, const struct peer *p,
-                      uint32_t index)
+static void json_link(struct buffer *out, const struct node *n, const struct peer *p)
 {
     int64_t offset_us;
     uint64_t rtt_us;
+    const char *problem = link_info_problem(p);
     buffer_put_u8(out, '{');
     member(out, "region", p->region->name);
-    member(out, "state", link_state(p));
-    if (skew_peer_offset(&n->skew, index, &offset_us, &rtt_us))
+    member(out, "state", link_info_state(p));
+    if (link_info_rtt_us(n, p, &offset_us, &rtt_us))
         buffer_printf(out, "\"rtt_ms\":%.2f,\"offset_ms\":%.2f,", (double)rtt_us / 1000,
                       (double)offset_us / 1000);
-    number(out, "lag_ms", lag_ms(n, p->region->id));
-    number(out, "received_bytes", p->intake ? p->intake->bytes_in : 0);
-    number(out, "sent_bytes", p->feed ? p->feed->bytes_out : 0);
+    json_lag(out, n, p);
+    number(out, "received_bytes", link_info_bytes_in(p));
+    number(out, "sent_bytes", link_info_bytes_out(p));
     if (p->feed && p->feed->subscribed)
         number(out, "backlog_bytes", n->replica.log_end - p->feed->cursor);
-    if (p->problem[0])
-        member(out, "problem", p->problem);
+    if (problem[0])
+        member(out, "problem", problem);
     end(out, "},");
 }
 
@@ -121,24 +117,39 @@ static void json_links(struct buffer *out, const struct node *n)
 {
     buffer_put_text(out, "\"links\":[");
     for (size_t i = 0; i < n->peer_count; i++)
-        json_link(out, n, &n->peers[i], (uint32_t)i);
+        json_link(out, n, &n->peers[i]);
     end(out, "],");
+}
+
+/* Stamps as text: they are above what a double can hold. */
+static void json_stamp(struct buffer *out, const char *name, stamp_t stamp)
+{
+    report_json_string(out, name);
+    buffer_printf(out, ":\"%" PRIu64 "\",", stamp);
+}
+
+static void json_origin(struct buffer *out, const struct node *n, const struct region *region)
+{
+    buffer_put_u8(out, '{');
+    member(out, "region", region->name);
+    json_stamp(out, "last_op", vector_get(&n->replica.last_op, region->id));
+    json_stamp(out, "applied", vector_get(&n->replica.applied, region->id));
+    json_stamp(out, "durable", vector_get(&n->replica.durable, region->id));
+    if (region == n->options.self)
+        number(out, "lag_ms", 0);
+    for (size_t i = 0; i < n->peer_count; i++) {
+        if (n->peers[i].region == region)
+            json_lag(out, n, &n->peers[i]);
+    }
+    end(out, "},");
 }
 
 static void json_origins(struct buffer *out, const struct node *n)
 {
     const struct deployment *d = n->options.deployment;
     buffer_put_text(out, "\"origins\":[");
-    for (size_t i = 0; i < d->region_count; i++) {
-        uint8_t id = d->regions[i].id;
-        buffer_put_u8(out, '{');
-        member(out, "region", d->regions[i].name);
-        number(out, "last_op", vector_get(&n->replica.last_op, id));
-        number(out, "applied", vector_get(&n->replica.applied, id));
-        number(out, "durable", vector_get(&n->replica.durable, id));
-        number(out, "lag_ms", id == n->options.self->id ? 0 : lag_ms(n, id));
-        end(out, "},");
-    }
+    for (size_t i = 0; i < d->region_count; i++)
+        json_origin(out, n, &d->regions[i]);
     end(out, "],");
 }
 
@@ -203,23 +214,45 @@ static void family(struct buffer *out, const char *name, const char *type, const
 
 static void metrics_of_links(struct buffer *out, const struct node *n)
 {
+    uint64_t lag_ms, rtt_us;
+    int64_t offset_us;
     family(out, "meridian_replication_lag_seconds", "gauge",
-           "Our time minus the time up to which an origin is applied.");
-    for (size_t i = 0; i < n->peer_count; i++)
-        buffer_printf(out, "meridian_replication_lag_seconds{origin=\"%s\"} %.3f\n",
-                      n->peers[i].region->name, (double)lag_ms(n, n->peers[i].region->id) / 1000);
-    family(out, "meridian_link_up", "gauge", "1 when a peer is connected in both directions.");
-    for (size_t i = 0; i < n->peer_count; i++)
-        buffer_printf(out, "meridian_link_up{peer=\"%s\"} %d\n", n->peers[i].region->name,
-                      link_state(&n->peers[i])[0] == 'u');
-    family(out, "meridian_link_rtt_seconds", "gauge", "Least recent round trip to a peer.");
-    for (size_t i = 0; i < n->peer_count; i++) {
-        int64_t offset_us;
-        uint64_t rtt_us;
-        if (skew_peer_offset(&n->skew, (uint32_t)i, &offset_us, &rtt_us))
-            buffer_printf(out, "meridian_link_rtt_seconds{peer=\"%s\"} %.6f\n",
-                          n->peers[i].region->name, (double)rtt_us / 1e6);
+           "Our time minus the time up to which an origin is applied; none: never heard of it.");
+    for (const struct peer *p = n->peers; p < n->peers + n->peer_count; p++) {
+        if (link_info_lag_ms(n, p, &lag_ms))
+            buffer_printf(out, "meridian_replication_lag_seconds{origin=\"%s\"} %.3f\n",
+                          p->region->name, (double)lag_ms / 1000);
     }
+    family(out, "meridian_link_up", "gauge", "1 when a peer is connected in both directions.");
+    for (const struct peer *p = n->peers; p < n->peers + n->peer_count; p++)
+        buffer_printf(out, "meridian_link_up{peer=\"%s\"} %d\n", p->region->name,
+                      strcmp(link_info_state(p), "up") == 0);
+    family(out, "meridian_link_rtt_seconds", "gauge", "Smallest of the recent round trips.");
+    for (const struct peer *p = n->peers; p < n->peers + n->peer_count; p++) {
+        if (link_info_rtt_us(n, p, &offset_us, &rtt_us))
+            buffer_printf(out, "meridian_link_rtt_seconds{peer=\"%s\"} %.6f\n", p->region->name,
+                          (double)rtt_us / 1e6);
+    }
+    family(out, "meridian_clock_offset_seconds", "gauge", "A peer's time minus ours.");
+    for (const struct peer *p = n->peers; p < n->peers + n->peer_count; p++) {
+        if (link_info_rtt_us(n, p, &offset_us, &rtt_us))
+            buffer_printf(out, "meridian_clock_offset_seconds{peer=\"%s\"} %.6f\n", p->region->name,
+                          (double)offset_us / 1e6);
+    }
+    family(out, "meridian_link_backlog_bytes", "gauge", "Log that a connected peer was not sent.");
+    for (const struct peer *p = n->peers; p < n->peers + n->peer_count; p++) {
+        if (p->feed && p->feed->subscribed)
+            buffer_printf(out, "meridian_link_backlog_bytes{peer=\"%s\"} %" PRIu64 "\n",
+                          p->region->name, n->replica.log_end - p->feed->cursor);
+    }
+    family(out, "meridian_link_received_bytes_total", "counter", "Bytes read from a peer.");
+    for (const struct peer *p = n->peers; p < n->peers + n->peer_count; p++)
+        buffer_printf(out, "meridian_link_received_bytes_total{peer=\"%s\"} %" PRIu64 "\n",
+                      p->region->name, link_info_bytes_in(p));
+    family(out, "meridian_link_sent_bytes_total", "counter", "Bytes sent to a peer.");
+    for (const struct peer *p = n->peers; p < n->peers + n->peer_count; p++)
+        buffer_printf(out, "meridian_link_sent_bytes_total{peer=\"%s\"} %" PRIu64 "\n",
+                      p->region->name, link_info_bytes_out(p));
 }
 
 void node_metrics(struct node *n, struct buffer *out)

@@ -66,7 +66,7 @@ int ceiling_open(struct ceiling_file *c, struct disk *disk, uint64_t *ceiling_ms
     err = read_slots(c, ceiling_ms);
     if (err == E_CORRUPT) {
         static const char detail[] =
-            "clock: damaged: neither slot matches its checksum; restore it from a backup";
+            "clock: damaged: neither slot matches its checksum; give the region a new id";
         memcpy(disk->detail, detail, sizeof detail);
     }
     if (err == E_OK)

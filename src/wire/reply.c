@@ -112,12 +112,6 @@ void reply_bulk_text(struct reply *r, const char *text)
     reply_bulk(r, span_str(text));
 }
 
-void reply_bulk_int(struct reply *r, int64_t v)
-{
-    char digits[NUMBER_MAX];
-    reply_bulk(r, span_of(digits, decimal_of_int64(v, digits)));
-}
-
 void reply_null(struct reply *r)
 {
     put_literal(r, "$-1\r\n", "_\r\n");

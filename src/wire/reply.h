@@ -24,7 +24,6 @@ void reply_errorf(struct reply *r, const char *format, ...) __attribute__((forma
 void reply_int(struct reply *r, int64_t v);
 void reply_bulk(struct reply *r, struct span s);
 void reply_bulk_text(struct reply *r, const char *text);
-void reply_bulk_int(struct reply *r, int64_t v);     /* the number as a bulk string */
 void reply_null(struct reply *r);                    /* "$-1" or "_" */
 void reply_null_array(struct reply *r);              /* "*-1" or "_" */
 void reply_double(struct reply *r, double v);        /* bulk string or "," */

@@ -23,7 +23,7 @@ TEST(simple_kinds_are_the_same_in_both_protocols)
         reply_bulk(&r, span_of("a\0b", 3));
         reply_bulk(&r, span_of(NULL, 0));
         reply_bulk_text(&r, "twelve bytes");
-        reply_bulk_int(&r, -42);
+        reply_bulk_text(&r, "-42");
         reply_array(&r, 10);
         static const char want[] =
             "+OK\r\n+PONG\r\n:0\r\n:-9223372036854775808\r\n:9223372036854775807\r\n"

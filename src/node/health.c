@@ -1,0 +1,120 @@
+#include "node/health.h"
+
+#include <stdio.h>
+
+#include "node/node.h"
+
+enum {
+    JUDGE_CLOCK_US = 1000 * 1000,   /* so long a start waits for peers to compare clocks with */
+    AHEAD_MAX_MS = 10 * 1000,       /* writes wait for so much; more is a clock that went back */
+    UNSYNCED_MAX_BYTES = 256 << 20, /* of log that the disk has not taken */
+};
+
+/* --- the clock --- */
+
+static long long median_ms(const struct node *n)
+{
+    return (long long)(skew_median_us(&n->skew) / 1000);
+}
+
+static void judge_clock(struct node *n)
+{
+    bool off = skew_is_off(&n->skew);
+    if (off == n->was_skewed)
+        return;
+    n->was_skewed = off;
+    if (off)
+        node_notice(n, NOTICE_ERROR,
+                    "ev=clock.skewed median_ms=%lld what=\"this region's clock is too far from the "
+                    "others': own writes are refused; set it right and restart\"",
+                    median_ms(n));
+    else
+        node_notice(n, NOTICE_INFO, "ev=clock.ok median_ms=%lld", median_ms(n));
+}
+
+static bool is_clock_judged(const struct node *n)
+{
+    if (n->now_us - n->start_us > JUDGE_CLOCK_US)
+        return true;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peer *p = &n->peers[i];
+        int64_t offset_us;
+        uint64_t rtt_us;
+        if (i < SKEW_PEERS_MAX && !p->cut && p->failures == 0 &&
+            !skew_peer_offset(&n->skew, (uint32_t)i, &offset_us, &rtt_us))
+            return false;
+    }
+    return true;
+}
+
+uint64_t health_time_ms(const struct node *n)
+{
+    int64_t median_us = n->was_skewed ? skew_median_us(&n->skew) : 0;
+    return (uint64_t)((int64_t)n->now_us + median_us) / 1000;
+}
+
+bool health_speaks(const struct node *n)
+{
+    return n->clock_judged && !n->was_skewed;
+}
+
+/* --- refusals --- */
+
+static void set_refusal(struct node *n)
+{
+    struct server *server = &n->server;
+    uint64_t ahead_ms = hlc_ahead_ms(&n->replica.hlc, health_time_ms(n));
+    server->refusal = NULL;
+    if (n->log_broken) {
+        server->refusal = n->refusal;
+    } else if (n->was_skewed) {
+        snprintf(n->refusal, sizeof(n->refusal),
+                 "SKEWED this region's clock is %lld ms from the others': set it right and restart",
+                 median_ms(n));
+        server->refusal = n->refusal;
+    } else if (ahead_ms > AHEAD_MAX_MS) {
+        snprintf(n->refusal, sizeof(n->refusal),
+                 "SKEWED the newest write here is %llu ms ahead of this region's clock: set the "
+                 "clock right and restart, or wait so long",
+                 (unsigned long long)ahead_ms);
+        server->refusal = n->refusal;
+    }
+}
+
+void health_judge(struct node *n)
+{
+    if (!n->clock_judged)
+        return;
+    const char *before = n->server.refusal;
+    judge_clock(n);
+    set_refusal(n);
+    if (before == NULL && n->server.refusal != NULL && !n->was_skewed && !n->log_broken)
+        node_notice(n, NOTICE_ERROR, "ev=writes.refused why=\"%s\"", n->server.refusal);
+}
+
+void health_begin(struct node *n)
+{
+    if (n->clock_judged || !is_clock_judged(n))
+        return;
+    n->clock_judged = true;
+    health_judge(n);
+}
+
+static bool is_disk_behind(const struct node *n)
+{
+    return n->tail.end_lsn - n->replica.log_durable > UNSYNCED_MAX_BYTES;
+}
+
+bool node_must_wait(struct node *n)
+{
+    if (!n->clock_judged)
+        return true;
+    if (n->server.refusal || replica_write_refusal(&n->replica))
+        return false; /* an answer at once, and no */
+    return replica_must_wait(&n->replica) || is_disk_behind(n);
+}
+
+bool health_takes_batches(const struct node *n)
+{
+    return !n->log_broken && !is_disk_behind(n);
+}
