@@ -117,7 +117,7 @@ static void append_and_sync(struct logthread *t)
 
     if (t->broken)
         return;
-    t->next_sync_us = clocks_monotonic_us() + LOGTHREAD_PACE_US;
+    t->synced_us = clocks_monotonic_us();
     for (size_t i = 0; i < j->run_count && error == 0; i++)
         error = oplog_append(t->log, j->runs[i].records);
     if (error == 0)
@@ -157,12 +157,17 @@ static void work(struct logthread *t)
     pthread_mutex_lock(&t->lock);
 }
 
+static uint64_t next_sync_us(const struct logthread *t)
+{
+    return t->synced_us + t->pace_us;
+}
+
 /* Sleeps until the next sync may begin, or something has to be done sooner. */
 static void wait_for_pace(struct logthread *t)
 {
     struct timespec until = {
-        .tv_sec = (time_t)(t->next_sync_us / 1000000),
-        .tv_nsec = (long)(t->next_sync_us % 1000000 * 1000),
+        .tv_sec = (time_t)(next_sync_us(t) / 1000000),
+        .tv_nsec = (long)(next_sync_us(t) % 1000000 * 1000),
     };
 
     t->state = LOGTHREAD_PACED;
@@ -172,8 +177,8 @@ static void wait_for_pace(struct logthread *t)
 
 static bool is_too_early(const struct logthread *t)
 {
-    return t->paced && !t->stopping && !jobs_urgent(&t->queued) &&
-           clocks_monotonic_us() < t->next_sync_us;
+    return t->pace_us > 0 && !t->stopping && !jobs_urgent(&t->queued) &&
+           clocks_monotonic_us() < next_sync_us(t);
 }
 
 static void *run(void *context)
@@ -241,17 +246,20 @@ void logthread_stage_read(struct logthread *t, uint64_t link_id, uint64_t lsn, u
     t->staged.reads_end = &r->next;
 }
 
-void logthread_submit(struct logthread *t, bool paced)
+void logthread_submit(struct logthread *t, uint64_t pace_us)
 {
-    bool signal;
+    bool signal, sooner;
 
     if (jobs_empty(&t->staged))
         return;
     pthread_mutex_lock(&t->lock);
+    /* What waits already keeps its pace, unless this is in more of a hurry. */
+    sooner = t->queued.run_count == 0 || pace_us < t->pace_us;
     jobs_move(&t->queued, &t->staged);
-    t->paced = paced;
+    if (sooner)
+        t->pace_us = pace_us;
     signal = t->state == LOGTHREAD_IDLE ||
-             (t->state == LOGTHREAD_PACED && (!paced || jobs_urgent(&t->queued)));
+             (t->state == LOGTHREAD_PACED && (sooner || jobs_urgent(&t->queued)));
     pthread_mutex_unlock(&t->lock);
     if (signal)
         pthread_cond_signal(&t->work);

@@ -10,9 +10,11 @@
  *     loop     stage ... stage, submit  ->  queue  ->  thread: ceiling, reads, append + fdatasync
  *              poll                     <-  news   <-  durable LSN, ceiling, records, failure
  *
- * Pacing:  while no client waits for the disk (log.fsync everysec or no), syncs begin at least
- *          LOGTHREAD_PACE_US apart: it costs peers that much lag at most, and saves thousands of
- *          wake-ups a second on both sides.
+ * Pacing:  every sync costs a tenth of a millisecond of processor and two wake-ups. While no client
+ *          waits for the disk (log.fsync everysec or no), syncs begin LOGTHREAD_PACE_US apart when
+ *          peers wait for writes of ours, which costs them that much lag at most, and
+ *          LOGTHREAD_LAZY_US apart when all there is came from peers: they only wait to hear that
+ *          we have it.
  * Errors:  after a failed append or sync nothing is written any more, and what is queued is
  *          dropped: its LSNs never become durable.
  * Memory:  records are borrowed until their LSN was polled as durable; after a failure, until the
@@ -29,7 +31,7 @@
 #include "store/identity.h"
 #include "store/oplog.h"
 
-enum { LOGTHREAD_PACE_US = 500, LOGTHREAD_PROBLEM_MAX = 320 };
+enum { LOGTHREAD_PACE_US = 1000, LOGTHREAD_LAZY_US = 4000, LOGTHREAD_PROBLEM_MAX = 320 };
 
 /* Old log asked for by a feed, and the answer. */
 struct logthread_read {
@@ -69,14 +71,14 @@ struct logthread {
     pthread_t thread;
     struct logthread_jobs staged; /* the loop's */
     struct logthread_jobs taken;  /* the thread's */
-    uint64_t next_sync_us;        /* the thread's */
+    uint64_t synced_us;           /* when the last sync began; the thread's */
     bool broken;                  /* the thread's */
 
     pthread_mutex_t lock; /* over all below */
     pthread_cond_t work;
     enum { LOGTHREAD_BUSY, LOGTHREAD_IDLE, LOGTHREAD_PACED } state;
     struct logthread_jobs queued;
-    bool paced;
+    uint64_t pace_us;
     bool stopping;
     struct logthread_news news;
     struct logthread_read **news_reads_end;
@@ -91,8 +93,8 @@ void logthread_stage_ceiling(struct logthread *t, uint64_t ceiling_ms);
 void logthread_stage_read(struct logthread *t, uint64_t link_id, uint64_t lsn, uint64_t limit_lsn,
                           size_t want);
 
-/* Hands over what was staged, if anything. `paced`: no client waits for the disk. */
-void logthread_submit(struct logthread *t, bool paced);
+/* Hands over what was staged, if anything; syncs begin at least `pace_us` apart until it is done. */
+void logthread_submit(struct logthread *t, uint64_t pace_us);
 
 void logthread_poll(struct logthread *t, struct logthread_news *news);
 void logthread_read_free(struct logthread_read *r);

@@ -33,6 +33,14 @@ void loop_touch(struct loop *l)
     node_turn(l->node, l->now_us);
 }
 
+/* How long what is in the log now may wait for its sync. */
+static uint64_t pace_us(const struct loop *l)
+{
+    if (l->node->server.settings.fsync == FSYNC_ALWAYS)
+        return 0;
+    return node_owes_peers(l->node) ? LOGTHREAD_PACE_US : LOGTHREAD_LAZY_US;
+}
+
 static void hand_to_log_thread(struct loop *l)
 {
     struct span records;
@@ -48,7 +56,7 @@ static void hand_to_log_thread(struct loop *l)
         logthread_stage_ceiling(&l->logthread, ceiling_ms);
     while (node_next_read(l->node, &link, &lsn, &limit_lsn, &want))
         logthread_stage_read(&l->logthread, link->id, lsn, limit_lsn, want);
-    logthread_submit(&l->logthread, l->node->server.settings.fsync != FSYNC_ALWAYS);
+    logthread_submit(&l->logthread, pace_us(l));
 }
 
 static void send_outputs(struct loop *l)

@@ -297,6 +297,13 @@ void node_durable(struct node *n, uint64_t lsn)
     client_release_held(n, lsn);
 }
 
+bool node_owes_peers(const struct node *n)
+{
+    uint8_t self = n->options.self->id;
+    return n->peer_count > 0 &&
+           vector_get(&n->replica.durable, self) < vector_get(&n->replica.last_op, self);
+}
+
 uint64_t node_want_ceiling(struct node *n)
 {
     uint64_t ahead = n->options.deployment->max_skew_ms / 2;

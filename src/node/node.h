@@ -142,6 +142,7 @@ void node_dial_failed(struct node *n, struct peer *peer, const char *why);
  * new. */
 bool node_take_log(struct node *n, struct span *records, uint64_t *end_lsn);
 void node_durable(struct node *n, uint64_t lsn);
+bool node_owes_peers(const struct node *n); /* some of it is our own: peers get it once durable */
 /* no more writes are taken; reads go on */
 void node_log_failed(struct node *n, const char *why);
 uint64_t node_want_ceiling(struct node *n); /* 0: none; asked once */
