@@ -15,7 +15,7 @@ RELEASE := build
 ASAN := $(FLAVOURS)/asan
 CLANG := $(FLAVOURS)/clang
 
-.PHONY: all asan clang demo test check sim lint format bench clean install-build install-test
+.PHONY: all asan clang demo test check sim lint format bench clean install-demo install-test
 
 all: $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE) --quiet
@@ -35,14 +35,14 @@ $(ASAN)/build.ninja:
 $(CLANG)/build.ninja:
 	@CC=clang scripts/setup $(CLANG) --buildtype=debug -Doptimization=0
 
-install-build:
-	@scripts/install-packages build
+install-demo:
+	@scripts/install-packages build demo
 
 install-test:
 	@scripts/install-packages build test
 	@scripts/install-clients
 
-demo: install-build
+demo: install-demo
 	@$(MAKE) --no-print-directory all
 	@exec build/meridian demo $(DEMO_ARGS)
 
