@@ -13,14 +13,11 @@ enum {
     EXIT_USAGE = 2,
 };
 
-extern const char bench_help[], check_help[], demo_help[], link_help[], plan_help[], serve_help[],
-    sim_help[], status_help[];
+extern const char check_help[], demo_help[], link_help[], serve_help[], sim_help[], status_help[];
 
-int bench_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
 int link_main(int argc, char **argv);
-int plan_main(int argc, char **argv);
 int serve_main(int argc, char **argv);
 int sim_main(int argc, char **argv);
 int status_main(int argc, char **argv);

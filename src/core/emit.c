@@ -1,7 +1,16 @@
 #include "core/emit.h"
 
+#include <assert.h>
+
 #include "base/check.h"
 #include "core/internal.h"
+#include "wire/record.h"
+
+/* A group of GROUP_MAX_BYTES with the headers of its ops fits below this; above it comes at most one
+ * op more, of twice GROUP_MAX_BYTES. */
+enum { OPEN_MAX_BYTES = GROUP_MAX_BYTES + GROUP_MAX_BYTES / 2 };
+static_assert(OPEN_MAX_BYTES + 2 * GROUP_MAX_BYTES + BATCH_HEADER_MAX < RECORD_PAYLOAD_MAX,
+              "a record holds whatever batch there can be");
 
 static uint8_t self(const struct replica *r)
 {
@@ -35,7 +44,7 @@ void replica_hash_last(struct replica *r)
 /* Starts an op in the open batch; the caller appends its payload to r->open, then calls finish. */
 static size_t start(struct replica *r, struct op *op)
 {
-    if (r->open.len >= 2 * GROUP_MAX_BYTES)
+    if (r->open.len >= OPEN_MAX_BYTES)
         replica_split_group(r);
     if (r->open_ops == 0)
         open_batch(r);
@@ -83,14 +92,14 @@ static void put_items(struct replica *r, enum op_kind kind, enum component c, ui
     buffer_clear(&r->items);
 }
 
-/* Some of a hash's counters, as many as make an op of about GROUP_SPLIT_BYTES. */
+/* Some of a hash's counters, as many as make an op of about GROUP_MAX_BYTES. */
 static uint64_t gather_counters(struct replica *r, const struct table *fields)
 {
     uint64_t count = 0;
     struct table_iter it;
     buffer_clear(&r->items);
     table_iter_init(&it, fields);
-    for (void **slot; r->items.len < GROUP_SPLIT_BYTES && (slot = table_iter_next(&it));) {
+    for (void **slot; r->items.len < GROUP_MAX_BYTES && (slot = table_iter_next(&it));) {
         const struct entry *field = *slot;
         if (!entry_has_tallies(field))
             continue;
@@ -106,7 +115,7 @@ static uint64_t gather_counters(struct replica *r, const struct table *fields)
 static const struct entry *thin_out(struct replica *r, uint8_t db, const struct entry *e)
 {
     struct buffer key = { 0 };
-    while (e && object_drop_bytes(e) > GROUP_SPLIT_BYTES) {
+    while (e && object_drop_bytes(e) > GROUP_MAX_BYTES) {
         buffer_clear(&key);
         buffer_put(&key, entry_name(e));
         uint64_t count = gather_counters(r, object_fields(e, COMPONENT_HASH));
@@ -244,7 +253,7 @@ void emit_fields_add(struct emit_fields *e, struct span name, struct span value)
         entry_put_observed(items, find_field(e->object, e->component, name));
     }
     e->count++;
-    if (items->len >= GROUP_SPLIT_BYTES) {
+    if (e->kind == OP_TAKE && items->len >= GROUP_MAX_BYTES) {
         emit_fields_end(e);
         replica_split_group(e->replica);
         e->object = database_find(&e->replica->databases[e->db], e->key);

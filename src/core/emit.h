@@ -15,13 +15,10 @@
 
 struct replica;
 
-enum {
-    /* What one group may write, about: larger commands are refused before they emit anything. */
-    GROUP_MAX_BYTES = 64 << 20,
-    /* Only what a command removes can still be more than that (DEL of a hash of a million counters,
-     * SPOP of huge members): it is split into several groups here. */
-    GROUP_SPLIT_BYTES = 32 << 20,
-};
+/* What one group may write, about: larger commands are refused before they emit anything. Only what a
+ * command removes can still be more (DEL of a hash of a million counters, SPOP of huge members): it
+ * is split into several groups here, so that a record always holds its batch. */
+enum { GROUP_MAX_BYTES = 64 << 20 };
 
 /* Writes a string. TIME_DEADLINE takes deadline_ms (> 0, milliseconds since 1970). */
 void emit_string(struct replica *r, uint8_t db, struct span key, struct span value,
@@ -42,7 +39,7 @@ struct emit_fields {
     struct span key;
     uint64_t count;
     bool opened;                /* private: way was made */
-    const struct entry *object; /* private: as it was at begin */
+    const struct entry *object; /* private: as it was then */
 };
 
 void emit_fields_begin(struct emit_fields *e, struct replica *r, enum op_kind kind,

@@ -416,7 +416,7 @@ TEST(a_region_that_lost_its_log_learns_it_from_its_own_batches)
 /* A removal names every counter that it resets: enough of them are more than a record may hold. */
 TEST(a_removal_of_too_many_counters_is_split)
 {
-    enum { FIELDS = 5, NAME_BYTES = 8 << 20 };
+    enum { FIELDS = 9, NAME_BYTES = 8 << 20 };
     world(2);
     char *name = mem_alloc(NAME_BYTES + 1);
     memset(name, 'n', NAME_BYTES);

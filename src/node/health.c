@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "node/link_info.h"
 #include "node/node.h"
 
 enum {
@@ -40,8 +41,7 @@ static bool is_clock_judged(const struct node *n)
         const struct peer *p = &n->peers[i];
         int64_t offset_us;
         uint64_t rtt_us;
-        if (i < SKEW_PEERS_MAX && !p->cut && p->failures == 0 &&
-            !skew_peer_offset(&n->skew, (uint32_t)i, &offset_us, &rtt_us))
+        if (!p->cut && p->failures == 0 && !link_info_rtt_us(n, p, &offset_us, &rtt_us))
             return false;
     }
     return true;

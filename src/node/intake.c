@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "node/health.h"
+#include "node/link_info.h"
 #include "node/node.h"
 #include "wire/frame.h"
 
@@ -90,9 +91,7 @@ static uint64_t patience_us(const struct node *n, const struct link *l)
 {
     int64_t offset_us;
     uint64_t rtt_us = 0;
-    ptrdiff_t index = l->peer - n->peers;
-    if (index < SKEW_PEERS_MAX)
-        skew_peer_offset(&n->skew, (uint32_t)index, &offset_us, &rtt_us);
+    link_info_rtt_us(n, l->peer, &offset_us, &rtt_us);
     return INTAKE_RELAY_US + 2 * rtt_us;
 }
 
@@ -252,11 +251,11 @@ static void send_ping(struct node *n, struct link *l)
 void intake_pong(struct node *n, struct link *l, struct span body)
 {
     struct message_pong m;
-    ptrdiff_t index = l->peer - n->peers;
     if (!message_take_pong(body, &m))
         link_refuse(n, l, "a malformed PONG");
-    else if (index < SKEW_PEERS_MAX)
-        skew_measure(&n->skew, (uint32_t)index, m.t0_us, m.t1_us, m.t2_us, n->now_us);
+    else
+        skew_measure(&n->skew, (uint32_t)(l->peer - n->peers), m.t0_us, m.t1_us, m.t2_us,
+                     n->now_us);
 }
 
 /* --- turns --- */

@@ -63,8 +63,7 @@ static void detach_intake(struct node *n, struct link *l)
 {
     struct peer *peer = l->peer;
     peer->intake = NULL;
-    if (peer - n->peers < SKEW_PEERS_MAX)
-        skew_forget(&n->skew, (uint32_t)(peer - n->peers));
+    skew_forget(&n->skew, (uint32_t)(peer - n->peers));
     if (l->ready && n->now_us - l->opened_us >= LINK_TIMEOUT_US)
         peer->failures = 0;
     fail_dial(n, peer);

@@ -31,8 +31,7 @@ bool link_info_lag_ms(const struct node *n, const struct peer *peer, uint64_t *l
 bool link_info_rtt_us(const struct node *n, const struct peer *peer, int64_t *offset_us,
                       uint64_t *rtt_us)
 {
-    ptrdiff_t index = peer - n->peers;
-    return index < SKEW_PEERS_MAX && skew_peer_offset(&n->skew, (uint32_t)index, offset_us, rtt_us);
+    return skew_peer_offset(&n->skew, (uint32_t)(peer - n->peers), offset_us, rtt_us);
 }
 
 uint64_t link_info_bytes_in(const struct peer *peer)
