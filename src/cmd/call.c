@@ -86,6 +86,18 @@ bool call_fits_group(struct call *call, size_t bytes)
     return false;
 }
 
+bool call_one_writer(struct call *call, struct span key, const char *what)
+{
+    (void)key; /* every region writes every key so far */
+    if (call->replica->options.writer_count <= 1)
+        return true;
+    reply_errorf(
+        call->reply,
+        "ERR %s needs a keyspace in which one region writes: here %zu regions write at once", what,
+        call->replica->options.writer_count);
+    return false;
+}
+
 static size_t argument_bytes(const struct call *call)
 {
     size_t bytes = 0;

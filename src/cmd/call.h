@@ -24,6 +24,8 @@ struct call {
     struct reply *reply;
     uint64_t now_ms; /* the HLC's time: by this expiry is judged */
     uint8_t db;
+    bool retry;  /* of a command that waited for a key: cmd/blocking.h */
+    bool nested; /* inside EXEC: nothing waits */
 };
 
 enum command_flags {
@@ -96,6 +98,10 @@ void command_wait_end(struct session *session, uint64_t regions);
  * none. Replies WRONGTYPE and returns false when it is of another type. COMPONENT_NONE as `want`
  * takes any type. Counts hits and misses when the command is a read. */
 bool call_find(struct call *call, struct span key, enum component want, struct entry **found);
+
+/* Whether only one region may write this key: what consumer groups and explicit stream ids need.
+ * Replies the error and returns false when it is not so. */
+bool call_one_writer(struct call *call, struct span key, const char *what);
 
 /* Replies an error and returns false when a command would write more than GROUP_MAX_BYTES. */
 bool call_fits_group(struct call *call, size_t bytes);

@@ -22,7 +22,7 @@ static const struct command rows[] = {
 #undef COMMAND
 #undef CONTAINER
 
-enum { SLOTS = 512, NAME_MAX_BYTES = 24 };
+enum { SLOTS = 1024, NAME_MAX_BYTES = 24 };
 
 _Static_assert(COUNT_OF(rows) * 2 <= SLOTS, "the index is at most half full");
 

@@ -46,6 +46,9 @@ bool data_database(struct call *call, struct span s, uint8_t *db);
 bool data_int_within(struct call *call, struct span s, int64_t min, int64_t max, const char *error,
                      int64_t *out);
 
+/* The name of a type, as TYPE says it; "none" for COMPONENT_NONE. */
+const char *data_type_name(enum component c);
+
 void data_wrong_arity(struct call *call);
 
 /* True when the session's replies have grown past what it may leave unread: it is told to close.

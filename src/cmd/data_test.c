@@ -17,6 +17,7 @@ enum { START_MS = 1000000 };
 struct world {
     struct replica replica;
     struct server server;
+    struct deployment deployment;
     struct session session;
     uint64_t now_ms;
 };
@@ -44,7 +45,10 @@ static void open_world(void)
     replica_init(&world.replica, &options);
     replica_recovered(&world.replica, 0);
     hlc_raise_ceiling(&world.replica.hlc, UINT64_C(1) << 40);
-    server_init(&world.server, &world.replica);
+    deployment_init(&world.deployment);
+    deployment_finish(&world.deployment);
+    server_init(&world.server, &world.replica, &world.deployment);
+    server_listen(&world.server);
     server_open_session(&world.server, &world.session);
     turn(START_MS);
 }
@@ -54,6 +58,7 @@ static void close_world(void)
     server_close_session(&world.server, &world.session);
     server_release(&world.server);
     replica_release(&world.replica);
+    deployment_release(&world.deployment);
 }
 
 /* --- replies as text --- */

@@ -47,7 +47,7 @@ static void server_section(struct server *server, struct buffer *out)
 
     buffer_printf(out, "redis_version:" REDIS_VERSION "\r\nredis_mode:standalone\r\n");
     buffer_printf(out, "meridian_version:%s\r\n", or_empty(process->version));
-    buffer_printf(out, "deployment:%s\r\nregion:%s\r\n", or_empty(server->deployment),
+    buffer_printf(out, "deployment:%s\r\nregion:%s\r\n", or_empty(server->deployment->name),
                   or_empty(server->region));
     buffer_printf(out, "arch_bits:%zu\r\nprocess_id:%d\r\n", sizeof(void *) * 8, process->pid);
     buffer_printf(out, "run_id:%040" PRIx64 "\r\n", server->replica->options.instance);

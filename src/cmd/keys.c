@@ -47,15 +47,24 @@ void cmd_touch(struct call *call)
     cmd_exists(call);
 }
 
-static const char *type_name(enum component c)
+/* A hyperloglog is a string for clients, as in Redis. */
+const char *data_type_name(enum component c)
 {
     switch (c) {
     case COMPONENT_STRING:
+    case COMPONENT_HLL:
         return "string";
     case COMPONENT_HASH:
         return "hash";
     case COMPONENT_SET:
         return "set";
+    case COMPONENT_ZSET:
+        return "zset";
+    case COMPONENT_LIST:
+        return "list";
+    case COMPONENT_STREAM:
+    case COMPONENT_GROUPS:
+        return "stream";
     case COMPONENT_COUNT:
     case COMPONENT_NONE:
         break;
@@ -68,7 +77,7 @@ void cmd_type(struct call *call)
     struct entry *e;
 
     if (call_find(call, call->argv[1], COMPONENT_NONE, &e))
-        reply_simple(call->reply, type_name(e != NULL ? object_visible(e) : COMPONENT_NONE));
+        reply_simple(call->reply, data_type_name(e != NULL ? object_visible(e) : COMPONENT_NONE));
 }
 
 void cmd_dbsize(struct call *call)

@@ -64,8 +64,9 @@ static const char *encoding(const struct entry *e)
 
     if (c == COMPONENT_STRING)
         return string_encoding(e);
-    return c == COMPONENT_HASH ? hash_encoding(object_fields(e, c))
-                               : set_encoding(object_fields(e, c));
+    if (c == COMPONENT_HASH)
+        return hash_encoding(object_fields(e, c));
+    return set_encoding(object_fields(e, c));
 }
 
 /* The key that is asked about, or NULL with null replied. */

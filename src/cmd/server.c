@@ -2,11 +2,14 @@
 
 #include "base/memory.h"
 #include "cmd/call.h"
+#include "core/replica.h"
 
-void server_init(struct server *server, struct replica *replica)
+void server_init(struct server *server, struct replica *replica,
+                 const struct deployment *deployment)
 {
     *server = (struct server){
         .replica = replica,
+        .deployment = deployment,
         .settings = {
             .max_clients = 10000,                       /* as Redis */
             .query_buffer_bytes = (uint64_t)1 << 30,    /* as Redis */
@@ -17,10 +20,29 @@ void server_init(struct server *server, struct replica *replica)
         .figures = mem_zalloc(command_count() * sizeof(struct command_figures)),
     };
     list_init(&server->sessions);
+    server->keyspaces = mem_zalloc(deployment->keyspace_count * sizeof(*server->keyspaces));
+    for (size_t i = 0; i < deployment->keyspace_count; i++) {
+        server->keyspaces[i].conflict = deployment->keyspaces[i].conflict;
+        server->keyspaces[i].streams = deployment->keyspaces[i].streams;
+    }
+}
+
+void server_listen(struct server *server)
+{
+    server->watch.context = server;
+    for (int db = 0; db < OP_DATABASES; db++)
+        server->replica->databases[db].watch = &server->watch;
+}
+
+struct keyspace_live *server_keyspace(const struct server *server, struct span key)
+{
+    const struct keyspace *k = deployment_keyspace_of(server->deployment, key);
+    return &server->keyspaces[k - server->deployment->keyspaces];
 }
 
 void server_release(struct server *server)
 {
+    mem_free(server->keyspaces);
     mem_free(server->figures);
     *server = (struct server){ 0 };
 }

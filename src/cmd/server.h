@@ -8,9 +8,21 @@
 #define CMD_SERVER_H
 
 #include "cmd/session.h"
+#include "crdt/object.h"
 #include "policy/deployment.h"
 
 struct replica;
+struct merge_function;
+
+/* A keyspace as it is now: what KEYSPACE SET may change in this region, and what was counted. */
+struct keyspace_live {
+    enum keyspace_conflict conflict;
+    enum keyspace_streams streams;
+    char *merge_file;                    /* owned; NULL: none */
+    struct merge_function *merge;        /* owned; NULL: none */
+    uint64_t conflicts[COMPONENT_COUNT]; /* by the type that came, since the start */
+    uint64_t merge_failures;
+};
 
 /* Limits and settings that CONFIG GET/SET knows. */
 struct settings {
@@ -70,9 +82,11 @@ struct server {
     uint64_t next_session_id;
     /* microseconds since 1970, the replica's disciplined time, of this turn */
     uint64_t now_us;
-    const char *deployment;
-    const char *region;              /* our own name */
-    struct command_figures *figures; /* [command_count()]; owned */
+    const struct deployment *deployment; /* borrowed */
+    struct keyspace_live *keyspaces;     /* [deployment->keyspace_count]; owned */
+    const char *region;                  /* our own name */
+    struct database_watch watch;         /* of all databases, once server_listen was called */
+    struct command_figures *figures;     /* [command_count()]; owned */
     struct error_count error_counts[ERROR_WORDS];
     bool faults; /* LINK CUT, HEAL, SLOW are allowed */
     /* why own writes are refused now ("SKEWED …", "AMNESIA …", a broken disk); NULL: they are
@@ -101,8 +115,11 @@ struct server_hooks {
     uint32_t (*regions_with)(void *node, stamp_t stamp);
 };
 
-/* Zeroes all, sets the default settings, and makes the figures. Borrows the replica. */
-void server_init(struct server *server, struct replica *replica);
+/* Zeroes all, sets the default settings, and makes the figures. Borrows both. */
+void server_init(struct server *server, struct replica *replica,
+                 const struct deployment *deployment);
+/* From here on, after the log was replayed, changes wake who waits for them, and conflicts count. */
+void server_listen(struct server *server);
 void server_release(struct server *server);
 
 /* Starts a session: id, times, parser, reply (RESP2), and its place in `sessions`. The caller owns
@@ -110,6 +127,9 @@ void server_release(struct server *server);
 void server_open_session(struct server *server, struct session *session);
 /* Takes it out and frees all it owns. */
 void server_close_session(struct server *server, struct session *session);
+
+/* The keyspace of a key, as it is now. */
+struct keyspace_live *server_keyspace(const struct server *server, struct span key);
 
 /* CONFIG RESETSTAT. */
 void server_reset_statistics(struct server *server);

@@ -12,6 +12,7 @@ enum { ARGS_MAX = 32, NOW_MS = 1000000 };
 struct world {
     struct replica replica;
     struct server server;
+    struct deployment deployment;
     struct session session;
     struct buffer text; /* of what `run` returned last */
     stamp_t asked_stamp;
@@ -63,11 +64,15 @@ static struct world *world_new(void)
     replica_init(&w->replica, &options);
     hlc_raise_ceiling(&w->replica.hlc, 2 * NOW_MS);
     replica_turn(&w->replica, NOW_MS);
-    server_init(&w->server, &w->replica);
+    deployment_init(&w->deployment);
+    w->deployment.name = mem_zalloc(5);
+    memcpy(w->deployment.name, "shop", 5);
+    deployment_finish(&w->deployment);
+    server_init(&w->server, &w->replica, &w->deployment);
+    server_listen(&w->server);
     w->server.now_us = NOW_MS * 1000ull + 17;
     w->server.hooks = &hooks;
     w->server.node = w;
-    w->server.deployment = "shop";
     w->server.region = "us-east";
     open_session(w, &w->session, "127.0.0.1:4711");
     return w;
@@ -78,6 +83,7 @@ static void world_free(struct world *w)
     server_close_session(&w->server, &w->session);
     server_release(&w->server);
     replica_release(&w->replica);
+    deployment_release(&w->deployment);
     buffer_release(&w->text);
     mem_free(w);
 }

@@ -41,8 +41,7 @@ void replica_hash_last(struct replica *r)
     r->unhashed = 0;
 }
 
-/* Starts an op in the open batch; the caller appends its payload to r->open, then calls finish. */
-static size_t start(struct replica *r, struct op *op)
+size_t emit_start(struct replica *r, struct op *op)
 {
     if (r->open.len >= OPEN_MAX_BYTES)
         replica_split_group(r);
@@ -59,7 +58,7 @@ static size_t start(struct replica *r, struct op *op)
     return op_begin(&r->open, r->open_last, op);
 }
 
-static void finish(struct replica *r, struct op *op, size_t place)
+void emit_finish(struct replica *r, struct op *op, size_t place)
 {
     op_end(&r->open, place);
     /* The key and payload as they stand in the batch: the caller's spans may point into what
@@ -85,29 +84,38 @@ static void put_items(struct replica *r, enum op_kind kind, enum component c, ui
                       struct span key, uint64_t count)
 {
     struct op op = { .kind = kind, .component = (uint8_t)c, .db = db, .key = key };
-    size_t place = start(r, &op);
+    size_t place = emit_start(r, &op);
     buffer_put_varint(&r->open, count);
     buffer_put(&r->open, buffer_span(&r->items));
-    finish(r, &op, place);
+    emit_finish(r, &op, place);
     buffer_clear(&r->items);
 }
 
-/* Some of a hash's counters, as many as make an op of about GROUP_MAX_BYTES. */
-static uint64_t gather_counters(struct replica *r, const struct table *fields)
+/* Some counters of a hash or a sorted set, as many as make an op of about GROUP_MAX_BYTES. */
+static uint64_t gather_counters(struct replica *r, const struct part *p)
 {
     uint64_t count = 0;
-    struct table_iter it;
+    struct part_iter it;
+    const struct entry *item;
     buffer_clear(&r->items);
-    table_iter_init(&it, fields);
-    for (void **slot; r->items.len < GROUP_MAX_BYTES && (slot = table_iter_next(&it));) {
-        const struct entry *field = *slot;
-        if (!entry_has_tallies(field))
+    part_iter_init(&it, p);
+    while (r->items.len < GROUP_MAX_BYTES && (item = part_iter_next(&it))) {
+        if (!entry_has_tallies(item))
             continue;
-        buffer_put_prefixed(&r->items, entry_name(field));
-        entry_put_observed(&r->items, field);
+        buffer_put_prefixed(&r->items, entry_name(item));
+        entry_put_observed(&r->items, item);
         count++;
     }
     return count;
+}
+
+/* A part whose tallies are too many for one op, or NULL. */
+static const struct part *too_counted(const struct entry *e)
+{
+    const struct part *p = e->form == ENTRY_BODY ? e->body->parts : NULL;
+    while (p && part_drop_bytes(p) <= GROUP_MAX_BYTES)
+        p = p->next;
+    return p;
 }
 
 /* A removal names every counter that it resets. Where these are too many for one op, they are taken
@@ -115,11 +123,11 @@ static uint64_t gather_counters(struct replica *r, const struct table *fields)
 static const struct entry *thin_out(struct replica *r, uint8_t db, const struct entry *e)
 {
     struct buffer key = { 0 };
-    while (e && object_drop_bytes(e) > GROUP_MAX_BYTES) {
+    for (const struct part *p; e && (p = too_counted(e));) {
         buffer_clear(&key);
         buffer_put(&key, entry_name(e));
-        uint64_t count = gather_counters(r, object_fields(e, COMPONENT_HASH));
-        put_items(r, OP_TAKE, COMPONENT_HASH, db, buffer_span(&key), count);
+        uint64_t count = gather_counters(r, p);
+        put_items(r, OP_TAKE, (enum component)p->component, db, buffer_span(&key), count);
         replica_split_group(r);
         e = database_find(&r->databases[db], buffer_span(&key));
     }
@@ -133,21 +141,20 @@ static void emit_drop(struct replica *r, uint8_t db, const struct entry *e, uint
     if (!e)
         return;
     struct op op = { .kind = OP_DROP, .db = db, .key = entry_name(e) };
-    size_t place = start(r, &op);
+    size_t place = emit_start(r, &op);
     object_put_drop(&r->open, e, mask);
-    finish(r, &op, place);
+    emit_finish(r, &op, place);
 }
 
-/* Clears the way for a write to one component; returns what is left of the object, or NULL. */
-static struct entry *make_way(struct replica *r, uint8_t db, struct span key,
-                              enum component component)
+struct entry *emit_make_way(struct replica *r, uint8_t db, struct span key,
+                            enum component component)
 {
     struct database *d = &r->databases[db];
     struct entry *e = database_find(d, key);
     if (!e || e->form == ENTRY_INLINE)
         return e;
     uint32_t components = object_components(e);
-    uint32_t others = components & ~(1u << component);
+    uint32_t others = components & ~component_family(component);
     if (components == 0 || object_expired(e, replica_hlc_ms(r)))
         emit_drop(r, db, e, MASK_ALL);
     else if (others)
@@ -176,15 +183,15 @@ void emit_string(struct replica *r, uint8_t db, struct span key, struct span val
                  enum time_rule rule, uint64_t deadline_ms)
 {
     CHECK(rule != TIME_DEADLINE || deadline_ms > 0);
-    struct entry *e = make_way(r, db, key, COMPONENT_STRING);
+    struct entry *e = emit_make_way(r, db, key, COMPONENT_STRING);
     struct op op = { .kind = OP_PUT, .component = COMPONENT_STRING, .db = db, .key = key };
-    size_t place = start(r, &op);
+    size_t place = emit_start(r, &op);
     buffer_put_u8(&r->open, (uint8_t)rule);
     if (rule == TIME_DEADLINE)
         buffer_put_varint(&r->open, deadline_ms);
     buffer_put_prefixed(&r->open, value);
     put_observed(&r->open, string_cell(e));
-    finish(r, &op, place);
+    emit_finish(r, &op, place);
 }
 
 /* The end of a bump's payload: where the tally stood, and where it stands now. */
@@ -200,34 +207,33 @@ static void put_bump(struct replica *r, const struct cell *c, struct amount by, 
 
 void emit_bump(struct replica *r, uint8_t db, struct span key, struct amount by)
 {
-    struct entry *e = make_way(r, db, key, COMPONENT_STRING);
+    struct entry *e = emit_make_way(r, db, key, COMPONENT_STRING);
     stamp_t latest = vector_get(&r->last_op, self(r));
     struct op op = { .kind = OP_BUMP, .component = COMPONENT_STRING, .db = db, .key = key };
-    size_t place = start(r, &op);
+    size_t place = emit_start(r, &op);
     put_bump(r, string_cell(e), by, latest);
-    finish(r, &op, place);
+    emit_finish(r, &op, place);
 }
 
 /* --- fields --- */
 
 static const struct entry *find_field(const struct entry *e, enum component c, struct span field)
 {
-    const struct table *fields = e ? object_fields(e, c) : NULL;
-    void **slot = fields ? table_find(fields, field) : NULL;
-    return slot ? *slot : NULL;
+    const struct part *p = e ? object_part(e, c) : NULL;
+    return p ? part_find(p, field) : NULL;
 }
 
 void emit_field_bump(struct replica *r, uint8_t db, enum component c, struct span key,
                      struct span field, struct amount by)
 {
-    struct entry *e = make_way(r, db, key, c);
+    struct entry *e = emit_make_way(r, db, key, c);
     const struct entry *f = find_field(e, c, field);
     stamp_t latest = vector_get(&r->last_op, self(r));
     struct op op = { .kind = OP_BUMP, .component = (uint8_t)c, .db = db, .key = key };
-    size_t place = start(r, &op);
+    size_t place = emit_start(r, &op);
     buffer_put_prefixed(&r->open, field);
     put_bump(r, f && f->form == ENTRY_CELL ? f->cell : NULL, by, latest);
-    finish(r, &op, place);
+    emit_finish(r, &op, place);
 }
 
 void emit_fields_begin(struct emit_fields *e, struct replica *r, enum op_kind kind,
@@ -242,16 +248,15 @@ void emit_fields_add(struct emit_fields *e, struct span name, struct span value)
 {
     struct buffer *items = &e->replica->items;
     if (!e->opened) {
-        e->object = make_way(e->replica, e->db, e->key, e->component);
+        e->object = emit_make_way(e->replica, e->db, e->key, e->component);
         buffer_clear(items); /* making way may have used it */
         e->opened = true;
     }
     buffer_put_prefixed(items, name);
-    if (e->component != COMPONENT_SET) {
-        if (e->kind == OP_PUT)
-            buffer_put_prefixed(items, value);
+    if (e->kind == OP_PUT && component_has_values((uint8_t)e->component))
+        buffer_put_prefixed(items, value);
+    if (component_counts((uint8_t)e->component))
         entry_put_observed(items, find_field(e->object, e->component, name));
-    }
     e->count++;
     if (e->kind == OP_TAKE && items->len >= GROUP_MAX_BYTES) {
         emit_fields_end(e);
@@ -279,7 +284,7 @@ void emit_remove(struct replica *r, uint8_t db, struct span key)
 void emit_deadline(struct replica *r, uint8_t db, struct span key, uint64_t deadline_ms)
 {
     struct op op = { .kind = OP_DEADLINE, .db = db, .key = key };
-    size_t place = start(r, &op);
+    size_t place = emit_start(r, &op);
     buffer_put_varint(&r->open, deadline_ms);
-    finish(r, &op, place);
+    emit_finish(r, &op, place);
 }

@@ -12,6 +12,7 @@
 #define CORE_EMIT_H
 
 #include "crdt/object.h"
+#include "crdt/stream.h"
 
 struct replica;
 
@@ -29,8 +30,8 @@ void emit_bump(struct replica *r, uint8_t db, struct span key, struct amount by)
 void emit_field_bump(struct replica *r, uint8_t db, enum component c, struct span key,
                      struct span field, struct amount by);
 
-/* One op over many fields: OP_PUT (values only for hashes) or OP_TAKE. A put with no items emits
- * nothing. */
+/* One op over many items (part.h says how they are named): OP_PUT (the value counts for nothing in
+ * a set) or OP_TAKE. With no items nothing is emitted. */
 struct emit_fields {
     struct replica *replica;
     enum op_kind kind;
@@ -46,6 +47,25 @@ void emit_fields_begin(struct emit_fields *e, struct replica *r, enum op_kind ki
                        enum component c, uint8_t db, struct span key);
 void emit_fields_add(struct emit_fields *e, struct span name, struct span value);
 void emit_fields_end(struct emit_fields *e);
+
+/* Pushes elements to where `rank` elements of the visible list stand before them: a run that grows
+ * right, or left: then each stands before the one given before it (LPUSH a b: b a). False, and
+ * nothing emitted, where the neighbours' positions are so long that another insert is refused. */
+bool emit_list_insert(struct replica *r, uint8_t db, struct span key, uint64_t rank, bool right,
+                      const struct span *values, size_t count);
+
+/* An entry whose id is the op's stamp, or, where that is not above `after`, the one after it; the
+ * fields as crdt/stream.h has them. Returns the id. */
+struct stream_id emit_stream_add(struct replica *r, uint8_t db, struct span key,
+                                 struct stream_id after, struct span fields);
+
+/* Raises registers of a hyperloglog; with count 0 it is made where there is none. */
+struct hll_register {
+    uint16_t index;
+    uint8_t value;
+};
+void emit_hll(struct replica *r, uint8_t db, struct span key, const struct hll_register *registers,
+              size_t count);
 
 /* Removes all of a key that is there (DEL). Nothing when the key is unknown. */
 void emit_remove(struct replica *r, uint8_t db, struct span key);

@@ -27,6 +27,15 @@ void replica_settle_durable(struct replica *r);
 /* Counts the newest own op into the stream's checksum, now that its bytes are final. */
 void replica_hash_last(struct replica *r);
 
+/* One op of the group that runs: emit_start gives it its stamp and opens it in the open batch; the
+ * caller appends the payload to r->open and hands the place back to emit_finish, which applies it. */
+size_t emit_start(struct replica *r, struct op *op);
+void emit_finish(struct replica *r, struct op *op, size_t place);
+
+/* Clears the way for a write to one component; returns what is left of the object, or NULL. */
+struct entry *emit_make_way(struct replica *r, uint8_t db, struct span key,
+                            enum component component);
+
 void replica_drain_parked(struct replica *r);
 
 #endif

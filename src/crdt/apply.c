@@ -112,11 +112,32 @@ static void schedule_reclaim(struct database *d, struct body *b)
         heap_remove(d->reclaim, &b->reclaim);
 }
 
+/* Lists the object among the contested ones of its database while anything in it is. */
+static void list_contested(struct database *d, struct body *b)
+{
+    bool contested = cell_contested(&b->string);
+    uint32_t components = object_components(b->entry);
+    for (const struct part *p = b->parts; p && !contested; p = p->next)
+        contested = p->contested > 0;
+    if (components != 0)
+        contested |= (components & ~component_family((enum component)__builtin_ctz(components))) !=
+                     0;
+    if (contested == list_linked(&b->contested))
+        return;
+    if (contested)
+        list_add_tail(&d->contested, &b->contested);
+    else
+        list_remove(&b->contested);
+    d->contested_count += contested ? 1 : UINT64_MAX;
+}
+
 static void remove_key(struct database *d, struct entry *e)
 {
     table_remove(&d->keys, entry_name(e));
-    if (e->form == ENTRY_BODY)
+    if (e->form == ENTRY_BODY) {
         heap_remove(d->reclaim, &e->body->reclaim);
+        d->contested_count -= list_linked(&e->body->contested);
+    }
     object_free(e);
 }
 
@@ -129,11 +150,74 @@ static void settle(struct database *d, struct entry **slot, struct standing befo
         remove_key(d, e);
     } else {
         schedule_reclaim(d, e->body);
+        list_contested(d, e->body);
         after = standing_of(e);
         object_narrow(slot);
     }
     d->ghosts += (uint64_t)after.ghost - (uint64_t)before.ghost;
     d->with_deadline += (uint64_t)after.deadline - (uint64_t)before.deadline;
+}
+
+/* --- conflicts --- */
+
+/* A register came to stand beside others of different values. */
+static void tell_contested(struct database *d, const struct op *op, struct span item,
+                           const struct cell *c)
+{
+    const struct reg *mine = NULL, *other = NULL;
+    if (!d->watch || !d->watch->conflict || c->reg_count < 2 || !cell_contested(c))
+        return;
+    for (uint16_t i = 0; i < c->reg_count; i++) {
+        if (c->regs[i].stamp == op->rank)
+            mine = &c->regs[i];
+        else
+            other = &c->regs[i];
+    }
+    if (!mine || !other)
+        return;
+    d->watch->conflict(d->watch->context, &(struct conflict){
+                                              .db = op->db,
+                                              .key = op->key,
+                                              .component = (enum component)op->component,
+                                              .against = (enum component)op->component,
+                                              .item = item,
+                                              .stamp = { mine->stamp, other->stamp },
+                                              .value = { span_of(mine->value, mine->len),
+                                                         span_of(other->value, other->len) },
+                                          });
+}
+
+static struct span newest_value(const struct cell *c)
+{
+    if (c->reg_count == 0)
+        return span_of(NULL, 0);
+    const struct reg *newest = &c->regs[c->reg_count - 1];
+    return span_of(newest->value, newest->len);
+}
+
+/* A write of one type came to stand beside another type. */
+static void tell_types(struct database *d, const struct op *op, const struct entry *e)
+{
+    uint32_t others = object_components(e) & ~component_family((enum component)op->component);
+    if (!d->watch || !d->watch->conflict || others == 0)
+        return;
+    enum component against = COMPONENT_NONE;
+    for (int c = 0; c < COMPONENT_COUNT; c++) {
+        if (others >> c & 1 && (against == COMPONENT_NONE ||
+                                object_newest(e, (enum component)c) > object_newest(e, against)))
+            against = (enum component)c;
+    }
+    struct span string = newest_value(&e->body->string);
+    d->watch->conflict(d->watch->context,
+                       &(struct conflict){
+                           .db = op->db,
+                           .key = op->key,
+                           .component = (enum component)op->component,
+                           .against = against,
+                           .stamp = { op->rank, object_newest(e, against) },
+                           .value = { op->component == COMPONENT_STRING ? string : span_of(NULL, 0),
+                                      against == COMPONENT_STRING ? string : span_of(NULL, 0) },
+                       });
 }
 
 /* --- strings --- */
@@ -167,6 +251,9 @@ static void put_string_wide(struct database *d, struct entry **slot, const struc
     cell_add_reg(&b->string, &(struct write){ op->rank, p->value, p->rule == TIME_NONE });
     if (p->rule == TIME_DEADLINE)
         add_deadline(b, op->rank, p->deadline_ms);
+    tell_contested(d, op, span_of(NULL, 0), &b->string);
+    if (b->parts)
+        tell_types(d, op, *slot);
 }
 
 static void put_string(struct database *d, struct entry **slot, const struct op *op,
@@ -200,89 +287,93 @@ static void bump_string(struct database *d, struct entry **slot, const struct op
     if (*slot == NULL)
         *slot = object_new(d, op->key);
     cell_bump(&object_widen(d, slot)->string, op->stamp, previous, from, to);
+    if ((*slot)->body->parts)
+        tell_types(d, op, *slot);
     settle(d, slot, before);
 }
 
-/* --- fields of hashes and members of sets --- */
+/* --- items of the other components --- */
 
-static struct table *fields_for_write(struct database *d, struct body *b, uint8_t component)
+static struct part *part_for_write(struct database *d, struct body *b, uint8_t component)
 {
-    struct table *t = b->fields[component];
-    if (!t) {
-        t = mem_alloc(sizeof(*t));
-        table_init(t, entry_key_of, d->keys.seed);
-        b->fields[component] = t;
+    struct part *p = object_part(b->entry, (enum component)component);
+    if (!p) {
+        p = part_new(component, d->keys.seed);
+        p->next = b->parts;
+        b->parts = p;
     }
-    return t;
+    return p;
 }
 
-static void drop_if_empty(struct body *b, uint8_t component)
+static void drop_empty_parts(struct body *b)
 {
-    struct table *t = b->fields[component];
-    if (t && t->count == 0) {
-        table_release(t);
-        mem_free(t);
-        b->fields[component] = NULL;
+    for (struct part **link = &b->parts; *link;) {
+        struct part *p = *link;
+        if (!part_empty(p)) {
+            link = &p->next;
+            continue;
+        }
+        *link = p->next;
+        part_free(p);
     }
 }
 
-static void put_fields(struct table *fields, const struct op *op, const struct observer *by)
+static void put_items(struct database *d, struct part *part, const struct op *op,
+                      const struct observer *by)
 {
     struct span p = op->payload;
     for (uint64_t n = must_varint(&p); n > 0; n--) {
         struct span name = must_prefixed(&p), value = { NULL, 0 }, observed = { NULL, 0 };
-        if (op->component != COMPONENT_SET) {
+        if (component_has_values(op->component))
             value = must_prefixed(&p);
+        if (component_counts(op->component))
             observed = must_observed(&p);
-        }
-        struct entry **slot = (struct entry **)table_find_or_add(fields, name);
-        if (*slot)
-            entry_put(slot, by, &(struct write){ op->rank, value, false }, observed);
-        else
-            *slot = entry_new(name, op->rank, value, false);
+        const struct entry *e = part_put(part, name, by, &(struct write){ op->rank, value, false },
+                                         observed);
+        if (e->form == ENTRY_CELL)
+            tell_contested(d, op, name, e->cell);
     }
 }
 
-static void take_fields(struct table *fields, const struct op *op, const struct observer *by)
+static void take_items(struct part *part, const struct op *op, const struct observer *by)
 {
     struct span p = op->payload;
     for (uint64_t n = must_varint(&p); n > 0; n--) {
         struct span name = must_prefixed(&p), observed = { NULL, 0 };
-        if (op->component != COMPONENT_SET)
+        if (component_counts(op->component))
             observed = must_observed(&p);
-        struct entry **slot = (struct entry **)table_find(fields, name);
-        if (slot && entry_take(slot, by, observed))
-            entry_free(table_remove(fields, name));
+        part_take(part, name, by, observed);
     }
 }
 
-static void bump_field(struct table *fields, const struct op *op)
+static void bump_item(struct part *part, const struct op *op)
 {
     struct span p = op->payload, name = must_prefixed(&p);
     stamp_t previous;
     struct amount before, after;
     CHECK(span_take_u64(&p, &previous) && amount_take(&p, &before) && amount_take(&p, &after));
-    struct entry **slot = (struct entry **)table_find_or_add(fields, name);
-    if (!*slot)
-        *slot = entry_new_wide(name);
-    entry_bump(slot, op->stamp, previous, before, after);
+    part_bump(part, name, op->stamp, previous, before, after);
 }
 
-static void change_fields(struct database *d, struct entry **slot, const struct op *op,
-                          const struct observer *by)
+static void change_part(struct database *d, struct entry **slot, const struct op *op,
+                        const struct observer *by)
 {
     struct standing before = standing_of(*slot);
     if (*slot == NULL)
         *slot = object_new(d, op->key);
     struct body *b = object_widen(d, slot);
-    struct table *fields = fields_for_write(d, b, op->component);
-    if (op->kind == OP_PUT)
-        put_fields(fields, op, by);
+    struct part *part = part_for_write(d, b, op->component);
+    if (op->component == COMPONENT_HLL)
+        hll_put(&part->hll, op->rank, op->payload);
+    else if (op->kind == OP_PUT)
+        put_items(d, part, op, by);
     else if (op->kind == OP_TAKE)
-        take_fields(fields, op, by);
+        take_items(part, op, by);
     else
-        bump_field(fields, op);
-    drop_if_empty(b, op->component);
+        bump_item(part, op);
+    drop_empty_parts(b);
+    if (op->kind != OP_TAKE)
+        tell_types(d, op, *slot);
     settle(d, slot, before);
 }
 
@@ -302,23 +393,6 @@ static void write_deadline(struct database *d, struct entry **slot, const struct
     settle(d, slot, before);
 }
 
-static void drop_fields(struct body *b, uint8_t component, const struct observer *by)
-{
-    struct table *t = b->fields[component];
-    if (!t)
-        return;
-    struct table_iter it;
-    table_iter_init(&it, t);
-    for (void **slot; (slot = table_iter_next(&it));) {
-        struct entry *field = *slot;
-        if (entry_take((struct entry **)slot, by, span_of(NULL, 0))) {
-            table_iter_remove(&it);
-            entry_free(field);
-        }
-    }
-    drop_if_empty(b, component);
-}
-
 /* The tallies that the removal saw, named one by one. */
 static void reset_listed(struct body *b, struct span p, uint64_t mask)
 {
@@ -334,10 +408,10 @@ static void reset_listed(struct body *b, struct span p, uint64_t mask)
             cell_drop(&b->string, &blind, observed, NULL, NULL);
             continue;
         }
-        struct table *t = b->fields[component];
-        struct entry **slot = t ? (struct entry **)table_find(t, name) : NULL;
-        if (slot && (*slot)->form == ENTRY_CELL && entry_take(slot, &blind, observed))
-            entry_free(table_remove(t, name));
+        struct part *part = object_part(b->entry, (enum component)component);
+        const struct entry *item = part ? part_find(part, name) : NULL;
+        if (item && item->form == ENTRY_CELL)
+            part_take(part, name, &blind, observed);
     }
 }
 
@@ -361,13 +435,45 @@ static void drop_components(struct database *d, struct entry **slot, const struc
     reset_listed(b, p, mask);
     if (mask & (1 << COMPONENT_STRING))
         cell_drop(&b->string, by, span_of(NULL, 0), keeps_time ? keep_none : NULL, b);
-    for (uint8_t c = COMPONENT_STRING + 1; c < COMPONENT_COUNT; c++) {
-        if (mask & (1u << c))
-            drop_fields(b, c, by);
+    for (struct part *part = b->parts; part; part = part->next) {
+        if (mask >> part->component & 1)
+            part_drop(part, by);
     }
+    drop_empty_parts(b);
     if (mask & MASK_DEADLINES)
         drop_deadlines(b, by);
     settle(d, slot, before);
+}
+
+static void apply(struct database *d, struct entry **slot, const struct op *op,
+                  const struct observer *by)
+{
+    switch (op->kind) {
+    case OP_PUT:
+        if (op->component == COMPONENT_STRING)
+            put_string(d, slot, op, by);
+        else
+            change_part(d, slot, op, by);
+        return;
+    case OP_BUMP:
+        if (op->component == COMPONENT_STRING)
+            bump_string(d, slot, op);
+        else
+            change_part(d, slot, op, by);
+        return;
+    case OP_TAKE:
+        change_part(d, slot, op, by);
+        return;
+    case OP_DEADLINE:
+        write_deadline(d, slot, op, by);
+        return;
+    case OP_DROP:
+        drop_components(d, slot, op, by);
+        return;
+    case OP_KIND_END:
+        break;
+    }
+    CHECK(op->kind < OP_KIND_END);
 }
 
 void database_apply(struct database *d, const struct op *op, const struct vector *context)
@@ -378,30 +484,7 @@ void database_apply(struct database *d, const struct op *op, const struct vector
                                                     : table_find_or_add(&d->keys, op->key));
     if (!slot)
         return; /* nothing here to remove */
-    switch (op->kind) {
-    case OP_PUT:
-        if (op->component == COMPONENT_STRING)
-            put_string(d, slot, op, &by);
-        else
-            change_fields(d, slot, op, &by);
-        return;
-    case OP_BUMP:
-        if (op->component == COMPONENT_STRING)
-            bump_string(d, slot, op);
-        else
-            change_fields(d, slot, op, &by);
-        return;
-    case OP_TAKE:
-        change_fields(d, slot, op, &by);
-        return;
-    case OP_DEADLINE:
-        write_deadline(d, slot, op, &by);
-        return;
-    case OP_DROP:
-        drop_components(d, slot, op, &by);
-        return;
-    case OP_KIND_END:
-        break;
-    }
-    CHECK(op->kind < OP_KIND_END);
+    apply(d, slot, op, &by);
+    if (d->watch && d->watch->touched)
+        d->watch->touched(d->watch->context, op->db, op->key);
 }

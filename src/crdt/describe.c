@@ -3,7 +3,9 @@
  *
  *     s 1a2b:0:value           a register: stamp (hex), its none bit, value
  *     s +3 1a2b/19ff 7-0       a tally: origin, last/base stamps, sum-base
- *     h name 1a2b:0:value      the same of a hash's field; m of a set's member
+ *     h name 1a2b:0:value      the same of a hash's field; m of a set's member, z of a sorted set's,
+ *                              l of a position, x of a stream's entry, y of its groups
+ *     g 1a2b 2c3d 4:1 5:2      a hyperloglog's generation: its name, its newest write, its registers
  *     d 1a2b:1700000000000     a deadline element; 0 is none
  */
 #include <stdlib.h>
@@ -72,18 +74,38 @@ static int by_name(const void *a, const void *b)
                         entry_name(*(struct entry *const *)b));
 }
 
-static void put_fields(struct buffer *out, const char *prefix, const struct table *fields)
+static void put_items(struct buffer *out, const struct part *p)
 {
-    struct entry **sorted = mem_alloc(fields->count * sizeof(struct entry *));
+    static const char *const prefixes[COMPONENT_COUNT] = {
+        [COMPONENT_HASH] = "h ", [COMPONENT_SET] = "m ",    [COMPONENT_ZSET] = "z ",
+        [COMPONENT_LIST] = "l ", [COMPONENT_STREAM] = "x ", [COMPONENT_GROUPS] = "y ",
+    };
+    struct entry **sorted = mem_alloc(part_count(p) * sizeof(struct entry *));
     size_t count = 0;
-    struct table_iter it;
-    table_iter_init(&it, fields);
-    for (void **slot; (slot = table_iter_next(&it));)
-        sorted[count++] = *slot;
+    struct part_iter it;
+    part_iter_init(&it, p);
+    for (struct entry *e; (e = part_iter_next(&it));)
+        sorted[count++] = e;
     qsort(sorted, count, sizeof(struct entry *), by_name);
     for (size_t i = 0; i < count; i++)
-        put_entry(out, prefix, sorted[i]);
+        put_entry(out, prefixes[p->component], sorted[i]);
     mem_free(sorted);
+}
+
+static void put_generations(struct buffer *out, const struct hll *h)
+{
+    for (uint32_t i = 0; i < h->count; i++) {
+        struct hll one = { .generations = &h->generations[i], .count = 1 };
+        uint8_t registers[HLL_REGISTERS] = { 0 };
+        hll_maxima(&one, registers);
+        buffer_printf(out, "g %llx %llx", (unsigned long long)h->generations[i].name,
+                      (unsigned long long)h->generations[i].newest);
+        for (unsigned k = 0; k < HLL_REGISTERS; k++) {
+            if (registers[k] != 0)
+                buffer_printf(out, " %u:%u", k, registers[k]);
+        }
+        buffer_put_u8(out, '\n');
+    }
 }
 
 void object_describe(struct buffer *out, const struct entry *e)
@@ -94,10 +116,13 @@ void object_describe(struct buffer *out, const struct entry *e)
     }
     const struct body *b = e->body;
     put_cell(out, "s", span_of(NULL, 0), &b->string);
-    if (b->fields[COMPONENT_HASH])
-        put_fields(out, "h ", b->fields[COMPONENT_HASH]);
-    if (b->fields[COMPONENT_SET])
-        put_fields(out, "m ", b->fields[COMPONENT_SET]);
+    for (enum component c = COMPONENT_STRING + 1; c < COMPONENT_COUNT; c++) {
+        const struct part *p = object_part(e, c);
+        if (p && c == COMPONENT_HLL)
+            put_generations(out, &p->hll);
+        else if (p)
+            put_items(out, p);
+    }
     for (uint16_t i = 0; i < b->deadline_count; i++)
         buffer_printf(out, "d %llx:%llu\n", (unsigned long long)b->deadlines[i].stamp,
                       (unsigned long long)b->deadlines[i].at_ms);

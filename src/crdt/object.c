@@ -37,12 +37,8 @@ void object_narrow(struct entry **slot)
 {
     struct entry *e = *slot;
     if (e->form != ENTRY_BODY || e->body->deadline_count > 0 || e->body->string.reg_count != 1 ||
-        e->body->string.tally_count > 0)
+        e->body->string.tally_count > 0 || e->body->parts)
         return;
-    for (int c = 0; c < COMPONENT_COUNT; c++) {
-        if (e->body->fields[c])
-            return;
-    }
     CHECK(e->body->reclaim.index == 0);
     const struct reg *reg = &e->body->string.regs[0];
     struct entry *narrow = entry_new(entry_name(e), reg->stamp, span_of(reg->value, reg->len),
@@ -51,30 +47,22 @@ void object_narrow(struct entry **slot)
     *slot = narrow;
 }
 
-static void fields_free(struct table *fields)
-{
-    if (!fields)
-        return;
-    struct table_iter it;
-    table_iter_init(&it, fields);
-    for (void **slot; (slot = table_iter_next(&it));)
-        entry_free(*slot);
-    table_release(fields);
-    mem_free(fields);
-}
-
 void object_free(struct entry *e)
 {
-    if (e->form == ENTRY_BODY) {
-        cell_release(&e->body->string);
-        for (int c = 0; c < COMPONENT_COUNT; c++)
-            fields_free(e->body->fields[c]);
-        mem_free(e->body->deadlines);
-        mem_free(e->body);
-        mem_free(e);
-    } else {
+    if (e->form != ENTRY_BODY) {
         entry_free(e);
+        return;
     }
+    struct body *b = e->body;
+    cell_release(&b->string);
+    for (struct part *p = b->parts, *next; p; p = next) {
+        next = p->next;
+        part_free(p);
+    }
+    list_remove(&b->contested);
+    mem_free(b->deadlines);
+    mem_free(b);
+    mem_free(e);
 }
 
 /* --- databases --- */
@@ -84,6 +72,7 @@ void database_init(struct database *d, uint8_t number, uint8_t self, uint64_t se
 {
     *d = (struct database){ .number = number, .self = self, .reclaim = reclaim };
     table_init(&d->keys, entry_key_of, seed);
+    list_init(&d->contested);
 }
 
 void database_release(struct database *d)
@@ -106,30 +95,19 @@ uint32_t object_components(const struct entry *e)
     if (e->form == ENTRY_INLINE)
         return 1 << COMPONENT_STRING;
     uint32_t mask = cell_empty(&e->body->string) ? 0 : 1 << COMPONENT_STRING;
-    for (int c = COMPONENT_STRING + 1; c < COMPONENT_COUNT; c++) {
-        if (e->body->fields[c])
-            mask |= 1u << c;
-    }
+    for (const struct part *p = e->body->parts; p; p = p->next)
+        mask |= 1u << p->component;
     return mask;
 }
 
-static stamp_t fields_newest(const struct table *fields)
+stamp_t object_newest(const struct entry *e, enum component c)
 {
-    stamp_t newest = 0;
-    struct table_iter it;
-    table_iter_init(&it, fields);
-    for (void **slot; (slot = table_iter_next(&it));) {
-        const struct entry *e = *slot;
-        stamp_t s = e->form == ENTRY_INLINE ? e->stamp : cell_newest(e->cell);
-        if (s > newest)
-            newest = s;
-    }
-    return newest;
-}
-
-static stamp_t component_newest(const struct body *b, int c)
-{
-    return c == COMPONENT_STRING ? cell_newest(&b->string) : fields_newest(b->fields[c]);
+    if (e->form == ENTRY_INLINE)
+        return e->stamp;
+    if (c == COMPONENT_STRING)
+        return cell_newest(&e->body->string);
+    const struct part *p = object_part(e, c);
+    return p ? part_newest(p) : 0;
 }
 
 enum component object_visible(const struct entry *e)
@@ -137,20 +115,20 @@ enum component object_visible(const struct entry *e)
     uint32_t mask = object_components(e);
     if (mask == 0)
         return COMPONENT_NONE;
-    if ((mask & (mask - 1)) == 0)
-        return (enum component)__builtin_ctz(mask);
+    enum component first = (enum component)__builtin_ctz(mask), visible = first;
+    if ((mask & ~component_family(first)) == 0)
+        return first;
     /* Two types side by side: rare, and over with the next write, so the search for the newest is
      * not cached. */
-    enum component visible = COMPONENT_NONE;
     stamp_t newest = 0;
     for (int c = 0; c < COMPONENT_COUNT; c++) {
-        stamp_t s = mask & (1u << c) ? component_newest(e->body, c) : 0;
+        stamp_t s = mask & (1u << c) ? object_newest(e, (enum component)c) : 0;
         if (s > newest) {
             newest = s;
             visible = (enum component)c;
         }
     }
-    return visible;
+    return visible == COMPONENT_GROUPS ? COMPONENT_STREAM : visible;
 }
 
 bool object_string(const struct entry *e, char *scratch, struct span *value)
@@ -198,43 +176,40 @@ uint8_t object_deadline_origin(const struct entry *e)
 
 /* --- what a removal observes --- */
 
-static uint64_t count_tallied(const struct table *fields)
+static uint64_t count_tallied(const struct part *p)
 {
     uint64_t count = 0;
-    struct table_iter it;
-    table_iter_init(&it, fields);
-    for (void **slot; (slot = table_iter_next(&it));)
-        count += entry_has_tallies(*slot);
+    struct part_iter it;
+    part_iter_init(&it, p);
+    for (const struct entry *e; (e = part_iter_next(&it));)
+        count += entry_has_tallies(e);
     return count;
 }
 
-static void put_tallied(struct buffer *out, uint8_t component, const struct table *fields)
+static void put_tallied(struct buffer *out, const struct part *p)
 {
-    struct table_iter it;
-    table_iter_init(&it, fields);
-    for (void **slot; (slot = table_iter_next(&it));) {
-        const struct entry *field = *slot;
-        if (!entry_has_tallies(field))
+    struct part_iter it;
+    part_iter_init(&it, p);
+    for (const struct entry *e; (e = part_iter_next(&it));) {
+        if (!entry_has_tallies(e))
             continue;
-        buffer_put_u8(out, component);
-        buffer_put_prefixed(out, entry_name(field));
-        cell_put_observed(out, field->cell);
+        buffer_put_u8(out, p->component);
+        buffer_put_prefixed(out, entry_name(e));
+        cell_put_observed(out, e->cell);
     }
 }
 
-size_t object_drop_bytes(const struct entry *e)
+size_t part_drop_bytes(const struct part *p)
 {
-    enum { TALLY_BYTES_MAX = 1 + 8 + 20, FIELD_BYTES = 1 + 5 + 2 };
-    const struct table *hash = object_fields(e, COMPONENT_HASH);
+    enum { TALLY_BYTES_MAX = 1 + 8 + 20, ITEM_BYTES = 1 + 5 + 2 };
     size_t bytes = 0;
-    if (!hash)
+    struct part_iter it;
+    if (!component_counts(p->component))
         return 0;
-    struct table_iter it;
-    table_iter_init(&it, hash);
-    for (void **slot; (slot = table_iter_next(&it));) {
-        const struct entry *field = *slot;
-        if (entry_has_tallies(field))
-            bytes += FIELD_BYTES + field->name_len + TALLY_BYTES_MAX * field->cell->tally_count;
+    part_iter_init(&it, p);
+    for (const struct entry *e; (e = part_iter_next(&it));) {
+        if (entry_has_tallies(e))
+            bytes += ITEM_BYTES + e->name_len + TALLY_BYTES_MAX * e->cell->tally_count;
     }
     return bytes;
 }
@@ -247,16 +222,22 @@ void object_put_drop(struct buffer *out, const struct entry *e, uint32_t mask)
         return;
     }
     const struct body *b = e->body;
-    const struct table *hash = mask & (1 << COMPONENT_HASH) ? b->fields[COMPONENT_HASH] : NULL;
     bool string = mask & (1 << COMPONENT_STRING) && b->string.tally_count > 0;
-    buffer_put_varint(out, (uint64_t)string + (hash ? count_tallied(hash) : 0));
+    uint64_t count = string;
+    for (const struct part *p = b->parts; p; p = p->next) {
+        if (mask >> p->component & 1 && component_counts(p->component))
+            count += count_tallied(p);
+    }
+    buffer_put_varint(out, count);
     if (string) {
         buffer_put_u8(out, COMPONENT_STRING);
         buffer_put_prefixed(out, span_of(NULL, 0));
         cell_put_observed(out, &b->string);
     }
-    if (hash)
-        put_tallied(out, COMPONENT_HASH, hash);
+    for (const struct part *p = b->parts; p; p = p->next) {
+        if (mask >> p->component & 1 && component_counts(p->component))
+            put_tallied(out, p);
+    }
 }
 
 size_t object_bytes(const struct entry *e)
@@ -269,14 +250,7 @@ size_t object_bytes(const struct entry *e)
              b->string.tally_count * sizeof(struct tally);
     for (uint16_t i = 0; i < b->string.reg_count; i++)
         bytes += sizeof(struct reg) + b->string.regs[i].len;
-    for (int c = 0; c < COMPONENT_COUNT; c++) {
-        if (!b->fields[c])
-            continue;
-        bytes += sizeof(struct table) + table_bytes(b->fields[c]);
-        struct table_iter it;
-        table_iter_init(&it, b->fields[c]);
-        for (void **slot; (slot = table_iter_next(&it));)
-            bytes += entry_bytes(*slot);
-    }
+    for (const struct part *p = b->parts; p; p = p->next)
+        bytes += part_bytes(p);
     return bytes;
 }

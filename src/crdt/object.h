@@ -14,8 +14,8 @@
 #define CRDT_OBJECT_H
 
 #include "base/heap.h"
-#include "base/table.h"
-#include "crdt/cell.h"
+#include "base/list.h"
+#include "crdt/part.h"
 
 struct deadline {
     stamp_t stamp;
@@ -25,13 +25,34 @@ struct deadline {
 struct body {
     struct entry *entry; /* the key; stays in place as long as there is a body */
     struct cell string;
-    /* hash and set: entries by name; NULL when there are none */
-    struct table *fields[COMPONENT_COUNT];
+    struct part *parts;         /* the other components that are there */
     struct deadline *deadlines; /* ascending by stamp */
     uint16_t deadline_count;
     uint8_t db;
     /* in the database's heap while this replica is the one to reclaim it */
     struct heap_node reclaim;
+    struct list contested; /* in the database's list while something here is */
+};
+
+/* Concurrent writes of different values, or of different types, that now stand side by side:
+ * [0] the one that came, [1] the newest that it stands against. Values are empty where the component
+ * is not the string and no item is in question. Spans are good during the call. */
+struct conflict {
+    uint8_t db;
+    struct span key;
+    enum component component; /* of [0] */
+    enum component against;   /* of [1]: the same, or another type */
+    struct span item;         /* field, member or position */
+    stamp_t stamp[2];
+    struct span value[2];
+};
+
+/* Who wants to hear of changes while they are applied. Either may be NULL. Must not change
+ * anything. */
+struct database_watch {
+    void (*touched)(void *context, uint8_t db, struct span key);
+    void (*conflict)(void *context, const struct conflict *c);
+    void *context;
 };
 
 struct database {
@@ -41,6 +62,10 @@ struct database {
     uint8_t number;
     uint8_t self;         /* our origin: whose deadlines we reclaim */
     struct heap *reclaim; /* shared by the databases of a replica; by deadline */
+    /* bodies in which registers of different values, or types, stand side by side */
+    struct list contested;
+    uint64_t contested_count;
+    const struct database_watch *watch; /* NULL: nobody; shared likewise */
 };
 
 void database_init(struct database *d, uint8_t number, uint8_t self, uint64_t seed,
@@ -65,6 +90,16 @@ static inline uint64_t database_size(const struct database *d)
 
 /* The component that readers see; COMPONENT_NONE for a ghost. */
 enum component object_visible(const struct entry *e);
+
+/* The newest stamp of a component that is there: what makes it the visible one. */
+stamp_t object_newest(const struct entry *e, enum component c);
+
+/* Of a stream with its groups, both; of any other component, itself. */
+static inline uint32_t component_family(enum component c)
+{
+    const uint32_t stream = 1u << COMPONENT_STREAM | 1u << COMPONENT_GROUPS;
+    return stream >> c & 1 ? stream : 1u << c;
+}
 
 /* A mask of the components that are there (deadlines not among them). */
 uint32_t object_components(const struct entry *e);
@@ -91,14 +126,37 @@ void object_free(struct entry *e);
 /* The string component; an empty cell reads false. */
 bool object_string(const struct entry *e, char *scratch, struct span *value);
 
-/* The hash's or the set's entries, or NULL. */
-static inline const struct table *object_fields(const struct entry *e, enum component c)
+/* A component other than the string, or NULL. */
+static inline struct part *object_part(const struct entry *e, enum component c)
 {
-    return e->form == ENTRY_BODY ? e->body->fields[c] : NULL;
+    struct part *p = e->form == ENTRY_BODY ? e->body->parts : NULL;
+    while (p && p->component != c)
+        p = p->next;
+    return p;
 }
 
-/* About how many bytes such a payload would be. */
-size_t object_drop_bytes(const struct entry *e);
+/* Items by name: of a hash, a set, a sorted set; NULL when it is not there. */
+static inline const struct table *object_fields(const struct entry *e, enum component c)
+{
+    const struct part *p = object_part(e, c);
+    return p ? &p->fields : NULL;
+}
+
+/* Items in order: of a sorted set, a list, a stream or its groups; NULL when it is not there. */
+static inline const struct btree *object_order(const struct entry *e, enum component c)
+{
+    const struct part *p = object_part(e, c);
+    return p ? &p->order : NULL;
+}
+
+/* Whether concurrent writes of different values or types stand side by side in it. */
+static inline bool object_contested(const struct entry *e)
+{
+    return e->form == ENTRY_BODY && list_linked(&e->body->contested);
+}
+
+/* About how many bytes the tallies of a part take in such a payload. */
+size_t part_drop_bytes(const struct part *p);
 /* Appends the payload of an OP_DROP of these components: what a removal here observes. */
 void object_put_drop(struct buffer *out, const struct entry *e, uint32_t mask);
 

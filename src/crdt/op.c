@@ -1,6 +1,10 @@
 #include "crdt/op.h"
 
 #include "base/check.h"
+#include "crdt/hll.h"
+#include "crdt/position.h"
+#include "crdt/score.h"
+#include "crdt/stream.h"
 
 /* --- amounts: u8 is_float, then a zigzag varint of up to 128 bits, or the double's bits --- */
 
@@ -194,23 +198,47 @@ static bool string_put_valid(struct span p)
            observed_list_take(&p, &entries, &count) && p.len == 0;
 }
 
-static bool fields_valid(const struct op *op)
+static bool name_valid(uint8_t component, struct span name)
+{
+    if (component == COMPONENT_LIST)
+        return position_valid(name);
+    if (component == COMPONENT_STREAM)
+        return name.len == STREAM_ID_BYTES;
+    return name.len <= UINT32_MAX;
+}
+
+static bool value_valid(uint8_t component, struct span value)
+{
+    if (component == COMPONENT_ZSET)
+        return score_valid(value);
+    if (component == COMPONENT_STREAM)
+        return stream_fields_valid(value);
+    return value.len <= UINT32_MAX;
+}
+
+static bool items_valid(const struct op *op)
 {
     struct span p = op->payload, name, value, entries;
     uint64_t n, count;
     if (!span_take_varint(&p, &n))
         return false;
     for (uint64_t i = 0; i < n; i++) {
-        if (!span_take_prefixed(&p, &name) || name.len > UINT32_MAX)
+        if (!span_take_prefixed(&p, &name) || !name_valid(op->component, name))
             return false;
-        if (op->component == COMPONENT_SET)
-            continue;
-        if (op->kind == OP_PUT && (!span_take_prefixed(&p, &value) || value.len > UINT32_MAX))
+        if (op->kind == OP_PUT && component_has_values(op->component) &&
+            (!span_take_prefixed(&p, &value) || !value_valid(op->component, value)))
             return false;
-        if (!observed_list_take(&p, &entries, &count))
+        if (component_counts(op->component) && !observed_list_take(&p, &entries, &count))
             return false;
     }
     return p.len == 0;
+}
+
+static bool put_valid(const struct op *op)
+{
+    if (op->component == COMPONENT_STRING)
+        return string_put_valid(op->payload);
+    return op->component == COMPONENT_HLL ? hll_put_valid(op->payload) : items_valid(op);
 }
 
 static bool bump_valid(const struct op *op)
@@ -218,13 +246,14 @@ static bool bump_valid(const struct op *op)
     struct span p = op->payload, name;
     uint64_t previous;
     struct amount before, after;
-    if (op->component == COMPONENT_SET)
+    if (!component_counts(op->component))
         return false;
     if (op->component != COMPONENT_STRING &&
         (!span_take_prefixed(&p, &name) || name.len > UINT32_MAX))
         return false;
     return span_take_u64(&p, &previous) && amount_take(&p, &before) && amount_take(&p, &after) &&
-           p.len == 0 && before.is_float == after.is_float && previous < op->stamp &&
+           p.len == 0 && before.is_float == after.is_float &&
+           (after.is_float || op->component != COMPONENT_ZSET) && previous < op->stamp &&
            (previous == 0 || stamp_origin(previous) == stamp_origin(op->stamp));
 }
 
@@ -237,9 +266,8 @@ static bool drop_valid(struct span p)
         !span_take_varint(&p, &n))
         return false;
     for (uint64_t i = 0; i < n; i++) {
-        if (!span_take_u8(&p, &component) || component >= COMPONENT_COUNT ||
-            component == COMPONENT_SET || !span_take_prefixed(&p, &name) ||
-            !observed_list_take(&p, &entries, &count))
+        if (!span_take_u8(&p, &component) || !component_counts(component) ||
+            !span_take_prefixed(&p, &name) || !observed_list_take(&p, &entries, &count))
             return false;
     }
     return p.len == 0;
@@ -253,9 +281,10 @@ bool op_valid(const struct op *op)
         return false;
     switch (op->kind) {
     case OP_PUT:
-        return op->component == COMPONENT_STRING ? string_put_valid(p) : fields_valid(op);
+        return put_valid(op);
     case OP_TAKE:
-        return op->component != COMPONENT_STRING && fields_valid(op);
+        return op->component != COMPONENT_STRING && op->component != COMPONENT_HLL &&
+               items_valid(op);
     case OP_BUMP:
         return bump_valid(op);
     case OP_DEADLINE:

@@ -3,15 +3,17 @@
  *
  *     kind        does                                             payload
  *     OP_PUT      writes registers, dropping what it observed      string: time, value, observed
- *                                                                  fields: n x (name, [value, observed])
- *     OP_TAKE     removes what it observed of fields               n x (name, [observed])
+ *                                                                  items: n x (name, [value], [observed])
+ *                                                                  hyperloglog: generation, n x (index, value)
+ *     OP_TAKE     removes what it observed of items                n x (name, [observed])
  *     OP_BUMP     moves this origin's tally                        [name,] amounts
  *     OP_DEADLINE writes the deadline (0: none)                    deadline
  *     OP_DROP     removes what it observed of whole components     mask, n x (component, name, observed)
  *
- * `observed` lists the tallies that a write or removal resets, as (origin, kind, last, sum). Sets
- * have none. Encoding of an op inside a batch (wire/batch.h), integers as varints unless said
- * otherwise:
+ * `observed` lists the tallies that a write or removal resets, as (origin, kind, last, sum); only
+ * items of hashes and sorted sets have any. Items are named by component (part.h): a field, a
+ * member, a position in a list, an id in a stream. Encoding of an op inside a batch (wire/batch.h),
+ * integers as varints unless said otherwise:
  *
  *     delta of the stamp to the one before it (time part: milliseconds and counter)
  *     u8 kind | OP_MORE when its group goes on      u8 component      u8 database
@@ -35,9 +37,26 @@ enum component {
     COMPONENT_STRING,
     COMPONENT_HASH,
     COMPONENT_SET,
+    COMPONENT_ZSET,
+    COMPONENT_LIST,
+    COMPONENT_HLL,
+    COMPONENT_STREAM,
+    COMPONENT_GROUPS, /* consumer groups and the like: belongs to the stream beside it */
     COMPONENT_COUNT,
     COMPONENT_NONE = 15,
 };
+
+/* Components whose items can be incremented. */
+static inline bool component_counts(uint8_t c)
+{
+    return c == COMPONENT_STRING || c == COMPONENT_HASH || c == COMPONENT_ZSET;
+}
+
+/* Components whose items have a value: a member of a set is only there. */
+static inline bool component_has_values(uint8_t c)
+{
+    return c != COMPONENT_SET;
+}
 
 /* Masks for OP_DROP. */
 enum {

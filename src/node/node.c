@@ -54,12 +54,11 @@ static void init_server(struct node *n)
 {
     const struct deployment *d = n->options.deployment;
     struct server *server = &n->server;
-    server_init(server, &n->replica);
+    server_init(server, &n->replica, n->options.deployment);
     server->settings.max_clients = d->limits.clients;
     server->settings.query_buffer_bytes = d->limits.query_buffer_bytes;
     server->settings.output_buffer_bytes = d->limits.output_buffer_bytes;
     server->settings.fsync = (uint64_t)n->options.fsync;
-    server->deployment = d->name;
     server->region = n->options.self->name;
     server->faults = n->options.faults;
     server->hooks = &hooks;
@@ -121,6 +120,7 @@ void node_recovered(struct node *n, uint64_t end_lsn)
     replica_recovered(&n->replica, end_lsn);
     tail_start(&n->tail, end_lsn);
     n->log_taken = end_lsn;
+    server_listen(&n->server);
 }
 
 /* --- notices --- */

@@ -49,6 +49,13 @@ enum keyspace_reads {
     KEYSPACE_READ_STRONG,
 };
 
+/* What readers see of a stream: an entry of another region may arrive late, with a smaller id than
+ * one that was read. */
+enum keyspace_streams {
+    KEYSPACE_STREAMS_LATEST, /* all that is here */
+    KEYSPACE_STREAMS_CLOSED, /* only ids below the time that every writer has passed */
+};
+
 /* What a region that may not write does with a write. */
 enum keyspace_elsewhere {
     KEYSPACE_FORWARD,
@@ -67,6 +74,7 @@ struct keyspace {
     enum keyspace_reads reads;
     uint32_t staleness_ms; /* with KEYSPACE_READ_BOUNDED, else 0 */
     enum keyspace_elsewhere elsewhere;
+    enum keyspace_streams streams;
     uint32_t fence; /* index into the deployment's fences; 0 is global */
 };
 

@@ -101,49 +101,49 @@ static const struct template *const FAMILIES[SIM_FAMILIES] = { STRINGS, NUMBERS,
 
 /* --- making a command --- */
 
-static const struct template *choose(struct sim_world *w)
+static const struct template *choose(struct sim_world *w, struct prng *p)
 {
     uint32_t sum = 0, family = 0;
     for (uint32_t i = 0; i < SIM_FAMILIES; i++)
         sum += w->plan.families[i];
-    for (uint64_t at = prng_below(&w->load, sum); at >= w->plan.families[family]; family++)
+    for (uint64_t at = prng_below(p, sum); at >= w->plan.families[family]; family++)
         at -= w->plan.families[family];
     const struct template *list = FAMILIES[family];
     uint32_t count = 0;
     while (list[count].text)
         count++;
-    return &list[prng_below(&w->load, count)];
+    return &list[prng_below(p, count)];
 }
 
-static void put_key(struct sim_world *w, struct buffer *out, char family, bool mixed)
+static void put_key(struct sim_world *w, struct prng *p, struct buffer *out, char family,
+                    bool mixed)
 {
-    buffer_printf(out, "%c%u", mixed ? 'x' : family, (unsigned)prng_below(&w->load, w->plan.keys));
+    buffer_printf(out, "%c%u", mixed ? 'x' : family, (unsigned)prng_below(p, w->plan.keys));
 }
 
-static void put_value(struct sim_world *w, struct buffer *out)
+static void put_value(struct prng *p, struct buffer *out)
 {
     static const char *const ODD[] = { "", "text", "-7", "2.5",
                                        "a somewhat longer value, to be moved about" };
-    if (prng_below(&w->load, 5) == 0)
-        buffer_put_text(out, ODD[prng_below(&w->load, COUNT_OF(ODD))]);
+    if (prng_below(p, 5) == 0)
+        buffer_put_text(out, ODD[prng_below(p, COUNT_OF(ODD))]);
     else
-        buffer_printf(out, "%u", (unsigned)prng_below(&w->load, 100));
+        buffer_printf(out, "%u", (unsigned)prng_below(p, 100));
 }
 
-static void put_word(struct sim_world *w, struct buffer *out, const struct template *t,
-                     struct span word, bool mixed)
+static void put_word(struct sim_world *w, struct prng *p, struct buffer *out,
+                     const struct template *t, struct span word, bool mixed)
 {
-    struct prng *p = &w->load;
     switch (word.len == 1 ? word.at[0] : 0) {
     case 'K':
     case 'J':
-        put_key(w, out, t->family, mixed);
+        put_key(w, p, out, t->family, mixed);
         break;
     case 'F':
         buffer_printf(out, "f%u", (unsigned)prng_below(p, w->plan.fields));
         break;
     case 'V':
-        put_value(w, out);
+        put_value(p, out);
         break;
     case 'N':
         buffer_printf(out, "%d", (int)prng_below(p, 12));
@@ -179,18 +179,19 @@ static bool next_word(const char **text, struct span *word)
     return true;
 }
 
-static void put_command(struct sim_world *w, struct buffer *out, const struct template *t)
+static void put_command(struct sim_world *w, struct prng *p, struct buffer *out,
+                        const struct template *t)
 {
     struct span word;
     struct buffer text = { 0 };
     uint32_t words = 0;
-    bool mixed = prng_chance(&w->load, w->plan.mixed);
+    bool mixed = prng_chance(p, w->plan.mixed);
     for (const char *at = t->text; next_word(&at, &word);)
         words++;
     buffer_printf(out, "*%u\r\n", words);
     for (const char *at = t->text; next_word(&at, &word);) {
         buffer_clear(&text);
-        put_word(w, &text, t, word, mixed);
+        put_word(w, p, &text, t, word, mixed);
         buffer_printf(out, "$%zu\r\n", text.len);
         buffer_put(out, buffer_span(&text));
         buffer_put_text(out, "\r\n");
@@ -205,18 +206,25 @@ static bool counts(const struct sim_client *c)
     return c->index == 0;
 }
 
+/* Draws the client's next command, and lines it up unless it is left out. */
 static void add_command(struct sim_world *w, struct sim_client *c)
 {
-    struct sim_pending *pending = &c->pending[c->pending_count++];
-    *pending = (struct sim_pending){ 0 };
+    size_t before = c->unsent.len;
+    struct sim_pending pending = { .n = ++c->drawn };
     w->sent++;
     if (counts(c)) {
-        pending->counter_by = (int64_t)prng_below(&w->load, 100) - 30;
-        buffer_printf(&c->unsent, "%s sum %lld\r\n", pending->counter_by < 0 ? "DECRBY" : "INCRBY",
-                      llabs(pending->counter_by));
+        pending.counter_by = (int64_t)prng_below(&c->commands, 100) - 30;
+        buffer_printf(&c->unsent, "%s sum %lld\r\n", pending.counter_by < 0 ? "DECRBY" : "INCRBY",
+                      llabs(pending.counter_by));
     } else {
-        put_command(w, &c->unsent, choose(w));
+        put_command(w, &c->commands, &c->unsent, choose(w, &c->commands));
     }
+    if (!selection_has(&w->only.commands, selection_command(c->region, c->index, c->drawn))) {
+        c->unsent.len = before;
+        return;
+    }
+    c->pending[c->pending_count++] = pending;
+    sim_tell_command(w, c, pending.n, span_skip(buffer_span(&c->unsent), before));
 }
 
 /* Hands in some of what is to be sent, or all. */
@@ -248,31 +256,7 @@ static void connect(struct sim_world *w, struct sim_client *c)
     c->pending[c->pending_count++] = (struct sim_pending){ 0 };
 }
 
-static void act(struct sim_world *w, struct sim_event *e)
-{
-    struct sim_client *c = e->what;
-    c->thinking = false;
-    if (c->unsent.len == 0 && c->pending_count == 0) {
-        if (w->sent >= w->plan.steps || w->healed)
-            return;
-        if (!c->session)
-            connect(w, c);
-        uint64_t count = 1 + prng_below(&w->load, w->plan.pipeline);
-        while (count-- > 0)
-            add_command(w, c);
-    }
-    if (!c->session)
-        return;
-    size_t bytes = c->unsent.len;
-    if (prng_chance(&w->load, 100000))
-        bytes = 1 + (size_t)prng_below(&w->load, bytes);
-    bool more = bytes < c->unsent.len;
-    if (more) {
-        sim_for_region(w, &w->regions[c->region], 1 + prng_below(&w->load, 2000), act)->what = c;
-        c->thinking = true;
-    }
-    send_part(w, c, bytes);
-}
+static void act(struct sim_world *w, struct sim_event *e);
 
 static void act_after(struct sim_world *w, struct sim_client *c, uint64_t after_us)
 {
@@ -284,14 +268,42 @@ static void act_after(struct sim_world *w, struct sim_client *c, uint64_t after_
 
 static void think(struct sim_world *w, struct sim_client *c)
 {
-    act_after(w, c, sim_around(&w->load, w->plan.think_us, 50000));
+    act_after(w, c, sim_around(&c->pace, w->plan.think_us, 50000));
+}
+
+static void act(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_client *c = e->what;
+    c->thinking = false;
+    if (c->unsent.len == 0 && c->pending_count == 0) {
+        if (w->sent >= w->plan.steps || w->healed)
+            return;
+        if (!c->session)
+            connect(w, c);
+        uint64_t count = 1 + prng_below(&c->commands, w->plan.pipeline);
+        while (count-- > 0)
+            add_command(w, c);
+    }
+    if (!c->session)
+        return;
+    if (c->unsent.len == 0) {
+        think(w, c); /* all were left out */
+        return;
+    }
+    size_t bytes = c->unsent.len;
+    if (prng_chance(&c->pace, 100000))
+        bytes = 1 + (size_t)prng_below(&c->pace, bytes);
+    bool more = bytes < c->unsent.len;
+    if (more)
+        act_after(w, c, 1 + prng_below(&c->pace, 2000));
+    send_part(w, c, bytes);
 }
 
 /* Clients come at once: before a region that was restarted has heard of the others. */
 void sim_load_start(struct sim_world *w, struct sim_region *r)
 {
     for (uint32_t i = 0; i < w->plan.clients; i++)
-        act_after(w, &r->clients[i], prng_below(&w->load, CONNECT_MAX_US));
+        act_after(w, &r->clients[i], prng_below(&r->clients[i].pace, CONNECT_MAX_US));
 }
 
 /* --- answers --- */
@@ -329,8 +341,7 @@ static void take_answer(struct sim_world *w, struct sim_client *c, struct span r
         sim_fail(w, "region %u client %u: an answer to nothing", c->region + 1, c->index);
         return;
     }
-    sim_trace(w, "r%u client %u gets %.*s", c->region + 1, c->index, (int)reply.len,
-              (const char *)reply.at);
+    sim_tell_reply(w, c, c->pending[0].n, reply);
     w->answered++;
     if (reply.at[0] == '-')
         w->errors++;

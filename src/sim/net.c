@@ -37,10 +37,11 @@ static uint64_t delay_us(struct sim_world *w, uint32_t from, uint32_t to)
 {
     const struct sim_plan *plan = &w->plan;
     uint64_t typical = plan->delay_us[from][to];
-    if (prng_chance(&w->net, plan->tail))
-        return typical + prng_below(&w->net, 19 * typical);
-    if (prng_chance(&w->net, plan->jitter))
-        return typical + prng_below(&w->net, typical);
+    struct prng *p = &w->net[from][to];
+    if (prng_chance(p, plan->tail))
+        return typical + prng_below(p, 19 * typical);
+    if (prng_chance(p, plan->jitter))
+        return typical + prng_below(p, typical);
     return typical;
 }
 
@@ -132,14 +133,15 @@ static uint32_t end_of(const struct sim_conn *c, const struct link *l)
 static void send_bytes(struct sim_world *w, struct sim_conn *c, uint32_t from, struct span bytes)
 {
     uint64_t after_us = delay_us(w, c->region[from], c->region[1 - from]);
+    struct prng *prng = &w->net[c->region[from]][c->region[1 - from]];
     while (bytes.len > 0) {
-        size_t len = 1 + (size_t)prng_below(&w->net, w->plan.piece_bytes);
-        if (len > bytes.len || prng_chance(&w->net, 300000))
+        size_t len = 1 + (size_t)prng_below(prng, w->plan.piece_bytes);
+        if (len > bytes.len || prng_chance(prng, 300000))
             len = bytes.len;
         struct piece *p = new_piece(c, from, span_of(bytes.at, len));
         c->pipe[from].in_flight += len;
         plan_arrival(w, p, after_us);
-        after_us += prng_below(&w->net, GAP_MAX_US);
+        after_us += prng_below(prng, GAP_MAX_US);
         bytes = span_skip(bytes, len);
     }
 }

@@ -78,7 +78,7 @@ static void log_synced(struct sim_world *w, struct sim_event *e)
         return;
     }
     r->writing = false;
-    sim_trace(w, "r%u durable %llu", r->index + 1, (unsigned long long)e->number);
+    sim_trace(w, "r%u log durable %llu", r->index + 1, (unsigned long long)e->number);
     sim_turn_begin(w, r);
     node_durable(&r->node, e->number);
     sim_turn_end(w, r);
@@ -100,8 +100,8 @@ static void write_log(struct sim_world *w, struct sim_region *r)
     if (end_lsn == 0)
         return;
     r->writing = true;
-    uint64_t after_us = sim_around(&w->disk, w->plan.write_us, 0) +
-                        sim_around(&w->disk, w->plan.sync_us, w->plan.disk_tail);
+    uint64_t after_us = sim_around(&r->prng, w->plan.write_us, 0) +
+                        sim_around(&r->prng, w->plan.sync_us, w->plan.disk_tail);
     sim_for_region(w, r, after_us, log_synced)->number = end_lsn;
 }
 
@@ -134,7 +134,7 @@ static void plan_ceiling(struct sim_world *w, struct sim_region *r, uint64_t cei
         return;
     }
     r->ceiling_busy = true;
-    uint64_t after_us = sim_around(&w->disk, w->plan.sync_us, w->plan.disk_tail);
+    uint64_t after_us = sim_around(&r->prng, w->plan.sync_us, w->plan.disk_tail);
     sim_for_region(w, r, after_us, ceiling_written)->number = ceiling_ms;
 }
 
@@ -183,7 +183,7 @@ static void plan_reads(struct sim_world *w, struct sim_region *r)
     while (node_next_read(&r->node, &l, &found.lsn, &found.limit_lsn, &found.want)) {
         found.link_id = l->id;
         struct sim_event *e = sim_for_region(
-            w, r, sim_around(&w->disk, w->plan.write_us, w->plan.disk_tail), log_read);
+            w, r, sim_around(&r->prng, w->plan.write_us, w->plan.disk_tail), log_read);
         struct read *read = mem_alloc(sizeof(*read));
         *read = found;
         e->what = read;
@@ -249,6 +249,8 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
     while (node_next_dial(&r->node, &peer))
         sim_net_dial(w, r, peer);
     take_notices(w, r);
+    sim_tell_log(w, r);
+    sim_tell_parked(w, r);
     arm(w, r);
 }
 
@@ -264,20 +266,20 @@ void sim_turn_end(struct sim_world *w, struct sim_region *r)
 {
     if (r->lingering)
         return;
-    if (!prng_chance(&w->disk, w->plan.linger)) {
+    if (!prng_chance(&r->prng, w->plan.linger)) {
         end_turn(w, r);
         return;
     }
     r->lingering = true;
-    sim_for_region(w, r, prng_below(&w->disk, LINGER_MAX_US), end_lingering);
+    sim_for_region(w, r, prng_below(&r->prng, LINGER_MAX_US), end_lingering);
 }
 
 /* --- start and crash --- */
 
-void sim_region_init(struct sim_world *w, struct sim_region *r, uint32_t index)
+void sim_region_init(struct sim_region *r, uint32_t index)
 {
     r->index = index;
-    sim_disk_init(&r->disk, prng_next(&w->disk));
+    sim_disk_init(&r->disk, prng_next(&r->prng));
     for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++) {
         r->clients[i].region = index;
         r->clients[i].index = i;
@@ -327,9 +329,10 @@ static bool recover(struct sim_world *w, struct sim_region *r)
         return false;
     }
     node_recovered(&r->node, r->log.end_lsn);
-    sim_trace(w, "r%u starts, instance %llu, %llu records, %llu bytes cut", r->index + 1,
-              (unsigned long long)r->instance, (unsigned long long)report.records,
-              (unsigned long long)report.cut_bytes);
+    r->told = (struct sim_told){ .lsn = r->log.end_lsn };
+    sim_tell(w, r, "start", "instance %llu, %llu records, %llu bytes cut",
+             (unsigned long long)r->instance, (unsigned long long)report.records,
+             (unsigned long long)report.cut_bytes);
     return true;
 }
 
@@ -342,7 +345,7 @@ bool sim_region_start(struct sim_world *w, struct sim_region *r)
                             .deployment = &w->deployment,
                             .self = &w->deployment.regions[r->index],
                             .instance = r->instance,
-                            .seed = prng_next(&w->disk),
+                            .seed = prng_next(&r->prng),
                             .ceiling_ms = ceiling_ms,
                             .faults = true,
                             .fsync = w->plan.fsync,
@@ -374,16 +377,16 @@ static void stop(struct sim_world *w, struct sim_region *r)
 
 /* The machine loses its power, or only the process is killed: then what was written is all there.
  * Its clock may be another after that, also an earlier one. */
-void sim_region_crash(struct sim_world *w, struct sim_region *r)
+void sim_region_crash(struct sim_world *w, struct sim_region *r, struct prng *p)
 {
-    bool power = prng_chance(&w->fault, 600000);
-    sim_trace(w, "r%u %s", r->index + 1, power ? "loses power" : "is killed");
+    bool power = prng_chance(p, 600000);
+    sim_tell(w, r, "crash", "%s", power ? "loses power" : "is killed");
     w->crashes++;
     if (power)
         sim_disk_crash(&r->disk);
     stop(w, r);
-    if (prng_chance(&w->fault, 500000))
-        w->plan.clock_offset_us[r->index] = sim_clock_offset(&w->fault, w->plan.clock_range_us);
+    if (prng_chance(p, 500000))
+        w->plan.clock_offset_us[r->index] = sim_clock_offset(p, w->plan.clock_range_us);
 }
 
 void sim_region_release(struct sim_world *w, struct sim_region *r)

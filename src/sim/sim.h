@@ -8,19 +8,31 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { SIM_REGIONS_MAX = 6 };
+#include "sim/selection.h"
+
+enum {
+    SIM_REGIONS_MAX = 6,
+    SIM_CLIENTS_MAX = 4, /* of one region */
+};
 
 struct sim_options {
     uint64_t seed;
-    uint32_t regions, steps; /* 0: the seed's choice */
-    FILE *trace;             /* a line for every event; NULL: none */
+    uint32_t regions, steps, clients; /* 0: the seed's choice */
+    struct selection only;            /* what happens of all that the seed would do (borrowed) */
+    FILE *trace;                      /* what happens, for people; NULL: nothing is printed */
+    bool details;                     /* the trace says everything: bytes, connections, syncs */
 };
 
 struct sim_outcome {
     bool held;
     char reason[600];
+    char kind[120];      /* of the reason, without what differs from world to world */
     uint64_t trace_hash; /* of every event: the same seed gives the same */
     uint64_t events, commands, crashes, simulated_us;
+
+    /* How far it came: what a selection can choose from. */
+    uint32_t regions, clients, steps, faults;
+    uint32_t drawn[SIM_REGIONS_MAX][SIM_CLIENTS_MAX]; /* commands of each client */
 };
 
 void sim_run(const struct sim_options *options, struct sim_outcome *outcome);

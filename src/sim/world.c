@@ -5,9 +5,6 @@
 
 #include <stdarg.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "base/check.h"
 #include "base/memory.h"
 
@@ -29,30 +26,11 @@ void sim_fail(struct sim_world *w, const char *format, ...)
     if (w->failed)
         return;
     w->failed = true;
+    w->kind = format;
     va_start(args, format);
     vsnprintf(w->reason, sizeof(w->reason), format, args);
     va_end(args);
-    sim_trace(w, "FAILED %s", w->reason);
-}
-
-void sim_trace(struct sim_world *w, const char *format, ...)
-{
-    char line[512];
-    va_list args;
-    int start = snprintf(line, sizeof(line), "%llu ",
-                         (unsigned long long)(w->now_us - SIM_START_US));
-    va_start(args, format);
-    int len = start + vsnprintf(line + start, sizeof(line) - (size_t)start, format, args);
-    va_end(args);
-    if (len >= (int)sizeof(line))
-        len = (int)sizeof(line) - 1;
-    for (int i = 0; i < len; i++) {
-        if (line[i] < ' ')
-            line[i] = ' ';
-    }
-    w->trace_hash = XXH3_64bits_withSeed(line, (size_t)len, w->trace_hash);
-    if (w->trace)
-        fprintf(w->trace, "%.*s\n", len, line);
+    sim_tell(w, NULL, "FAILED", "%s", w->reason);
 }
 
 uint64_t sim_around(struct prng *p, uint64_t typical_us, uint32_t tail)
@@ -126,12 +104,18 @@ static void start_region(struct sim_world *w, struct sim_event *e)
         sim_region_start(w, &w->regions[e->region]);
 }
 
+static const char *fault_name(uint32_t number)
+{
+    static char name[24];
+    snprintf(name, sizeof(name), "fault %u", number);
+    return name;
+}
+
 static void end_cut(struct sim_world *w, struct sim_event *e)
 {
-    uint32_t a = (uint32_t)e->number / SIM_REGIONS_MAX % SIM_REGIONS_MAX,
-             b = (uint32_t)e->number % SIM_REGIONS_MAX;
+    uint32_t a = (uint32_t)(e->number >> 8 & 0xff), b = (uint32_t)(e->number & 0xff);
     uint32_t number = (uint32_t)(e->number >> 16);
-    sim_trace(w, "fault %u ends: r%u and r%u", number, a + 1, b + 1);
+    sim_tell(w, NULL, fault_name(number), "ends, r%u and r%u", a + 1, b + 1);
     sim_net_heal(w, a, b, number);
     sim_net_heal(w, b, a, number);
 }
@@ -140,19 +124,17 @@ static void end_cut(struct sim_world *w, struct sim_event *e)
 static void cut(struct sim_world *w, uint32_t a, uint32_t b, bool stall, bool both_ways,
                 uint64_t for_us)
 {
-    uint32_t number = ++w->fault_count;
-    sim_trace(w, "fault %u: %s r%u %s r%u for %llu us", number, stall ? "stalls" : "cuts", a + 1,
-              both_ways ? "and" : "to", b + 1, (unsigned long long)for_us);
+    uint32_t number = w->fault_count;
+    sim_tell(w, NULL, fault_name(number), "%s r%u %s r%u for %.3f ms", stall ? "stalls" : "cuts",
+             a + 1, both_ways ? "and" : "to", b + 1, (double)for_us / 1000);
     sim_net_cut(w, a, b, stall, number);
     if (both_ways)
         sim_net_cut(w, b, a, stall, number);
-    sim_at(w, w->now_us + for_us, end_cut)->number = (uint64_t)number << 16 |
-                                                     (a * SIM_REGIONS_MAX + b);
+    sim_at(w, w->now_us + for_us, end_cut)->number = (uint64_t)number << 16 | a << 8 | b;
 }
 
-static void cause_cut(struct sim_world *w, bool stall, uint64_t for_us)
+static void cause_cut(struct sim_world *w, struct prng *p, bool stall, uint64_t for_us)
 {
-    struct prng *p = &w->fault;
     uint32_t a = (uint32_t)prng_below(p, w->plan.regions);
     uint32_t b = (a + 1 + (uint32_t)prng_below(p, w->plan.regions - 1)) % w->plan.regions;
     bool alone = prng_chance(p, 300000), both_ways = !stall || prng_chance(p, 500000);
@@ -162,36 +144,43 @@ static void cause_cut(struct sim_world *w, bool stall, uint64_t for_us)
     }
 }
 
-static void cause_crash(struct sim_world *w, uint64_t for_us)
+static void cause_crash(struct sim_world *w, struct prng *p, uint64_t for_us)
 {
-    struct sim_region *r = &w->regions[prng_below(&w->fault, w->plan.regions)];
+    struct sim_region *r = &w->regions[prng_below(p, w->plan.regions)];
     if (!r->up)
         return;
-    sim_region_crash(w, r);
-    if (prng_chance(&w->fault, 500000))
+    sim_region_crash(w, r, p);
+    if (prng_chance(p, 500000))
         for_us %= QUICK_RESTART_US;
     sim_at(w, w->now_us + for_us, start_region)->region = r->index;
 }
 
-static void cause_fault(struct sim_world *w, struct sim_event *e)
+static void cause_one(struct sim_world *w, struct prng *p)
 {
-    (void)e;
     const struct sim_plan *plan = &w->plan;
-    struct prng *p = &w->fault;
-    if (w->healed)
-        return;
     uint64_t which = prng_below(p, plan->cut + plan->stall + plan->crash);
     uint64_t for_us = 1 + prng_below(p, plan->fault_max_us);
     if (which < plan->cut + plan->stall)
-        cause_cut(w, which >= plan->cut, for_us);
+        cause_cut(w, p, which >= plan->cut, for_us);
     else
-        cause_crash(w, for_us);
-    sim_at(w, w->now_us + sim_around(p, plan->fault_every_us, 50000), cause_fault);
+        cause_crash(w, p, for_us);
+}
+
+/* Each fault draws from a stream of its own, so that one that is left out changes no other. */
+static void cause_fault(struct sim_world *w, struct sim_event *e)
+{
+    (void)e;
+    if (w->healed)
+        return;
+    struct prng own = prng_split(&w->fault);
+    if (selection_has(&w->only.faults, ++w->fault_count))
+        cause_one(w, &own);
+    sim_at(w, w->now_us + sim_around(&w->fault, w->plan.fault_every_us, 50000), cause_fault);
 }
 
 static void heal(struct sim_world *w)
 {
-    sim_trace(w, "all faults end");
+    sim_tell(w, NULL, "heal", "all faults end");
     w->healed = true;
     for (uint32_t a = 0; a < w->plan.regions; a++) {
         for (uint32_t b = 0; b < w->plan.regions; b++)
@@ -225,21 +214,41 @@ static void make_deployment(struct sim_world *w)
     deployment_finish(&w->deployment);
 }
 
-void sim_world_init(struct sim_world *w, const struct sim_plan *plan, uint64_t seed, FILE *trace)
+/* All that there can be, also in a world of fewer regions: it is a part of the larger one. */
+static void split_streams(struct sim_world *w, uint64_t seed)
 {
-    *w = (struct sim_world){ .plan = *plan, .now_us = SIM_START_US, .trace = trace };
-    struct prng root;
+    struct prng root, unused[SIM_CLIENTS_MAX];
     prng_seed(&root, seed);
     prng_split(&root); /* the plan's */
-    w->net = prng_split(&root);
-    w->disk = prng_split(&root);
-    w->load = prng_split(&root);
     w->fault = prng_split(&root);
+    for (uint32_t a = 0; a < SIM_REGIONS_MAX; a++) {
+        struct sim_region *r = a < w->plan.regions ? &w->regions[a] : NULL;
+        *(r ? &r->prng : unused) = prng_split(&root);
+        for (uint32_t b = 0; b < SIM_REGIONS_MAX; b++)
+            w->net[a][b] = prng_split(&root);
+        for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++) {
+            *(r ? &r->clients[i].commands : unused) = prng_split(&root);
+            *(r ? &r->clients[i].pace : unused) = prng_split(&root);
+        }
+    }
+}
+
+void sim_world_init(struct sim_world *w, const struct sim_plan *plan,
+                    const struct sim_options *options)
+{
+    *w = (struct sim_world){
+        .plan = *plan,
+        .now_us = SIM_START_US,
+        .only = options->only,
+        .trace = options->trace,
+        .details = options->details,
+    };
     list_init(&w->conns);
     make_deployment(w);
     w->regions = mem_zalloc(plan->regions * sizeof(w->regions[0]));
+    split_streams(w, options->seed);
     for (uint32_t i = 0; i < plan->regions; i++)
-        sim_region_init(w, &w->regions[i], i);
+        sim_region_init(&w->regions[i], i);
 }
 
 void sim_world_release(struct sim_world *w)
@@ -313,6 +322,7 @@ void sim_world_run(struct sim_world *w)
     if (!w->failed && !run_until(w, sim_verify_reclaimed, RECLAIM_MAX_US))
         sim_fail(w, "keys whose time has come are still there %d s later",
                  RECLAIM_MAX_US / 1000000);
+    sim_tell_end(w);
 }
 
 void sim_run(const struct sim_options *options, struct sim_outcome *outcome)
@@ -323,9 +333,11 @@ void sim_run(const struct sim_options *options, struct sim_outcome *outcome)
     prng_seed(&root, options->seed);
     choices = prng_split(&root);
     sim_plan_make(&plan, &choices, options->regions, options->steps);
+    if (options->clients != 0)
+        plan.clients = options->clients;
     if (options->trace)
         sim_plan_print(&plan, options->trace);
-    sim_world_init(w, &plan, options->seed, options->trace);
+    sim_world_init(w, &plan, options);
     sim_world_run(w);
     *outcome = (struct sim_outcome){
         .held = !w->failed,
@@ -334,8 +346,17 @@ void sim_run(const struct sim_options *options, struct sim_outcome *outcome)
         .commands = w->answered,
         .crashes = w->crashes,
         .simulated_us = w->now_us - SIM_START_US,
+        .regions = plan.regions,
+        .clients = plan.clients,
+        .steps = w->sent,
+        .faults = w->fault_count,
     };
     memcpy(outcome->reason, w->reason, sizeof(outcome->reason));
+    snprintf(outcome->kind, sizeof(outcome->kind), "%s", w->kind ? w->kind : "");
+    for (uint32_t i = 0; i < plan.regions; i++) {
+        for (uint32_t k = 0; k < SIM_CLIENTS_MAX; k++)
+            outcome->drawn[i][k] = w->regions[i].clients[k].drawn;
+    }
     sim_world_release(w);
     mem_free(w);
 }

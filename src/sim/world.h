@@ -4,14 +4,15 @@
  *
  * One heap of timed events drives everything: the earliest is taken, the world's time set to it,
  * and it is run. Events of one time run in the order in which they were made. Every choice comes
- * from the seed, through one stream of random numbers for each part (network, disks, clients,
- * faults, plan), so that a change in one part does not reshuffle the others. A run has two phases:
- * chaos, with faults and clients; then all faults end and the world must settle.
+ * from the seed, through streams of random numbers: one for each client, each fault, each way of
+ * the network, each region, and the plan, so that what is left out of one (selection.h) does not
+ * reshuffle the others. A run has two phases: chaos, with faults and clients; then all faults end
+ * and the world must settle.
  *
  *     plan.c     what this seed's world is like        net.c      connections: delays, pieces, cuts
  *     region.c   node, disk and clock of one region    load.c     clients and their commands
  *     world.c    time, faults, the phases              verify.c   what must hold
- *                                                      oracle.c   the declared contract
+ *     trace.c    what happens, told                    oracle.c   the declared contract
  *
  * See docs/design/simulator.md.
  */
@@ -29,8 +30,8 @@
 #include "store/oplog.h"
 
 enum {
-    SIM_CLIENTS_MAX = 4, /* of one region */
-    SIM_FAMILIES = 8,    /* of commands: load.c */
+    SIM_FAMILIES = 8, /* of commands: load.c */
+    SIM_LINE_BYTES = 512,
 };
 
 static const uint64_t SIM_START_US = 1700000000000000;
@@ -80,9 +81,10 @@ struct sim_event {
     uint64_t number;
 };
 
-/* A command on its way: what its answer will mean for the counter. */
+/* A command on its way. */
 struct sim_pending {
-    int64_t counter_by;
+    uint32_t n;         /* of this client's commands; 0: none of them */
+    int64_t counter_by; /* what its answer will mean for the counter */
 };
 
 struct sim_client {
@@ -91,8 +93,16 @@ struct sim_client {
     struct buffer answers;          /* bytes not yet a whole reply */
     struct sim_pending pending[64]; /* sent and not answered, in order */
     uint32_t pending_count;
-    struct buffer unsent; /* the rest of what is being sent */
-    bool thinking;        /* an event will make it send */
+    struct buffer unsent;       /* the rest of what is being sent */
+    bool thinking;              /* an event will make it send */
+    uint32_t drawn;             /* commands so far, also those that were left out */
+    struct prng commands, pace; /* what it sends; when, and in which pieces */
+};
+
+/* What the trace has said of a region's log and of what it parks. */
+struct sim_told {
+    uint64_t lsn;
+    stamp_t known[SIM_REGIONS_MAX + 1], dropped[SIM_REGIONS_MAX + 1]; /* by origin */
 };
 
 struct sim_region {
@@ -109,6 +119,8 @@ struct sim_region {
     uint64_t ceiling_next_ms; /* and this one after it; 0: none */
     uint64_t armed_us;        /* a turn is planned for then; 0: none */
     bool lingering;           /* the turn is open, its end is planned: more may come into it */
+    struct prng prng;         /* how long its disk and its turns take */
+    struct sim_told told;     /* trace.c */
     struct sim_client clients[SIM_CLIENTS_MAX];
     /* With fsync always: the newest own write that a client was told of. */
     stamp_t acknowledged;
@@ -150,25 +162,33 @@ struct sim_world {
     size_t reclaim_count;
     struct sim_cut cuts[SIM_REGIONS_MAX][SIM_REGIONS_MAX]; /* from, to */
     uint32_t fault_count;
-    struct prng net, disk, load, fault;
+    struct prng net[SIM_REGIONS_MAX][SIM_REGIONS_MAX]; /* from, to */
+    struct prng fault;                                 /* when; each has its own beside */
+    struct selection only;                             /* borrowed */
 
     bool healed;   /* the second phase */
     uint32_t sent; /* commands */
     uint64_t answered, errors, crashes, reads;
     int64_t counter_acknowledged; /* what the clients of the counter were told */
     int64_t counter_maybe_up,
-        counter_maybe_down;           /* increments whose answer was lost: they may have happened */
-    bool counter_lost; /* acknowledged writes may have been lost: the sum says nothing */
+        counter_maybe_down; /* increments whose answer was lost: they may have happened */
+    bool counter_lost;      /* acknowledged writes may have been lost: the sum says nothing */
 
     FILE *trace; /* NULL: only hashed */
+    bool details;
+    char held[SIM_LINE_BYTES]; /* a command that may be answered at once: its line waits */
+    const struct sim_client *held_client;
+    uint32_t held_n;
     uint64_t trace_hash;
     bool failed;
     char reason[600];
+    const char *kind; /* of the reason: its format */
 };
 
 /* --- world.c --- */
 
-void sim_world_init(struct sim_world *w, const struct sim_plan *plan, uint64_t seed, FILE *trace);
+void sim_world_init(struct sim_world *w, const struct sim_plan *plan,
+                    const struct sim_options *options);
 void sim_world_release(struct sim_world *w);
 void sim_world_run(struct sim_world *w); /* both phases and all checks; see w->failed */
 
@@ -179,11 +199,31 @@ struct sim_event *sim_for_region(struct sim_world *w, struct sim_region *r, uint
 
 /* The first failure counts; the world stops at it. */
 void sim_fail(struct sim_world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void sim_trace(struct sim_world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A time around `typical`: half to one and a half of it, or with chance `tail` up to 20 times as
  * long. */
 uint64_t sim_around(struct prng *p, uint64_t typical_us, uint32_t tail);
+
+/* --- trace.c --- */
+
+/* What somebody who looks for a defect wants to know: a line of time, region (NULL: of the whole
+ * world), who or what, and the rest as formatted. Printed when there is a trace. */
+void sim_tell(struct sim_world *w, const struct sim_region *r, const char *who, const char *format,
+              ...) __attribute__((format(printf, 4, 5)));
+
+/* Everything else: printed with details only. All lines are hashed, for the same seed must give the
+ * same. */
+void sim_trace(struct sim_world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A command, as it is sent; and its reply. */
+void sim_tell_command(struct sim_world *w, const struct sim_client *c, uint32_t n,
+                      struct span resp);
+void sim_tell_reply(struct sim_world *w, const struct sim_client *c, uint32_t n, struct span resp);
+
+void sim_tell_end(struct sim_world *w); /* nothing comes any more */
+
+void sim_tell_log(struct sim_world *w, struct sim_region *r); /* what a turn sealed and applied */
+void sim_tell_parked(struct sim_world *w, struct sim_region *r); /* what had to wait */
 
 /* --- plan.c --- */
 
@@ -194,10 +234,11 @@ void sim_plan_print(const struct sim_plan *plan, FILE *to);
 
 /* --- region.c --- */
 
-void sim_region_init(struct sim_world *w, struct sim_region *r, uint32_t index);
+void sim_region_init(struct sim_region *r, uint32_t index);
 void sim_region_release(struct sim_world *w, struct sim_region *r);
 bool sim_region_start(struct sim_world *w, struct sim_region *r);
-void sim_region_crash(struct sim_world *w, struct sim_region *r);
+void sim_region_crash(struct sim_world *w, struct sim_region *r,
+                      struct prng *p); /* the fault's own stream */
 uint64_t sim_region_clock_us(const struct sim_world *w, const struct sim_region *r);
 
 /* Every input to a node stands between these two. The turn ends at once, or a little later with
