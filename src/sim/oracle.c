@@ -1,4 +1,4 @@
-#include "sim/oracle.h"
+#include "sim/effects.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,23 +6,6 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "wire/record.h"
-
-struct oracle_op {
-    struct op op;                 /* spans into the logs */
-    stamp_t seen[ORACLE_ORIGINS]; /* of every origin, its own up to itself */
-};
-
-enum effect_kind { EFFECT_VALUE, EFFECT_INCREMENT, EFFECT_TIME };
-
-struct oracle_effect {
-    const struct oracle_op *by;
-    enum effect_kind kind;
-    struct span field; /* of hashes and sets */
-    struct span value;
-    struct amount amount;
-    uint64_t at_ms; /* EFFECT_TIME; 0: none */
-    bool lasts;
-};
 
 void oracle_init(struct oracle *o)
 {
@@ -123,18 +106,17 @@ static void add_string(struct oracle *o, const struct oracle_op *by)
         add_effect(o, by, EFFECT_TIME)->at_ms = at_ms;
 }
 
-/* One item of a list of fields. */
+/* One item of a list of them. */
 static void take_item(const struct op *op, struct span *p, struct span *name, struct span *value)
 {
     struct span observed;
     uint64_t count;
     *value = span_of(NULL, 0);
     CHECK(span_take_prefixed(p, name));
-    if (op->component == COMPONENT_SET)
-        return;
-    if (op->kind == OP_PUT)
+    if (op->kind == OP_PUT && op->component != COMPONENT_SET)
         CHECK(span_take_prefixed(p, value));
-    CHECK(observed_list_take(p, &observed, &count));
+    if (op->component == COMPONENT_HASH || op->component == COMPONENT_ZSET)
+        CHECK(observed_list_take(p, &observed, &count));
 }
 
 /* A command may name a field twice: the last counts. */
@@ -154,6 +136,16 @@ static void add_fields(struct oracle *o, const struct oracle_op *by)
         e->field = name;
         e->value = value;
     }
+}
+
+static void add_maxima(struct oracle *o, const struct oracle_op *by)
+{
+    struct span p = by->op.payload;
+    stamp_t generation;
+    CHECK(span_take_u64(&p, &generation));
+    struct oracle_effect *e = add_effect(o, by, generation ? EFFECT_MAXIMA : EFFECT_GENERATION);
+    e->generation = generation ? generation : by->op.rank;
+    e->value = p;
 }
 
 static void add_increment(struct oracle *o, const struct oracle_op *by)
@@ -176,6 +168,8 @@ static void add_effects(struct oracle *o, const struct oracle_op *by)
     case OP_PUT:
         if (by->op.component == COMPONENT_STRING)
             add_string(o, by);
+        else if (by->op.component == COMPONENT_HLL)
+            add_maxima(o, by);
         else
             add_fields(o, by);
         break;
@@ -217,6 +211,8 @@ static bool wipes(const struct op *op, const struct oracle_effect *e)
     case OP_TAKE:
         if (e->kind == EFFECT_TIME)
             return op->component == COMPONENT_STRING && p.at[0] != TIME_KEEP;
+        if (op->component == COMPONENT_HLL)
+            return false; /* a maximum takes nothing away */
         return e->by->op.component == op->component &&
                (op->component == COMPONENT_STRING || names_field(op, e->field));
     case OP_DEADLINE:
@@ -232,7 +228,7 @@ static bool wipes(const struct op *op, const struct oracle_effect *e)
     return false;
 }
 
-static int compare_keys(const struct op *a, const struct op *b)
+int oracle_compare_keys(const struct op *a, const struct op *b)
 {
     return a->db != b->db ? a->db - b->db : span_compare(a->key, b->key);
 }
@@ -240,7 +236,7 @@ static int compare_keys(const struct op *a, const struct op *b)
 static int by_key(const void *a, const void *b)
 {
     const struct oracle_op *x = a, *y = b;
-    int order = compare_keys(&x->op, &y->op);
+    int order = oracle_compare_keys(&x->op, &y->op);
     return order != 0 ? order : x->op.stamp < y->op.stamp ? -1 : 1;
 }
 
@@ -248,9 +244,21 @@ static int by_key(const void *a, const void *b)
 static size_t end_of_key(const struct oracle *o, size_t from)
 {
     size_t end = from;
-    while (end < o->op_count && compare_keys(&o->ops[end].op, &o->ops[from].op) == 0)
+    while (end < o->op_count && oracle_compare_keys(&o->ops[end].op, &o->ops[from].op) == 0)
         end++;
     return end;
+}
+
+/* Maxima last with the generation that their writer saw. */
+static bool generation_lasts(const struct oracle *o, size_t first, const struct oracle_effect *e)
+{
+    for (size_t i = first; i < o->effect_count; i++) {
+        const struct oracle_effect *g = &o->effects[i];
+        if (g->kind == EFFECT_GENERATION && g->generation == e->generation && g->lasts &&
+            oracle_saw(e->by, g->by))
+            return true;
+    }
+    return false;
 }
 
 static void judge_key(struct oracle *o, size_t from, size_t end)
@@ -261,9 +269,13 @@ static void judge_key(struct oracle *o, size_t from, size_t end)
         add_effects(o, &o->ops[i]);
     for (size_t i = first; i < o->effect_count; i++) {
         struct oracle_effect *e = &o->effects[i];
-        stamp_t stamp = e->by->op.stamp;
         for (size_t k = from; k < end && e->lasts; k++)
-            e->lasts = stamp > o->ops[k].seen[stamp_origin(stamp)] || !wipes(&o->ops[k].op, e);
+            e->lasts = !oracle_saw(&o->ops[k], e->by) || !wipes(&o->ops[k].op, e);
+    }
+    for (size_t i = first; i < o->effect_count; i++) {
+        struct oracle_effect *e = &o->effects[i];
+        if (e->kind == EFFECT_MAXIMA)
+            e->lasts = generation_lasts(o, first, e);
         any |= e->lasts;
     }
     o->key_count += any;
@@ -294,18 +306,15 @@ static uint64_t deadline_seen_by(struct oracle *o, const struct oracle_op *w)
     o->effect_count = 0;
     for (size_t i = 0; i < o->op_count; i++) {
         const struct oracle_op *by = &o->ops[i];
-        if (by->op.stamp <= w->seen[stamp_origin(by->op.stamp)] &&
-            compare_keys(&by->op, &w->op) == 0)
+        if (oracle_saw(w, by) && oracle_compare_keys(&by->op, &w->op) == 0)
             add_effects(o, by);
     }
     for (size_t i = 0; i < o->effect_count; i++) {
         struct oracle_effect *e = &o->effects[i];
-        stamp_t stamp = e->by->op.stamp;
         for (size_t k = 0; k < o->op_count && e->lasts; k++) {
             const struct oracle_op *by = &o->ops[k];
-            bool seen = by->op.stamp <= w->seen[stamp_origin(by->op.stamp)] &&
-                        compare_keys(&by->op, &w->op) == 0;
-            e->lasts = !seen || stamp > by->seen[stamp_origin(stamp)] || !wipes(&by->op, e);
+            bool seen = oracle_saw(w, by) && oracle_compare_keys(&by->op, &w->op) == 0;
+            e->lasts = !seen || !oracle_saw(by, e->by) || !wipes(&by->op, e);
         }
         if (!e->lasts || e->kind != EFFECT_TIME)
             continue;
@@ -348,203 +357,6 @@ const char *oracle_check_reclaims(struct oracle *o, const struct oracle_reclaim 
         }
     }
     return NULL;
-}
-
-/* --- comparing --- */
-
-/* The effects of one key that last, and where it is looked for. */
-struct place {
-    struct oracle *o;
-    const struct oracle_effect *effects;
-    size_t count;
-    const struct op *op; /* any: it has the key */
-};
-
-static const char *wrong(const struct place *p, const char *what, struct span field)
-{
-    snprintf(p->o->problem, sizeof(p->o->problem), "db %u key %.*s%s%.*s: %s", p->op->db,
-             (int)p->op->key.len, (const char *)p->op->key.at, field.len ? " field " : "",
-             (int)field.len, field.len ? (const char *)field.at : "", what);
-    return p->o->problem;
-}
-
-static bool is_at(const struct oracle_effect *e, enum effect_kind kind, uint8_t component,
-                  struct span field)
-{
-    return e->kind == kind && (kind == EFFECT_TIME ||
-                               (e->by->op.component == component && span_equal(e->field, field)));
-}
-
-/* The register that an effect must be, among those that there are. */
-static bool has_reg(const struct reg *regs, size_t count, const struct oracle_effect *e)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (regs[i].stamp == e->by->op.rank &&
-            span_equal(span_of(regs[i].value, regs[i].len), e->value))
-            return true;
-    }
-    return false;
-}
-
-/* The gain of one origin's increments that last; *any says whether there are any. */
-static struct amount gain_of(const struct place *p, uint8_t component, struct span field,
-                             uint8_t origin, bool is_float, bool *any)
-{
-    struct amount gain = { .is_float = is_float };
-    *any = false;
-    for (size_t i = 0; i < p->count; i++) {
-        const struct oracle_effect *e = &p->effects[i];
-        if (!is_at(e, EFFECT_INCREMENT, component, field) || e->amount.is_float != is_float ||
-            stamp_origin(e->by->op.stamp) != origin)
-            continue;
-        gain = amount_add(gain, e->amount);
-        *any = true;
-    }
-    return gain;
-}
-
-static bool same_amount(struct amount a, struct amount b)
-{
-    return a.is_float ? a.f == b.f : a.i == b.i;
-}
-
-static const char *compare_cell(const struct place *p, uint8_t component, struct span field,
-                                const struct cell *c)
-{
-    size_t values = 0, gaining = 0;
-    for (size_t i = 0; i < p->count; i++) {
-        if (!is_at(&p->effects[i], EFFECT_VALUE, component, field))
-            continue;
-        values++;
-        if (!has_reg(c->regs, c->reg_count, &p->effects[i]))
-            return wrong(p, "a value that lasts is missing", field);
-    }
-    if (values != c->reg_count)
-        return wrong(p, "a value is there that some write had observed", field);
-    for (uint32_t origin = 0; origin < 2 * ORACLE_ORIGINS; origin++) {
-        bool any, is_float = origin % 2;
-        struct amount gain = gain_of(p, component, field, (uint8_t)(origin / 2), is_float, &any);
-        const struct tally *t = cell_tally(c, (uint8_t)(origin / 2), is_float);
-        if (any != (t != NULL))
-            return wrong(p,
-                         any ? "increments are missing" : "increments are there that were observed",
-                         field);
-        if (any && !same_amount(gain, amount_subtract(t->sum, t->base_sum)))
-            return wrong(p, "the increments that last do not add up to what is there", field);
-        gaining += any;
-    }
-    return gaining == c->tally_count ? NULL : wrong(p, "too many tallies", field);
-}
-
-/* As a cell, whatever its form; *inlined is scratch. */
-static const struct cell *cell_of(const struct entry *e, struct cell *inlined, struct reg *reg)
-{
-    if (e->form == ENTRY_CELL)
-        return e->cell;
-    if (e->form == ENTRY_BODY)
-        return &e->body->string;
-    struct span value = entry_inline_value(e);
-    *reg = (struct reg){ e->stamp, (uint8_t *)(uintptr_t)value.at, (uint32_t)value.len, e->none };
-    *inlined = (struct cell){ .regs = reg, .reg_count = 1 };
-    return inlined;
-}
-
-static const char *compare_fields(const struct place *p, uint8_t component, const struct entry *e)
-{
-    const struct table *fields = object_fields(e, component);
-    struct cell inlined;
-    struct reg reg;
-    for (size_t i = 0; i < p->count; i++) {
-        const struct oracle_effect *effect = &p->effects[i];
-        bool here = effect->kind != EFFECT_TIME && effect->by->op.component == component;
-        if (here && (!fields || !table_find(fields, effect->field)))
-            return wrong(p, "a field that lasts is missing", effect->field);
-    }
-    if (!fields)
-        return NULL;
-    struct table_iter it;
-    table_iter_init(&it, fields);
-    for (void **slot; (slot = table_iter_next(&it));) {
-        const char *bad = compare_cell(p, component, entry_name(*slot),
-                                       cell_of(*slot, &inlined, &reg));
-        if (bad)
-            return bad;
-    }
-    return NULL;
-}
-
-/* What a write without a time says stands in its register as long as that lasts, else among the
- * deadlines. */
-static const char *compare_times(const struct place *p, const struct entry *e,
-                                 const struct cell *string)
-{
-    struct span nothing = { NULL, 0 };
-    size_t elements = 0, bits = 0, there = e->form == ENTRY_BODY ? e->body->deadline_count : 0;
-    uint64_t longest = 0;
-    bool none = false;
-    for (size_t i = 0; i < p->count; i++) {
-        const struct oracle_effect *t = &p->effects[i];
-        if (t->kind != EFFECT_TIME)
-            continue;
-        none |= t->at_ms == 0;
-        if (t->at_ms > longest)
-            longest = t->at_ms;
-        bool found = false;
-        for (size_t k = 0; k < there; k++)
-            found |= e->body->deadlines[k].stamp == t->by->op.rank &&
-                     e->body->deadlines[k].at_ms == t->at_ms;
-        elements += found;
-        for (size_t k = 0; k < string->reg_count && !found && t->at_ms == 0; k++) {
-            found = string->regs[k].stamp == t->by->op.rank && string->regs[k].none;
-            bits += found;
-        }
-        if (!found)
-            return wrong(p, "a word about the deadline that lasts is missing", nothing);
-    }
-    for (size_t k = 0; k < string->reg_count; k++)
-        bits -= string->regs[k].none;
-    if (elements != there || bits != 0)
-        return wrong(p, "a word about the deadline is there that was observed", nothing);
-    return object_deadline_ms(e) == (none ? 0 : longest)
-               ? NULL
-               : wrong(p, "another deadline is seen", nothing);
-}
-
-static const char *compare_key(const struct place *p, const struct replica *r)
-{
-    struct cell inlined;
-    struct reg reg;
-    struct span nothing = { NULL, 0 };
-    const struct entry *e = database_find(&r->databases[p->op->db], p->op->key);
-    if (!e)
-        return wrong(p, "the key is missing", nothing);
-    const struct cell *string = cell_of(e, &inlined, &reg);
-    const char *bad = compare_cell(p, COMPONENT_STRING, nothing, string);
-    for (uint8_t c = COMPONENT_STRING + 1; c < COMPONENT_COUNT && !bad; c++)
-        bad = compare_fields(p, c, e);
-    return bad ? bad : compare_times(p, e, string);
-}
-
-const char *oracle_compare(struct oracle *o, const struct replica *r)
-{
-    uint64_t keys = 0;
-    for (size_t from = 0, end; from < o->effect_count; from = end) {
-        const struct op *op = &o->effects[from].by->op;
-        for (end = from; end < o->effect_count && compare_keys(&o->effects[end].by->op, op) == 0;
-             end++)
-            continue;
-        struct place p = { o, o->effects + from, end - from, op };
-        const char *bad = compare_key(&p, r);
-        if (bad)
-            return bad;
-    }
-    for (int i = 0; i < OP_DATABASES; i++)
-        keys += r->databases[i].keys.count;
-    if (keys == o->key_count)
-        return NULL;
-    snprintf(o->problem, sizeof(o->problem), "%llu keys, should be %zu", (unsigned long long)keys,
-             o->key_count);
-    return o->problem;
 }
 
 int64_t oracle_sum(const struct oracle *o, uint8_t db, struct span key)

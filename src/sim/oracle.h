@@ -6,15 +6,17 @@
  * taken apart into effects (a register, a member's dot, an increment, a word about the deadline);
  * an effect is there if and only if no op that wipes it had seen it. Brute force over all pairs:
  * nothing of crdt/'s mechanism is used but the decoding of ops, neither registers that drop each
- * other, nor the (last, sum) that removals carry, nor bases. Limits:   origins up to
- * ORACLE_ORIGINS. Memory: one copy of all logs.
+ * other, nor the (last, sum) that removals carry, nor bases, nor the generations that are there. The
+ * maxima of a hyperloglog last as long as the write that opened their generation.
+ * Limits:    origins below ORACLE_ORIGINS.
+ * Memory:    one copy of all logs.
  */
 #ifndef SIM_ORACLE_H
 #define SIM_ORACLE_H
 
 #include "core/replica.h"
 
-enum { ORACLE_ORIGINS = 8 };
+enum { ORACLE_ORIGINS = 16 };
 
 struct oracle_op;
 struct oracle_effect;
