@@ -3,7 +3,7 @@
 FNR == 1  { split(FILENAME, path, "/"); mine = path[2] }
 NR == FNR { for (i = 1; i <= NF; i++) rank[$i] = NR; next }
 FNR == 1 && !(mine in rank) { printf "%s: %s/ has no place in tools/LAYERS\n", FILENAME, mine; bad = 1 }
-/^#include "/ && FILENAME !~ /_test\.c$/ {
+/^#include "/ && FILENAME !~ /_(test|fuzz)\.c$/ {
     split($2, part, "[\"/]"); theirs = part[2]
     if (theirs != mine && (!(theirs in rank) || rank[theirs] >= rank[mine])) {
         printf "%s:%d: %s/ may not include %s/\n", FILENAME, FNR, mine, theirs; bad = 1
