@@ -125,6 +125,14 @@ size_t decimal_of_double(double v, char *to)
     return (size_t)snprintf(to, 32, "%.17g", v);
 }
 
+/* Most scores are integers: printf would take most of a reply's time. */
+size_t decimal_of_score(double v, char *to)
+{
+    if (v > -1e17 && v < 1e17 && v == (double)(int64_t)v && (v != 0 || !signbit(v)))
+        return decimal_of_int64((int64_t)v, to);
+    return (size_t)snprintf(to, 32, "%.17g", v);
+}
+
 void buffer_consume(struct buffer *b, size_t len)
 {
     CHECK(len <= b->len);

@@ -69,6 +69,10 @@ size_t decimal_of_int64(int64_t v, char *to);
  * 32. */
 size_t decimal_of_double(double v, char *to);
 
+/* Its 17 digits, as "%.17g" ("3", "0.10000000000000001"): how Redis 7.0 writes scores. `to` holds
+ * 32. */
+size_t decimal_of_score(double v, char *to);
+
 /* Drops `len` bytes from the front, moving the rest down. */
 void buffer_consume(struct buffer *b, size_t len);
 

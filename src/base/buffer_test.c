@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "base/prng.h"
 #include "base/test.h"
 
@@ -106,6 +107,24 @@ static struct span text_of(double v)
     static char text[32];
 
     return span_of(text, decimal_of_double(v, text));
+}
+
+TEST(scores_are_written_as_17_digits)
+{
+    static const double edges[] = {
+        0, -0.0, 0.1, 1e17, -1e17, 99999999999999984.0, 5e-324, INFINITY
+    };
+    struct prng prng;
+
+    prng_seed(&prng, test_seed());
+    for (size_t i = 0; i < 20000; i++) {
+        int64_t random = (int64_t)prng_next(&prng) >> prng_below(&prng, 64);
+        double v = i < COUNT_OF(edges) ? edges[i] : i % 2 ? (double)random : (double)random / 1000;
+        char text[32], expected[32];
+
+        snprintf(expected, sizeof(expected), "%.17g", v);
+        EXPECT_TEXT(span_of(text, decimal_of_score(v, text)), expected);
+    }
 }
 
 TEST(doubles_are_written_short)

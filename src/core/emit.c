@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/check.h"
+#include "base/mutation.h"
 #include "core/internal.h"
 #include "wire/record.h"
 
@@ -43,7 +44,11 @@ void replica_hash_last(struct replica *r)
 
 size_t emit_start(struct replica *r, struct op *op)
 {
-    if (r->open.len >= OPEN_MAX_BYTES)
+    if (r->open.len >= OPEN_MAX_BYTES) {
+        r->group_kept = false; /* no record would hold more */
+        replica_split_group(r);
+    }
+    if (MUTATION(splits_group) && r->group_first != 0)
         replica_split_group(r);
     if (r->open_ops == 0)
         open_batch(r);
@@ -279,6 +284,15 @@ void emit_remove(struct replica *r, uint8_t db, struct span key)
     struct entry *e = database_find(&r->databases[db], key);
     if (e)
         emit_drop(r, db, e, MASK_ALL);
+}
+
+size_t emit_remove_bytes(const struct entry *e)
+{
+    enum { OP_BYTES = 48 }; /* of an op beside its key and the counters it names */
+    size_t bytes = OP_BYTES + e->name_len;
+    for (const struct part *p = e->form == ENTRY_BODY ? e->body->parts : NULL; p; p = p->next)
+        bytes += part_drop_bytes(p);
+    return bytes;
 }
 
 void emit_deadline(struct replica *r, uint8_t db, struct span key, uint64_t deadline_ms)

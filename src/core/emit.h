@@ -70,6 +70,9 @@ void emit_hll(struct replica *r, uint8_t db, struct span key, const struct hll_r
 /* Removes all of a key that is there (DEL). Nothing when the key is unknown. */
 void emit_remove(struct replica *r, uint8_t db, struct span key);
 
+/* About how much a removal of an object writes, and what makes way for a write to another type. */
+size_t emit_remove_bytes(const struct entry *e);
+
 /* EXPIRE (deadline_ms > 0) or PERSIST (0). */
 void emit_deadline(struct replica *r, uint8_t db, struct span key, uint64_t deadline_ms);
 

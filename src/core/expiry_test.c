@@ -108,6 +108,39 @@ TEST(a_leftover_deadline_is_reclaimed)
     end_of_world();
 }
 
+/* B leaves two deadlines without an object, the newer one the shorter. C has not seen that the object
+ * is gone and writes it anew within the longer: its write is over with that, so that must stay until C
+ * was heard past it. */
+TEST(of_leftover_deadlines_the_longest_is_waited_for)
+{
+    world(3);
+    set(A, "k", "v");
+    synced();
+    expire(C, "k", 500);
+    expire(B, "k", 50);
+    del(A, "k");
+    deliver_all(B, C);
+    deliver_all(B, A);
+    later(200);
+    heartbeat(A);
+    heartbeat(C);
+    deliver_all(B, A);
+    deliver_all(B, C);
+    rewrite(C, "k", "vx");
+    replica_tick(at(B), true);
+    seal(B);
+    EXPECT_EQ(trial.regions[B].replica.reclaimed, 0);
+    synced();
+    EXPECT_EVERYWHERE("k", "vx");
+    EXPECT_TTL_NEAR(A, "k", 300);
+    later(500);
+    all_heard();
+    tick_everywhere();
+    EXPECT_EVERYWHERE("k", "(nil)");
+    EXPECT_EQ(keys_at(A), 0);
+    end_of_world();
+}
+
 TEST(a_rewrite_keeps_what_the_write_said_about_the_deadline)
 {
     world(2);

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/mutation.h"
 #include "core/internal.h"
 
 static bool is_ahead(const struct replica *r, const struct batch *b)
@@ -27,7 +28,7 @@ static bool agrees(const struct replica *r, const struct batch *b)
     if (b->prev == last)
         return check == s->check;
     if (b->prev > last)
-        return false; /* it claims an op between ours and its first */
+        return MUTATION(accepts_holes); /* it claims an op between ours and its first */
     struct batch_walk w = batch_walk(b);
     struct op op;
     struct span hashed;
@@ -69,9 +70,11 @@ static void apply_ops(struct replica *r, const struct batch *b)
     struct window w;
     for (fill_window(r, &w, &walk); w.count > 0; fill_window(r, &w, &walk)) {
         for (size_t i = 0; i < w.count; i++) {
-            const struct op *op = &w.ops[i];
-            if (op->stamp <= last)
+            struct op *op = &w.ops[i];
+            if (op->stamp <= last && !MUTATION(applies_twice))
                 continue;
+            if (MUTATION(ranks_alone))
+                op->rank = op->stamp;
             database_apply(&r->databases[op->db], op, &b->context);
             s->check = batch_check(s->check, op->stamp, w.hashed[i]);
             vector_set(&r->last_op, op->stamp);
@@ -95,6 +98,11 @@ static enum receive_verdict refuse_fork(struct replica *r, const struct batch *b
     return RECEIVE_REFUSED;
 }
 
+static bool has_context(const struct replica *r, const struct batch *b)
+{
+    return vector_covers(&r->applied, &b->context) || MUTATION(ignores_context);
+}
+
 /* The batch is next in its stream, and all that it has seen is here. */
 static enum receive_verdict take(struct replica *r, const struct batch *b, struct span bytes)
 {
@@ -106,7 +114,8 @@ static enum receive_verdict take(struct replica *r, const struct batch *b, struc
         replica_settle_durable(r);
         return RECEIVE_APPLIED;
     }
-    replica_seal(r); /* the context of our own next op changes here */
+    if (!MUTATION(seals_late))
+        replica_seal(r); /* the context of our own next op changes here */
     apply_ops(r, b);
     log_batch(r, bytes);
     return RECEIVE_APPLIED;
@@ -134,6 +143,7 @@ static enum receive_verdict park(struct replica *r, const struct batch *b, struc
         return RECEIVE_DUPLICATE;
     if (r->parked_bytes + sizeof(struct parked) + bytes.len > r->options.park_max_bytes) {
         r->dropped[b->origin] = awaited(r, b);
+        r->asked_again[b->origin] = false;
         return RECEIVE_DROPPED;
     }
     struct parked *p = mem_alloc(sizeof(*p) + bytes.len);
@@ -167,16 +177,16 @@ static enum receive_verdict judge(struct replica *r, const struct batch *b, stru
 {
     struct stream *s = &r->streams[b->origin];
     stamp_t applied = vector_get(&r->applied, b->origin);
-    if (b->to <= applied)
+    if (b->to <= applied && !MUTATION(applies_twice))
         return RECEIVE_DUPLICATE;
-    if (b->prev > replica_known(r, b->origin))
+    if (b->prev > replica_known(r, b->origin) && !MUTATION(accepts_holes))
         return RECEIVE_GAP;
     bool ahead = is_ahead(r, b);
     if (ahead && !s->ahead) {
         s->ahead = true;
         replica_raise(r, EVENT_AHEAD, b->origin, b->to);
     }
-    if (b->prev > applied || ahead || !vector_covers(&r->applied, &b->context))
+    if ((b->prev > applied && !MUTATION(accepts_holes)) || ahead || !has_context(r, b))
         return park(r, b, bytes);
     s->ahead = false;
     return take(r, b, bytes);
@@ -211,8 +221,7 @@ static bool drain_stream(struct replica *r, struct stream *s)
         CHECK(batch_take(bytes, &b));
         stamp_t applied = vector_get(&r->applied, b.origin);
         bool stale = s->forked || b.to <= applied;
-        if (!stale &&
-            (b.prev > applied || is_ahead(r, &b) || !vector_covers(&r->applied, &b.context)))
+        if (!stale && (b.prev > applied || is_ahead(r, &b) || !has_context(r, &b)))
             break;
         if (!stale) {
             s->ahead = false;
@@ -226,7 +235,7 @@ static bool drain_stream(struct replica *r, struct stream *s)
 
 void replica_drain_parked(struct replica *r)
 {
-    bool progress = r->parked_count > 0;
+    bool progress = r->parked_count > 0 && !MUTATION(parks_for_good);
     while (progress) {
         progress = false;
         for (int o = 0; o < STAMP_ORIGINS && r->parked_count > 0; o++)
@@ -239,11 +248,14 @@ bool replica_take_dropped(struct replica *r, uint8_t *origin)
     bool room = r->parked_bytes <= r->options.park_max_bytes / 2;
     for (int o = 0; o < STAMP_ORIGINS; o++) {
         stamp_t wanted = r->dropped[o];
-        if (wanted == 0 || (!room && vector_get(&r->applied, stamp_origin(wanted)) < wanted))
-            continue;
-        r->dropped[o] = 0;
+        bool come = vector_get(&r->applied, stamp_origin(wanted)) >= wanted;
+        bool ask = wanted != 0 && !r->asked_again[o] && (room || come);
+        r->asked_again[o] |= ask;
+        if (come)
+            r->dropped[o] = 0;
         *origin = (uint8_t)o;
-        return true;
+        if (ask)
+            return true;
     }
     return false;
 }

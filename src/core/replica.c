@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/mutation.h"
 #include "core/emit.h"
 #include "core/internal.h"
 #include "wire/record.h"
@@ -86,18 +87,29 @@ void replica_group_begin(struct replica *r)
 {
     CHECK(r->group_first == 0);
     r->group_stamp = 0;
+    r->group_start = r->open.len;
+    r->group_kept = false;
+}
+
+void replica_keep_group(struct replica *r)
+{
+    r->group_kept = true;
 }
 
 stamp_t replica_group_end(struct replica *r)
 {
     r->group_first = 0;
+    r->group_kept = false;
     if (r->open.len >= BATCH_BYTES)
         replica_seal(r);
+    r->group_start = r->open.len;
     return r->group_stamp;
 }
 
 void replica_split_group(struct replica *r)
 {
+    if (r->group_kept)
+        return;
     r->group_first = 0;
     replica_seal(r);
 }
@@ -167,6 +179,7 @@ uint64_t replica_seal(struct replica *r)
         write_open_batch(r);
         r->open_ops = 0;
         buffer_clear(&r->open);
+        r->group_start = 0;
     }
     push_snapshot(r);
     return r->log_end;
@@ -224,7 +237,7 @@ static uint64_t heard_ms(const struct replica *r)
     for (size_t i = 0; i < r->options.writer_count; i++) {
         uint8_t origin = r->options.writers[i];
         uint64_t ms = stamp_ms(vector_get(&r->applied, origin));
-        if (origin != r->options.region && ms < heard)
+        if (origin != r->options.region && ms < heard && !MUTATION(reclaims_unheard))
             heard = ms;
     }
     return heard;

@@ -92,6 +92,8 @@ struct replica {
     stamp_t group_first;      /* 0: no op yet */
     stamp_t group_stamp;      /* of its newest op, whatever it was split into */
     size_t group_last_offset; /* of its last op in `open` */
+    size_t group_start;       /* where it begins in `open` */
+    bool group_kept;          /* it is not to be split */
     /* that op's hashed bytes: they count once it is known whether the group goes on */
     size_t unhashed_offset;
     stamp_t unhashed; /* its stamp; 0: none */
@@ -105,8 +107,9 @@ struct replica {
     uint64_t snapshot_lsn; /* of the newest */
 
     uint64_t parked_bytes, parked_count;
-    /* by origin: what a batch waited for that found no room; 0: none */
+    /* by origin: what a batch waits for that found no room; 0: none, or it has come */
     stamp_t dropped[STAMP_ORIGINS];
+    bool asked_again[STAMP_ORIGINS]; /* replica_take_dropped has said so */
     bool amnesiac;
 
     struct replica_event events[16];
@@ -138,8 +141,19 @@ static inline uint64_t replica_hlc_ms(const struct replica *r)
     return hlc_now_ms(&r->hlc, r->now_ms);
 }
 
-/* Ends the group in the middle of a command that is too large for one: what follows is another. */
+/* Ends the group in the middle of a command that is too large for one: what follows is another.
+ * Nothing when the group is kept whole. */
 void replica_split_group(struct replica *r);
+
+/* From here on the group that runs is one whatever it holds (MULTI); who emits into it sees to it
+ * that it stays within GROUP_MAX_BYTES (emit.h). */
+void replica_keep_group(struct replica *r);
+
+/* What the group that runs has written so far. */
+static inline size_t replica_group_bytes(const struct replica *r)
+{
+    return r->open.len - r->group_start;
+}
 
 /* Brackets one command (or one MULTI): its ops are a group. group_end returns the stamp of its last
  * op, 0 when none. */

@@ -5,6 +5,7 @@
  */
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/mutation.h"
 #include "crdt/object.h"
 
 static uint64_t must_varint(struct span *in)
@@ -62,7 +63,7 @@ static void drop_deadlines(struct body *b, const struct observer *by)
  * such ops and others come. */
 static void keep_none(void *context, const struct reg *reg)
 {
-    if (reg->none)
+    if (reg->none && !MUTATION(forgets_none))
         add_deadline(context, reg->stamp, 0);
 }
 
@@ -90,6 +91,19 @@ static struct standing standing_of(const struct entry *e)
     return (struct standing){ ghost, !ghost && object_deadline_ms(e) != 0 };
 }
 
+/* When nobody can keep any more what a ghost says: a writer may have seen an object with the longest
+ * of its deadlines. */
+static uint64_t last_word_ms(const struct body *b)
+{
+    uint64_t last_ms = 0;
+    for (uint16_t i = 0; i < b->deadline_count; i++) {
+        const struct deadline *d = &b->deadlines[i];
+        uint64_t at_ms = d->at_ms ? d->at_ms : stamp_ms(d->stamp);
+        last_ms = at_ms > last_ms ? at_ms : last_ms;
+    }
+    return last_ms;
+}
+
 /* Who removes a key for good, and when it may be asked: the origin of the deadline, once that time
  * has passed; a ghost by the origin of its newest element. */
 static void schedule_reclaim(struct database *d, struct body *b)
@@ -100,7 +114,7 @@ static void schedule_reclaim(struct database *d, struct body *b)
         const struct deadline *newest = &b->deadlines[b->deadline_count - 1];
         if (object_components(b->entry) == 0) {
             who = stamp_origin(newest->stamp);
-            when = newest->at_ms ? newest->at_ms : stamp_ms(newest->stamp);
+            when = last_word_ms(b);
         } else {
             who = object_deadline_origin(b->entry);
             when = object_deadline_ms(b->entry);

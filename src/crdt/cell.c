@@ -4,11 +4,21 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/mutation.h"
 
 static_assert(offsetof(struct entry, bytes) == ENTRY_HEADER_BYTES,
               "the name follows the header without a gap");
 
 /* --- a cell: registers --- */
+
+/* The defect prunes_loser. */
+static void keep_newest(struct cell *c)
+{
+    for (; c->reg_count > 1; c->reg_count--) {
+        mem_free(c->regs[0].value);
+        memmove(c->regs, c->regs + 1, (size_t)(c->reg_count - 1) * sizeof(*c->regs));
+    }
+}
 
 void cell_add_reg(struct cell *c, const struct write *w)
 {
@@ -26,6 +36,8 @@ void cell_add_reg(struct cell *c, const struct write *w)
     if (w->value.len > 0)
         memcpy(reg->value, w->value.at, w->value.len);
     c->reg_count++;
+    if (MUTATION(prunes_loser))
+        keep_newest(c);
 }
 
 static void drop_regs(struct cell *c, const struct observer *by,
@@ -110,9 +122,11 @@ static void reset_tallies(struct cell *c, struct span observed)
         struct tally *t = find_tally(c, o.origin, o.sum.is_float);
         if (!t || o.last <= t->base_last)
             continue;
+        if (MUTATION(base_by_size) && !o.sum.is_float && o.sum.i < t->base_sum.i)
+            continue;
         t->base_last = o.last;
         t->base_sum = o.sum;
-        if (o.last == t->last)
+        if (o.last >= t->last)
             remove_tally(c, t);
     }
 }
@@ -166,22 +180,15 @@ static double float_sum(const struct cell *c, double start, int128_t whole)
     return start + (double)whole;
 }
 
-bool cell_read(const struct cell *c, char *scratch, struct span *value)
+struct span cell_read_over(const struct cell *c, struct span text, char *scratch)
 {
-    if (cell_empty(c))
-        return false;
-    struct span text = { NULL, 0 };
-    if (c->reg_count > 0)
-        text = span_of(c->regs[c->reg_count - 1].value, c->regs[c->reg_count - 1].len);
-    *value = text;
-    if (c->tally_count == 0)
-        return true;
-
     int64_t whole = 0;
     double real = 0;
+    if (c->tally_count == 0)
+        return text;
     bool has_integer = c->reg_count == 0 || span_to_int64(text, &whole);
     if (!has_integer && !span_to_double(text, &real))
-        return true; /* no number: the increments stay hidden */
+        return text; /* no number: the increments stay hidden */
     bool floats = !has_integer;
     int128_t sum = whole;
     for (uint16_t i = 0; i < c->tally_count; i++) {
@@ -193,7 +200,17 @@ bool cell_read(const struct cell *c, char *scratch, struct span *value)
     }
     size_t len = floats ? decimal_of_double(float_sum(c, real, sum), scratch)
                         : write_integer(sum, scratch);
-    *value = span_of(scratch, len);
+    return span_of(scratch, len);
+}
+
+bool cell_read(const struct cell *c, char *scratch, struct span *value)
+{
+    if (cell_empty(c))
+        return false;
+    struct span text = { NULL, 0 };
+    if (c->reg_count > 0)
+        text = span_of(c->regs[c->reg_count - 1].value, c->regs[c->reg_count - 1].len);
+    *value = cell_read_over(c, text, scratch);
     return true;
 }
 
@@ -322,6 +339,8 @@ void entry_put(struct entry **slot, const struct observer *by, const struct writ
 bool entry_take(struct entry **slot, const struct observer *by, struct span observed)
 {
     struct entry *e = *slot;
+    if (MUTATION(take_is_blind))
+        return true;
     if (e->form == ENTRY_INLINE)
         return observes(by, e->stamp);
     cell_drop(e->cell, by, observed, NULL, NULL);

@@ -126,6 +126,9 @@ enum { CELL_SCRATCH_BYTES = 48 };
 bool cell_read(const struct cell *c, char *scratch, struct span *value);
 bool entry_read(const struct entry *e, char *scratch, struct span *value);
 
+/* The same of a cell that has registers, read as if `text` were the newest one's value. */
+struct span cell_read_over(const struct cell *c, struct span text, char *scratch);
+
 /* The encoded list (count and entries) of the tallies now in the cell: what a write here has
  * observed. */
 void cell_put_observed(struct buffer *out, const struct cell *c);

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/mutation.h"
 
 /* --- forms of a key --- */
 
@@ -116,8 +117,8 @@ enum component object_visible(const struct entry *e)
     if (mask == 0)
         return COMPONENT_NONE;
     enum component first = (enum component)__builtin_ctz(mask), visible = first;
-    if ((mask & ~component_family(first)) == 0)
-        return first;
+    if ((mask & ~component_family(first)) == 0) /* groups alone: a stream that is empty */
+        return first == COMPONENT_GROUPS ? COMPONENT_STREAM : first;
     /* Two types side by side: rare, and over with the next write, so the search for the newest is
      * not cached. */
     stamp_t newest = 0;
@@ -150,7 +151,8 @@ static const struct deadline *deciding(const struct body *b)
         const struct deadline *d = &b->deadlines[i];
         if (d->at_ms == 0)
             return NULL;
-        if (!longest || d->at_ms >= longest->at_ms)
+        if (!longest ||
+            (MUTATION(expires_first) ? d->at_ms < longest->at_ms : d->at_ms >= longest->at_ms))
             longest = d;
     }
     for (uint16_t i = 0; i < b->string.reg_count; i++) {

@@ -2,13 +2,16 @@
  * op -- one effect on one key: what happened, never what was asked.
  *
  *     kind        does                                             payload
- *     OP_PUT      writes registers, dropping what it observed      string: time, value, observed
- *                                                                  items: n x (name, [value], [observed])
- *                                                                  hyperloglog: generation, n x (index, value)
+ *     OP_PUT      writes registers, dropping what was observed     string: time, value, observed
+ *                                                                  items: n x (name, [value],
+ *                                                                      [observed])
+ *                                                                  hyperloglog: generation,
+ *                                                                      n x (index, value)
  *     OP_TAKE     removes what it observed of items                n x (name, [observed])
  *     OP_BUMP     moves this origin's tally                        [name,] amounts
  *     OP_DEADLINE writes the deadline (0: none)                    deadline
- *     OP_DROP     removes what it observed of whole components     mask, n x (component, name, observed)
+ *     OP_DROP     removes what it observed of components           mask, n x (component, name,
+ *                                                                      observed)
  *
  * `observed` lists the tallies that a write or removal resets, as (origin, kind, last, sum); only
  * items of hashes and sorted sets have any. Items are named by component (part.h): a field, a

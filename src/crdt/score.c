@@ -1,5 +1,6 @@
 #include "crdt/score.h"
 
+#include <endian.h>
 #include <math.h>
 
 #include "base/check.h"
@@ -10,8 +11,8 @@ struct span score_encode(double score, uint8_t *bytes)
         score = 0; /* one zero: -0 would be another value with the same order */
     uint64_t bits;
     memcpy(&bits, &score, sizeof(bits));
-    for (unsigned i = 0; i < SCORE_BYTES; i++)
-        bytes[i] = (uint8_t)(bits >> (8 * i));
+    bits = htole64(bits);
+    memcpy(bytes, &bits, sizeof(bits));
     return span_of(bytes, SCORE_BYTES);
 }
 
@@ -19,7 +20,9 @@ double score_decode(struct span bytes)
 {
     uint64_t bits;
     double score;
-    CHECK(bytes.len == SCORE_BYTES && span_take_u64(&bytes, &bits));
+    CHECK(bytes.len == SCORE_BYTES);
+    memcpy(&bits, bytes.at, sizeof(bits));
+    bits = le64toh(bits);
     memcpy(&score, &bits, sizeof(score));
     return score;
 }
