@@ -3,46 +3,64 @@
  *
  * A handler that finds nothing calls call_block and returns: the session runs no further command.
  * When one of the keys is touched, by anybody in any region, the handler is run again with the same
- * arguments (call->retry is true), and either replies, which ends the wait, or calls call_block
- * again, which leaves the session at its place. Sessions are served in the order in which they began
- * to wait. Inside MULTI nothing waits.
- * A retry must neither reply WRONGTYPE nor count misses: Redis lets such clients wait.
+ * arguments (call->retry is true). If it replies, the wait ends; if it does not, whether it calls
+ * call_block again or just returns, the session keeps its place. Touched keys are served in the
+ * order in which they were touched, the clients of a key in the order in which they began to wait.
+ * Inside MULTI nothing waits.
+ *
+ * A retry is for one key: to call_find every other key of the wait is empty then, a wrong type at
+ * that key is no reply, and no hit or miss is counted. A write command that is refused by now
+ * ("SKEWED …") ends with that error.
  */
 #ifndef CMD_BLOCKING_H
 #define CMD_BLOCKING_H
 
 #include "cmd/call.h"
 
-/* What a client is answered when its time is over. */
-enum blocked_answer { BLOCKED_NULL, BLOCKED_NULL_ARRAY };
-
-/* Makes the session wait for any of `keys` (of call->db) until timeout_us from now (0: for ever). The
- * arguments of the retries are `argv` (XREAD has to replace its "$"), or the call's own where argv is
- * NULL; all is copied. False when nothing may wait here: the handler then gives its empty answer. */
+/* Makes the session wait for any of `keys` (of call->db) until timeout_us from now (0: for ever);
+ * then the answer is a null array. The arguments of the retries are `argv` (XREAD has to replace its
+ * "$"), or the call's own where argv is NULL; all is copied. False when nothing may wait here: the
+ * handler then gives its empty answer. */
 bool call_block(struct call *call, const struct span *keys, size_t count, uint64_t timeout_us,
-                enum blocked_answer answer, const struct span *argv, size_t argc);
+                const struct span *argv, size_t argc);
 
-/* A timeout in seconds, as Redis writes it ("0.5"); replies the error and returns false when it is
- * none. */
+/* A timeout in seconds, as Redis writes it ("0.5"), or in whole milliseconds (XREAD BLOCK); replies
+ * the error and returns false when it is none. */
 bool call_timeout(struct call *call, struct span s, uint64_t *timeout_us);
+bool call_timeout_ms(struct call *call, struct span s, uint64_t *timeout_us);
 
-/* Runs the sessions whose keys were touched, the longest waiting first, until none is left that can
- * go on. Called by the node after every command and after what came from peers. Sessions that have
- * an answer then are given to `answered`. */
-void blocking_serve(struct server *server, void (*answered)(void *context, struct session *s),
+/* Told of a session whose wait is over: its answer stands in its output from `start` on, or nothing
+ * does (CLIENT REPLY OFF). session->wrote says whether the retry wrote. */
+typedef void (*blocking_answered_fn)(void *context, struct session *s, size_t start);
+
+/* Whether blocking_serve has anything to do. */
+static inline bool blocking_pending(const struct server *server)
+{
+    return !list_empty(&server->blocking.ready) || !list_empty(&server->blocking.ended);
+}
+
+/* Serves the touched keys until nobody is left that can go on. Called by the node after every
+ * command and after what came from peers. Without `writes` commands that may write stay where they
+ * are, until the next time. */
+void blocking_serve(struct server *server, bool writes, blocking_answered_fn answered,
                     void *context);
 
-/* Ends waits whose time is over; the same of their answers. */
-void blocking_expire(struct server *server, uint64_t now_us,
-                     void (*answered)(void *context, struct session *s), void *context);
+/* Ends waits whose time is over. */
+void blocking_expire(struct server *server, uint64_t now_us, blocking_answered_fn answered,
+                     void *context);
 
 /* When blocking_expire is due next; UINT64_MAX: never. */
 uint64_t blocking_deadline_us(const struct server *server);
 
-/* CLIENT UNBLOCK: ends a wait before its time, with the answer of a timeout or an error. */
-void blocking_unblock(struct server *server, struct session *s, bool with_error);
+/* CLIENT UNBLOCK: ends a wait (WAIT's too) before its time, with the answer of a timeout or an
+ * error, at the next blocking_serve. False when the session does not wait. */
+bool blocking_unblock(struct server *server, struct session *s, bool with_error);
 
 /* A session that is closed waits no more. */
 void blocking_forget(struct server *server, struct session *s);
+
+/* For call_find: what a key is to the retry that runs. */
+enum retry_key { RETRY_OTHER, RETRY_SERVED, RETRY_HIDDEN };
+enum retry_key blocking_retry_key(const struct call *call, struct span key);
 
 #endif

@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "cmd/blocking.h"
 #include "cmd/glob.h"
+#include "cmd/handlers.h"
 
 enum { QUOTED_MAX = 128 }; /* of a client's text in an error, as Redis */
 
@@ -80,16 +82,24 @@ static bool resolve_subcommand(struct call *call)
 /* A group travels whole: what could not leave the region is not begun. */
 bool call_fits_group(struct call *call, size_t bytes)
 {
-    if (bytes <= GROUP_MAX_BYTES)
+    size_t written = call->nested ? replica_group_bytes(call->replica) : 0;
+
+    if (written <= GROUP_MAX_BYTES && bytes <= GROUP_MAX_BYTES - written)
         return true;
-    reply_error(call->reply, "ERR one command may write at most 64 MB (group.max): split it");
+    reply_errorf(call->reply, "ERR one %s may write at most 64 MB (group.max): split it",
+                 call->nested || call->session->transaction.open ? "transaction" : "command");
     return false;
+}
+
+bool call_has_one_writer(const struct call *call, struct span key)
+{
+    (void)key; /* every region writes every key so far */
+    return call->replica->options.writer_count <= 1;
 }
 
 bool call_one_writer(struct call *call, struct span key, const char *what)
 {
-    (void)key; /* every region writes every key so far */
-    if (call->replica->options.writer_count <= 1)
+    if (call_has_one_writer(call, key))
         return true;
     reply_errorf(
         call->reply,
@@ -111,6 +121,28 @@ static const char *write_refusal(const struct server *server)
     return server->refusal != NULL ? server->refusal : replica_write_refusal(server->replica);
 }
 
+static bool writes(const struct session *session, const struct command *command)
+{
+    return command->flags & CMD_WRITE || (command->run == cmd_exec && session->transaction.writes);
+}
+
+bool command_writes(const struct session *session, struct span name)
+{
+    const struct command *command = command_find(name);
+    bool at_once = command != NULL && (!session->transaction.open || command->run == cmd_exec);
+
+    return at_once && writes(session, command);
+}
+
+static bool may_write(struct call *call)
+{
+    const char *why = write_refusal(call->server);
+
+    if (why != NULL)
+        reply_error(call->reply, why);
+    return why == NULL;
+}
+
 /* Finds what really runs. False when an error was replied. */
 static bool admit(struct call *call)
 {
@@ -130,16 +162,9 @@ static bool admit(struct call *call)
                      call->command->name);
         return false;
     }
-    if (call->command->flags & CMD_WRITE) {
-        const char *why = write_refusal(call->server);
-
-        if (why != NULL) {
-            reply_error(call->reply, why);
-            return false;
-        }
-        return call_fits_group(call, argument_bytes(call));
-    }
-    return true;
+    if (!writes(call->session, call->command))
+        return true;
+    return may_write(call) && call_fits_group(call, argument_bytes(call));
 }
 
 /* --- running --- */
@@ -184,11 +209,35 @@ static void count_error(struct server *server, struct span line)
 static void silence(struct session *session, size_t start)
 {
     session->output.len = start;
-    session->wait_silent = session->waiting;
+    session->wait_silent = session_waits(session);
     if (session->reply_mode == REPLY_SKIP)
         session->reply_mode = REPLY_ON;
     if (session->reply_mode == REPLY_SKIP_NEXT)
         session->reply_mode = REPLY_SKIP;
+}
+
+/* Counts what the reply at `start` tells. `errors` were counted before. */
+static void count_call(const struct call *call, struct command_figures *figures, size_t start,
+                       uint64_t errors)
+{
+    uint64_t more = call->reply->errors - errors;
+
+    if (more == 0)
+        return;
+    if (figures != NULL)
+        figures->failed++;
+    call->server->statistics.errors += more;
+    count_error(call->server, span_skip(buffer_span(call->reply->out), start));
+}
+
+static void run_call(struct call *call, struct command_figures *figures)
+{
+    call->server->statistics.commands++;
+    figures->calls++;
+    if (!call->nested && writes(call->session, call->command))
+        run_write(call);
+    else
+        call->command->run(call);
 }
 
 void command_run(struct server *server, struct session *session, const struct span *argv,
@@ -214,26 +263,69 @@ void command_run(struct server *server, struct session *session, const struct sp
     };
 
     session->wrote = false;
-    if (admit(&call)) {
-        server->statistics.commands++;
+    if (!admit(&call)) {
+        transaction_refuse(&call, start);
+        if (figures != NULL)
+            figures->rejected++;
+        figures = NULL;
+    } else {
         session->commands++;
         session->last_command = call.command->name;
-        figures->calls++;
-        if (call.command->flags & CMD_WRITE)
-            run_write(&call);
+        if (transaction_takes(&call))
+            transaction_queue(&call);
         else
-            call.command->run(&call);
-        if (session->reply.errors != errors)
-            figures->failed++;
-    } else if (figures != NULL) {
-        figures->rejected++;
+            run_call(&call, figures);
     }
-    if (session->reply.errors != errors) {
-        server->statistics.errors += session->reply.errors - errors;
-        count_error(server, span_skip(buffer_span(&session->output), start));
-    }
+    count_call(&call, figures, start, errors);
     if (session->reply_mode != REPLY_ON)
         silence(session, start);
+}
+
+/* The errors counted here are taken back from the reply's, for EXEC itself has not failed. */
+void command_run_nested(const struct call *exec, const struct span *argv, size_t argc)
+{
+    const struct command *row = command_find(argv[0]);
+    struct command_figures *figures = &exec->server->figures[command_index(row)];
+    size_t start = exec->reply->out->len;
+    uint64_t errors = exec->reply->errors;
+    struct call call = *exec;
+
+    call.command = row;
+    call.argv = argv;
+    call.argc = argc;
+    call.now_ms = replica_hlc_ms(exec->replica);
+    call.db = exec->session->db;
+    call.nested = true;
+    if (admit(&call) && transaction_fits(&call))
+        run_call(&call, figures);
+    count_call(&call, figures, start, errors);
+    call.reply->errors = errors;
+}
+
+void command_retry(struct server *server, struct session *session, const struct command *command,
+                   uint8_t db, const struct span *argv, size_t argc)
+{
+    size_t start = session->output.len;
+    uint64_t errors = session->reply.errors;
+    struct call call = {
+        .server = server,
+        .session = session,
+        .replica = server->replica,
+        .command = command,
+        .argv = argv,
+        .argc = argc,
+        .reply = &session->reply,
+        .now_ms = replica_hlc_ms(server->replica),
+        .db = db,
+        .retry = true,
+    };
+
+    session->wrote = false;
+    if (!(command->flags & CMD_WRITE))
+        command->run(&call);
+    else if (may_write(&call))
+        run_write(&call);
+    count_call(&call, &server->figures[command_index(command)], start, errors);
 }
 
 /* --- helpers for handlers --- */
@@ -242,10 +334,14 @@ bool call_find(struct call *call, struct span key, enum component want, struct e
 {
     struct entry *entry = database_find(&call->replica->databases[call->db], key);
     enum component visible = COMPONENT_NONE;
+    enum retry_key role = call->retry ? blocking_retry_key(call, key) : RETRY_OTHER;
 
+    *found = NULL;
+    if (role == RETRY_HIDDEN)
+        return true;
     if (entry != NULL && !object_expired(entry, call->now_ms))
         visible = object_visible(entry);
-    if (call->command->flags & CMD_READONLY) {
+    if (call->command->flags & CMD_READONLY && !call->retry) {
         if (visible != COMPONENT_NONE)
             call->server->statistics.keyspace_hits++;
         else
@@ -253,7 +349,8 @@ bool call_find(struct call *call, struct span key, enum component want, struct e
     }
     *found = visible != COMPONENT_NONE ? entry : NULL;
     if (*found != NULL && want != COMPONENT_NONE && visible != want) {
-        call_wrong_type(call);
+        if (role != RETRY_SERVED)
+            call_wrong_type(call);
         return false;
     }
     return true;

@@ -89,8 +89,22 @@ const struct command *command_find_sub(const struct command *container, struct s
 void command_run(struct server *server, struct session *session, const struct span *argv,
                  size_t argc);
 
-/* Ends a WAIT (session->waiting): replies how many regions have the session's writes. */
+/* One of the commands that `exec` (EXEC) runs: into its group, without a session's formalities. */
+void command_run_nested(const struct call *exec, const struct span *argv, size_t argc);
+
+/* Whether a command of this session would write when it came now: one that MULTI queues does not,
+ * its EXEC does. */
+bool command_writes(const struct session *session, struct span name);
+
+/* Runs a command that waits (cmd/blocking.h) once more; it may reply or not. */
+void command_retry(struct server *server, struct session *session, const struct command *command,
+                   uint8_t db, const struct span *argv, size_t argc);
+
+/* Ends a WAIT (session->waiting): replies how many regions have the session's writes, or that it was
+ * ended by CLIENT UNBLOCK. */
 void command_wait_end(struct session *session, uint64_t regions);
+void command_wait_refuse(struct session *session);
+#define UNBLOCKED_ERROR "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 
 /* --- helpers for handlers --- */
 
@@ -102,8 +116,10 @@ bool call_find(struct call *call, struct span key, enum component want, struct e
 /* Whether only one region may write this key: what consumer groups and explicit stream ids need.
  * Replies the error and returns false when it is not so. */
 bool call_one_writer(struct call *call, struct span key, const char *what);
+bool call_has_one_writer(const struct call *call, struct span key); /* the same, silently */
 
-/* Replies an error and returns false when a command would write more than GROUP_MAX_BYTES. */
+/* Replies an error and returns false when a command would write so much that its group, of which
+ * others inside MULTI may have written some, passes GROUP_MAX_BYTES. */
 bool call_fits_group(struct call *call, size_t bytes);
 
 void call_wrong_type(struct call *call);

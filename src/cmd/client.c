@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "cmd/blocking.h"
 #include "cmd/handlers.h"
 
 /* --- names --- */
@@ -86,16 +87,20 @@ static const char *or_empty(const char *text)
     return text != NULL ? text : "";
 }
 
-static void put_flags(struct buffer *out, const struct session *s)
+static void put_flags(struct buffer *out, const struct server *server, const struct session *s)
 {
     size_t start = out->len;
 
+    if (s->transaction.open)
+        buffer_put_u8(out, 'x');
+    if (session_waits(s))
+        buffer_put_u8(out, 'b');
+    if (transaction_is_stale(server, &s->transaction))
+        buffer_put_u8(out, 'd');
     if (s->closing)
         buffer_put_u8(out, 'c');
     if (s->killed)
         buffer_put_u8(out, 'A');
-    if (s->waiting)
-        buffer_put_u8(out, 'b');
     if (s->no_evict)
         buffer_put_u8(out, 'e');
     if (s->no_touch)
@@ -111,19 +116,20 @@ static uint64_t age_s(const struct server *server, uint64_t since_ms)
     return now_ms > since_ms ? (now_ms - since_ms) / 1000 : 0;
 }
 
-/* Redis's fields as far as they mean something here: there are no subscriptions and no
- * transactions. */
+/* Redis's fields as far as they mean something here: there are no subscriptions. */
 static void describe(struct buffer *out, const struct server *server, const struct session *s)
 {
     buffer_printf(out,
                   "id=%" PRIu64 " addr=%s laddr=%s name=%s age=%" PRIu64 " idle=%" PRIu64 " flags=",
                   s->id, s->address, s->local_address, or_empty(s->name),
                   age_s(server, s->created_ms), age_s(server, s->active_ms));
-    put_flags(out, s);
+    put_flags(out, server, s);
     buffer_printf(out,
-                  " db=%u sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu omem=%zu tot-mem=%zu",
-                  s->db, s->input.len, s->input.cap - s->input.len, s->output.len,
-                  sizeof(*s) + s->input.cap + s->output.cap);
+                  " db=%u sub=0 psub=0 ssub=0 multi=%lld qbuf=%zu qbuf-free=%zu multi-mem=%zu "
+                  "omem=%zu tot-mem=%zu",
+                  s->db, s->transaction.open ? (long long)s->transaction.count : -1, s->input.len,
+                  s->input.cap - s->input.len, s->transaction.queue.len, s->output.len,
+                  sizeof(*s) + s->input.cap + s->output.cap + transaction_bytes(&s->transaction));
     buffer_printf(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
                   s->last_command != NULL ? s->last_command : "NULL", s->reply.protocol,
                   or_empty(s->library_name), or_empty(s->library_version));
@@ -328,6 +334,42 @@ static void kill_clients(struct call *call)
     reply_int(call->reply, (int64_t)kill_all(call, &filter));
 }
 
+/* --- UNBLOCK --- */
+
+static struct session *find_session(const struct server *server, int64_t id)
+{
+    list_each(&server->sessions, it)
+    {
+        struct session *s = container_of(it, struct session, link);
+
+        if (id > 0 && s->id == (uint64_t)id)
+            return s;
+    }
+    return NULL;
+}
+
+static void unblock(struct call *call)
+{
+    bool with_error = call_is(call, 3, "ERROR");
+    int64_t id;
+
+    if (call->argc > 4) {
+        reply_errorf(call->reply,
+                     "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLIENT "
+                     "HELP.",
+                     (int)call->argv[1].len, (const char *)call->argv[1].at);
+        return;
+    }
+    if (call->argc == 4 && !with_error && !call_is(call, 3, "TIMEOUT")) {
+        reply_error(call->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+        return;
+    }
+    if (!call_int(call, call->argv[2], &id))
+        return;
+    struct session *s = find_session(call->server, id);
+    reply_int(call->reply, s != NULL && blocking_unblock(call->server, s, with_error));
+}
+
 /* --- switches --- */
 
 static void set_switch(struct call *call, bool *to)
@@ -412,6 +454,8 @@ static void help(struct call *call)
         "    Set information specific to the client library.",
         "SETNAME <name>",
         "    Assign the name <name> to the current connection.",
+        "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+        "    Unblock the specified blocked client.",
         NULL,
     };
 
@@ -449,5 +493,8 @@ const struct command client_subcommands[] = {
                 "Sets information specific to the client or connection."),
     COMMAND_ROW("client|setname", set_name, 3, PLAIN, 0, 0, 0, "connection", "2.6.9", "O(1)",
                 "Set the current connection name"),
+    COMMAND_ROW("client|unblock", unblock, -3, ADMIN, 0, 0, 0, "connection", "5.0.0",
+                "O(log N) where N is the number of client connections",
+                "Unblock a client blocked in a blocking command from a different connection"),
     COMMAND_END,
 };

@@ -66,39 +66,48 @@ static void put_flags(struct reply *r, const struct command *command)
     reply_later_set(r, place, '~', found);
 }
 
-enum { CATEGORIES = 10 };
+/* Redis's categories, in its order: they follow from the group or from flags, except where names are
+ * told. A container has none of its group, for its subcommands have; but COMMAND is one itself. */
+static const struct category {
+    const char *name;
+    const char *group;        /* NULL: none */
+    uint32_t flag;            /* 0: none */
+    const char *also, *never; /* names */
+} categories[] = {
+    { "@keyspace", "generic", 0, "dbsize flushall flushdb", "sort sort_ro wait" },
+    { "@read", NULL, CMD_READONLY, "", "" },
+    { "@write", NULL, CMD_WRITE, "", "" },
+    { "@set", "set", 0, "sort sort_ro", "" },
+    { "@sortedset", "sorted-set", 0, "sort sort_ro", "" },
+    { "@list", "list", 0, "sort sort_ro", "" },
+    { "@hash", "hash", 0, "", "" },
+    { "@string", "string", 0, "", "" },
+    { "@bitmap", "bitmap", 0, "", "" },
+    { "@hyperloglog", "hyperloglog", 0, "", "" },
+    { "@geo", "geo", 0, "", "" },
+    { "@stream", "stream", 0, "", "" },
+    { "@admin", NULL, CMD_ADMIN, "", "" },
+    { "@fast", NULL, CMD_FAST, "", "" },
+    { "@slow", NULL, 0, "", "" },
+    { "@blocking", NULL, CMD_BLOCKING, "", "" },
+    { "@dangerous", NULL, CMD_ADMIN, "flushall flushdb info keys restore sort sort_ro", "" },
+    { "@connection", "connection", 0,
+      "command command|count command|docs command|getkeys command|getkeysandflags command|help "
+      "command|info command|list readonly readwrite wait",
+      "" },
+    { "@transaction", "transactions", 0, "", "" },
+};
 
-/* Redis's categories, in its order: they follow from flags and group, except where a name is told.
- * A container has none of its group: its subcommands have. */
-static const char *category(const struct command *command, size_t index)
+static bool is_in(const struct command *command, const struct category *c)
 {
-    const char *name = command->name;
-    bool container = command->subcommands != NULL && strcmp(name, "command") != 0;
-    bool waits = strcmp(name, "wait") == 0;
-    bool connection = strcmp(command->group, "connection") == 0 || waits ||
-                      strncmp(name, "command", 7) == 0 ||
-                      command_listed("readonly readwrite", name);
-    bool keyspace = strcmp(command->group, "generic") == 0 && !waits;
-    bool has[CATEGORIES] = {
-        !container && (keyspace || command_listed("dbsize flushall flushdb", name)),
-        (command->flags & CMD_READONLY) != 0,
-        (command->flags & CMD_WRITE) != 0,
-        strcmp(command->group, "set") == 0,
-        strcmp(command->group, "hash") == 0,
-        strcmp(command->group, "string") == 0,
-        (command->flags & CMD_ADMIN) != 0,
-        (command->flags & CMD_FAST) != 0,
-        (command->flags & CMD_FAST) == 0,
-        (command->flags & CMD_ADMIN) != 0 || command_listed("flushall flushdb info keys", name),
-    };
-    static const char *const names[CATEGORIES + 1] = {
-        "@keyspace", "@read", "@write", "@set",       "@hash",       "@string",
-        "@admin",    "@fast", "@slow",  "@dangerous", "@connection",
-    };
+    bool container = command->subcommands != NULL && strcmp(command->name, "command") != 0;
 
-    if (index == CATEGORIES)
-        return connection && !container ? names[CATEGORIES] : NULL;
-    return has[index] ? names[index] : NULL;
+    if (c->group == NULL && c->flag == 0)
+        return (command->flags & CMD_FAST) == 0;
+    if (command->flags & c->flag || command_listed(c->also, command->name))
+        return true;
+    return c->group != NULL && strcmp(command->group, c->group) == 0 && !container &&
+           !command_listed(c->never, command->name);
 }
 
 static void put_categories(struct reply *r, const struct command *command)
@@ -106,13 +115,11 @@ static void put_categories(struct reply *r, const struct command *command)
     size_t place = reply_later(r);
     uint64_t found = 0;
 
-    for (size_t i = 0; i <= CATEGORIES; i++) {
-        const char *name = category(command, i);
-
-        if (name != NULL) {
-            reply_simple(r, name);
-            found++;
-        }
+    for (size_t i = 0; i < COUNT_OF(categories); i++) {
+        if (!is_in(command, &categories[i]))
+            continue;
+        reply_simple(r, categories[i].name);
+        found++;
     }
     reply_later_set(r, place, '~', found);
 }
@@ -173,15 +180,59 @@ static void put_range_spec(struct reply *r, const char *use, int first, int last
     put_pair(r, "limit", 0);
 }
 
-static void put_counted_spec(struct reply *r, const char *use)
+static void put_counted_spec(struct reply *r, const char *use, size_t index)
 {
-    put_spec_begin(r, use, 1);
+    put_spec_begin(r, use, (int)index);
     reply_bulk_text(r, "keynum");
     reply_bulk_text(r, "spec");
     reply_map(r, 3);
     put_pair(r, "keynumidx", 0);
     put_pair(r, "firstkey", 1);
     put_pair(r, "keystep", 1);
+}
+
+/* Keys behind a word: `last` from the end when negative, then of so many parts of the rest. */
+struct word_spec {
+    const char *word;
+    size_t from;
+    int last, parts;
+};
+
+static void put_word_spec(struct reply *r, const char *use, struct word_spec spec)
+{
+    reply_map(r, 3);
+    reply_bulk_text(r, "flags");
+    put_words(r, use);
+    reply_bulk_text(r, "begin_search");
+    reply_map(r, 2);
+    reply_bulk_text(r, "type");
+    reply_bulk_text(r, "keyword");
+    reply_bulk_text(r, "spec");
+    reply_map(r, 2);
+    reply_bulk_text(r, "keyword");
+    reply_bulk_text(r, spec.word);
+    put_pair(r, "startfrom", (int64_t)spec.from);
+    reply_bulk_text(r, "find_keys");
+    reply_map(r, 2);
+    reply_bulk_text(r, "type");
+    reply_bulk_text(r, "range");
+    reply_bulk_text(r, "spec");
+    reply_map(r, 3);
+    put_pair(r, "lastkey", spec.last);
+    put_pair(r, "keystep", 1);
+    put_pair(r, "limit", spec.parts);
+}
+
+static void put_store_specs(struct reply *r, const struct command *command, struct key_use use)
+{
+    bool distance = strncmp(command->name, "geo", 3) == 0;
+    size_t from = command_store_index(command);
+
+    reply_set(r, distance ? 3 : 2);
+    put_range_spec(r, use.first, 1, 1, 1);
+    put_word_spec(r, use.rest, (struct word_spec){ "STORE", from, 0, 0 });
+    if (distance)
+        put_word_spec(r, use.rest, (struct word_spec){ "STOREDIST", from, 0, 0 });
 }
 
 static void put_key_specs(struct reply *r, const struct command *command)
@@ -193,10 +244,19 @@ static void put_key_specs(struct reply *r, const struct command *command)
 
     struct key_use use = command_key_use(command);
     int first = command->first_key, step = command->key_step;
+    size_t count_at = command_count_index(command);
 
-    if (first == 0) {
+    if (count_at != 0) {
+        reply_set(r, first > 0 ? 2 : 1);
+        if (first > 0)
+            put_range_spec(r, use.first, first, first, step);
+        put_counted_spec(r, first > 0 ? use.rest : use.first, count_at);
+    } else if (command_streams_index(command) != 0) {
         reply_set(r, 1);
-        put_counted_spec(r, use.first);
+        put_word_spec(r, use.first,
+                      (struct word_spec){ "STREAMS", command_streams_index(command), -1, 2 });
+    } else if (command_store_index(command) != 0) {
+        put_store_specs(r, command, use);
     } else if (use.rest == NULL) {
         reply_set(r, 1);
         put_range_spec(r, use.first, first, command->last_key, step);
@@ -329,6 +389,11 @@ static bool find_keys(struct call *call, const struct command **found, struct ke
     return true;
 }
 
+static size_t count_keys(const struct key_range *range)
+{
+    return (range->last - range->first) / range->step + 1 + (range->before != 0);
+}
+
 static void get_keys(struct call *call)
 {
     const struct command *command;
@@ -336,9 +401,18 @@ static void get_keys(struct call *call)
 
     if (!find_keys(call, &command, &range))
         return;
-    reply_array(call->reply, (range.last - range.first) / range.step + 1);
+    reply_array(call->reply, count_keys(&range));
+    if (range.before != 0)
+        reply_bulk(call->reply, call->argv[2 + range.before]);
     for (size_t i = range.first; i <= range.last; i += range.step)
         reply_bulk(call->reply, call->argv[2 + i]);
+}
+
+static void put_key_and_use(struct call *call, size_t index, const char *use)
+{
+    reply_array(call->reply, 2);
+    reply_bulk(call->reply, call->argv[2 + index]);
+    put_words(call->reply, use);
 }
 
 static void get_keys_and_flags(struct call *call)
@@ -351,12 +425,13 @@ static void get_keys_and_flags(struct call *call)
 
     struct key_use use = command_key_use(command);
 
-    reply_array(call->reply, (range.last - range.first) / range.step + 1);
-    for (size_t i = range.first; i <= range.last; i += range.step) {
-        reply_array(call->reply, 2);
-        reply_bulk(call->reply, call->argv[2 + i]);
-        put_words(call->reply, i == range.first || use.rest == NULL ? use.first : use.rest);
-    }
+    size_t first = range.before != 0 ? range.before : range.first;
+
+    reply_array(call->reply, count_keys(&range));
+    if (range.before != 0)
+        put_key_and_use(call, range.before, use.first);
+    for (size_t i = range.first; i <= range.last; i += range.step)
+        put_key_and_use(call, i, i == first || use.rest == NULL ? use.first : use.rest);
 }
 
 /* --- LIST --- */
@@ -365,11 +440,9 @@ enum name_filter { ALL_NAMES, BY_PATTERN, BY_CATEGORY, BY_MODULE };
 
 static bool has_category(const struct command *command, struct span wanted)
 {
-    for (size_t i = 0; i <= CATEGORIES; i++) {
-        const char *name = category(command, i);
-
-        if (name != NULL && span_equal_nocase(wanted, name + 1))
-            return true;
+    for (size_t i = 0; i < COUNT_OF(categories); i++) {
+        if (span_equal_nocase(wanted, categories[i].name + 1))
+            return is_in(command, &categories[i]);
     }
     return false;
 }

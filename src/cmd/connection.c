@@ -145,6 +145,7 @@ void cmd_reset(struct call *call)
 {
     struct session *session = call->session;
 
+    transaction_discard(call->server, &session->transaction);
     session->db = 0;
     session->reply_mode = REPLY_ON;
     session->no_touch = false;

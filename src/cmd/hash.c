@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cmd/data.h"
 #include "cmd/random_pick.h"
+#include "cmd/view.h"
 
 /* --- writing --- */
 
@@ -73,12 +74,11 @@ void cmd_hdel(struct call *call)
 static void reply_field(struct call *call, const struct table *fields, struct span name)
 {
     const struct entry *field = data_field(fields, name);
-    char scratch[CELL_SCRATCH_BYTES];
 
     if (field == NULL)
         reply_null(call->reply);
     else
-        reply_bulk(call->reply, data_value(field, scratch));
+        view_reply_field(call, call->argv[1], field);
 }
 
 void cmd_hget(struct call *call)
@@ -159,7 +159,7 @@ static void reply_all(struct call *call, bool names, bool values)
         if (names)
             reply_name(call, *slot);
         if (values)
-            reply_value(call, *slot);
+            view_reply_field(call, call->argv[1], *slot);
     }
 }
 

@@ -66,7 +66,7 @@ static void clients_section(struct server *server, struct buffer *out)
     {
         const struct session *s = container_of(it, struct session, link);
 
-        waiting += s->waiting;
+        waiting += session_waits(s);
         input = s->input.len > input ? s->input.len : input;
         output = s->output.len > output ? s->output.len : output;
     }
@@ -164,6 +164,26 @@ static void cluster_section(struct server *server, struct buffer *out)
     put_u64(out, "cluster_enabled", 0);
 }
 
+static void conflicts_section(struct server *server, struct buffer *out)
+{
+    uint64_t contested = 0;
+
+    for (size_t i = 0; i < OP_DATABASES; i++)
+        contested += server->replica->databases[i].contested_count;
+    put_u64(out, "contested_keys", contested);
+    for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
+        const struct keyspace_live *k = &server->keyspaces[i];
+
+        buffer_printf(out, "keyspace%zu:prefix=%s", i, server->deployment->keyspaces[i].prefix);
+        for (int c = 0; c < COMPONENT_COUNT; c++) {
+            if (k->conflicts[c] > 0)
+                buffer_printf(out, ",%s=%" PRIu64, conflict_type_name((enum component)c),
+                              k->conflicts[c]);
+        }
+        buffer_printf(out, ",merge_failures=%" PRIu64 "\r\n", k->merge_failures);
+    }
+}
+
 static void keyspace_section(struct server *server, struct buffer *out)
 {
     for (size_t i = 0; i < OP_DATABASES; i++) {
@@ -190,6 +210,7 @@ static const struct section {
     { "Commandstats", false, commandstats_section },
     { "Errorstats", true, errorstats_section },
     { "Cluster", true, cluster_section },
+    { "Conflicts", true, conflicts_section },
     { "Keyspace", true, keyspace_section },
 };
 

@@ -140,15 +140,15 @@ static void add_name(void *context, void *item)
     names->count++;
 }
 
-/* Removes what was gathered, as a group of its own. The last one is left open: it is the command's,
- * and tells that it wrote. */
+/* Removes what was gathered, as a group of its own, but inside MULTI. The last one is left open: it
+ * is the command's, and tells that it wrote. */
 static void remove_names(struct call *call, uint8_t db, struct names *names)
 {
     struct span rest = buffer_span(&names->bytes), name;
 
     if (names->count == 0)
         return;
-    if (names->removed_some) {
+    if (names->removed_some && !call->nested) {
         replica_group_end(call->replica);
         replica_group_begin(call->replica);
     }
@@ -173,6 +173,22 @@ static void flush(struct call *call, uint8_t db, struct names *names)
     } while (cursor != 0);
 }
 
+/* Inside MULTI all of it is one group. */
+static bool flush_fits(struct call *call, uint8_t first, uint8_t last)
+{
+    size_t bytes = 0;
+
+    for (uint8_t db = first; db <= last; db++) {
+        struct table_iter it;
+        void **slot;
+
+        table_iter_init(&it, &call->replica->databases[db].keys);
+        while ((slot = table_iter_next(&it)) != NULL)
+            bytes += emit_remove_bytes(*slot);
+    }
+    return call_fits_group(call, bytes);
+}
+
 /* SYNC and ASYNC are taken alike. */
 static bool take_flush_options(struct call *call)
 {
@@ -188,7 +204,7 @@ static void flush_databases(struct call *call, uint8_t first, uint8_t last)
 {
     struct names names = { 0 };
 
-    if (!take_flush_options(call))
+    if (!take_flush_options(call) || (call->nested && !flush_fits(call, first, last)))
         return;
     for (uint8_t db = first; db <= last; db++)
         flush(call, db, &names);

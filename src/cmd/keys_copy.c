@@ -4,106 +4,22 @@
  * A copy is of new writes: tallies are folded into the values, siblings and hidden types stay
  * behind.
  */
-#include "base/memory.h"
+#include "cmd/contents.h"
 #include "cmd/data.h"
-#include "crdt/score.h"
 
 struct place {
     uint8_t db;
     struct span key;
 };
 
-static void write_string(struct call *call, const struct entry *from, struct place to,
-                         uint64_t deadline_ms)
-{
-    char scratch[CELL_SCRATCH_BYTES];
-    enum time_rule rule = deadline_ms != 0 ? TIME_DEADLINE : TIME_NONE;
-
-    emit_string(call->replica, to.db, to.key, data_string(from, scratch), rule, deadline_ms);
-}
-
-/* Items of their own value or of none: a counter's is the number that it stands at. */
-static struct span item_value(enum component c, const struct entry *item, char *scratch)
-{
-    if (c == COMPONENT_ZSET)
-        return score_encode(entry_score(item), (uint8_t *)scratch);
-    return component_has_values((uint8_t)c) ? data_value(item, scratch) : span_of(NULL, 0);
-}
-
-static void write_items(struct call *call, const struct entry *from, enum component c,
-                        struct place to)
-{
-    const struct part *part = object_part(from, c);
-    struct emit_fields put;
-    struct part_iter it;
-
-    if (part == NULL)
-        return;
-    emit_fields_begin(&put, call->replica, OP_PUT, c, to.db, to.key);
-    part_iter_init(&it, part);
-    for (const struct entry *item; (item = part_iter_next(&it)) != NULL;) {
-        char scratch[CELL_SCRATCH_BYTES];
-
-        emit_fields_add(&put, entry_name(item), item_value(c, item, scratch));
-    }
-    emit_fields_end(&put);
-}
-
-/* Positions are unique for ever: a copy's elements get new ones. */
-static void write_list(struct call *call, const struct entry *from, struct place to)
-{
-    const struct btree *order = object_order(from, COMPONENT_LIST);
-    struct span *values = mem_alloc(order->count * sizeof(*values));
-    struct btree_cursor c;
-    size_t count = 0;
-
-    for (const struct entry *e = btree_seek(order, 0, &c); e != NULL; e = btree_next(&c))
-        values[count++] = data_value(e, NULL);
-    CHECK(emit_list_insert(call->replica, to.db, to.key, 0, true, values, count));
-    mem_free(values);
-}
-
-static void write_hll(struct call *call, const struct entry *from, struct place to)
-{
-    struct hll_register registers[HLL_REGISTERS];
-    uint8_t maxima[HLL_REGISTERS] = { 0 };
-    size_t count = 0;
-
-    hll_maxima(&object_part(from, COMPONENT_HLL)->hll, maxima);
-    for (unsigned i = 0; i < HLL_REGISTERS; i++) {
-        if (maxima[i] != 0)
-            registers[count++] = (struct hll_register){ (uint16_t)i, maxima[i] };
-    }
-    emit_hll(call->replica, to.db, to.key, registers, count);
-}
-
-static void write_contents(struct call *call, const struct entry *from, enum component c,
-                           struct place to)
-{
-    if (c == COMPONENT_LIST)
-        write_list(call, from, to);
-    else if (c == COMPONENT_HLL)
-        write_hll(call, from, to);
-    else
-        write_items(call, from, c, to);
-    if (c == COMPONENT_STREAM)
-        write_items(call, from, COMPONENT_GROUPS, to);
-}
-
-/* `from` is another key than `to`: it stays where it is while `to` is written. */
 static void write_copy(struct call *call, const struct entry *from, struct place to)
 {
     uint64_t deadline_ms = object_deadline_ms(from);
-    enum component c = object_visible(from);
+    struct buffer contents = { 0 };
 
-    emit_remove(call->replica, to.db, to.key);
-    if (c == COMPONENT_STRING) {
-        write_string(call, from, to, deadline_ms);
-        return;
-    }
-    write_contents(call, from, c, to);
-    if (deadline_ms != 0)
-        emit_deadline(call->replica, to.db, to.key, deadline_ms);
+    contents_put(&contents, from);
+    contents_write(call, to.db, to.key, buffer_span(&contents), deadline_ms);
+    buffer_release(&contents);
 }
 
 /* --- RENAME --- */

@@ -58,15 +58,45 @@ static const char *set_encoding(const struct table *members)
     return "intset";
 }
 
+static const char *zset_encoding(const struct table *members)
+{
+    struct table_iter it;
+    void **slot;
+
+    if (members->count > LISTPACK_FIELDS_MAX)
+        return "skiplist";
+    table_iter_init(&it, members);
+    while ((slot = table_iter_next(&it)) != NULL) {
+        if (entry_name(*slot).len > LISTPACK_VALUE_MAX)
+            return "skiplist";
+    }
+    return "listpack";
+}
+
 static const char *encoding(const struct entry *e)
 {
     enum component c = object_visible(e);
 
-    if (c == COMPONENT_STRING)
+    switch (c) {
+    case COMPONENT_STRING:
         return string_encoding(e);
-    if (c == COMPONENT_HASH)
+    case COMPONENT_HASH:
         return hash_encoding(object_fields(e, c));
-    return set_encoding(object_fields(e, c));
+    case COMPONENT_SET:
+        return set_encoding(object_fields(e, c));
+    case COMPONENT_ZSET:
+        return zset_encoding(object_fields(e, c));
+    case COMPONENT_LIST:
+        return "quicklist";
+    case COMPONENT_STREAM:
+        return "stream";
+    case COMPONENT_HLL:
+    case COMPONENT_GROUPS:
+    case COMPONENT_COUNT:
+    case COMPONENT_NONE:
+        break;
+    }
+    return "raw";
 }
 
 /* The key that is asked about, or NULL with null replied. */

@@ -1,5 +1,5 @@
 /*
- * keys_scan -- KEYS, SCAN, HSCAN, SSCAN.
+ * keys_scan -- KEYS, SCAN, HSCAN, SSCAN, ZSCAN.
  *
  * A cursor is the table's own: no state is kept between calls, and what stays in the table for a
  * whole scan is told at least once. COUNT is how many items are looked at, before MATCH and TYPE
@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "cmd/data.h"
 #include "cmd/glob.h"
+#include "crdt/score.h"
 
 enum {
     COUNT_DEFAULT = 10,
@@ -110,13 +111,7 @@ static bool name_wanted(const struct options *o, const struct entry *e)
 
 static bool type_wanted(const struct options *o, enum component c)
 {
-    static const char *const names[] = {
-        [COMPONENT_STRING] = "string",
-        [COMPONENT_HASH] = "hash",
-        [COMPONENT_SET] = "set",
-    };
-
-    return c != COMPONENT_NONE && (!o->typed || span_equal_nocase(o->type, names[c]));
+    return c != COMPONENT_NONE && (!o->typed || span_equal_nocase(o->type, data_type_name(c)));
 }
 
 static bool key_wanted(const struct call *call, const struct options *o, const struct entry *e)
@@ -177,9 +172,19 @@ void cmd_keys(struct call *call)
 
 /* --- fields --- */
 
+static void reply_value(struct call *call, enum component c, const struct entry *e)
+{
+    char scratch[CELL_SCRATCH_BYTES];
+
+    if (c == COMPONENT_ZSET) /* a bulk string in RESP3 too */
+        reply_bulk(call->reply, span_of(scratch, decimal_of_score(entry_score(e), scratch)));
+    else
+        reply_bulk(call->reply, data_value(e, scratch));
+}
+
 static void scan_fields(struct call *call, enum component c)
 {
-    bool valued = c == COMPONENT_HASH;
+    bool valued = c != COMPONENT_SET;
     struct found found = { 0 };
     const struct table *fields;
     uint64_t cursor, wanted = 0;
@@ -198,13 +203,11 @@ static void scan_fields(struct call *call, enum component c)
     reply_cursor(call->reply, step(fields, cursor, o.count, &found));
     size_t place = reply_later(call->reply);
     for (size_t i = 0; i < found.count; i++) {
-        char scratch[CELL_SCRATCH_BYTES];
-
         if (!name_wanted(&o, found.items[i]))
             continue;
         reply_bulk(call->reply, entry_name(found.items[i]));
         if (valued)
-            reply_bulk(call->reply, data_value(found.items[i], scratch));
+            reply_value(call, c, found.items[i]);
         wanted++;
     }
     reply_later_set(call->reply, place, '*', valued ? wanted * 2 : wanted);
@@ -219,4 +222,9 @@ void cmd_hscan(struct call *call)
 void cmd_sscan(struct call *call)
 {
     scan_fields(call, COMPONENT_SET);
+}
+
+void cmd_zscan(struct call *call)
+{
+    scan_fields(call, COMPONENT_ZSET);
 }

@@ -1,8 +1,13 @@
 #include "cmd/server.h"
 
+#include <stdio.h>
+
+#include "base/check.h"
 #include "base/memory.h"
-#include "cmd/call.h"
+#include "cmd/blocking.h"
+#include "cmd/stream_wake.h"
 #include "core/replica.h"
+#include "merge/merge.h"
 
 void server_init(struct server *server, struct replica *replica,
                  const struct deployment *deployment)
@@ -20,6 +25,9 @@ void server_init(struct server *server, struct replica *replica,
         .figures = mem_zalloc(command_count() * sizeof(struct command_figures)),
     };
     list_init(&server->sessions);
+    list_init(&server->blocking.ready);
+    list_init(&server->blocking.ended);
+    touch_init(&server->touch, &server->watch, replica->databases[0].keys.seed);
     server->keyspaces = mem_zalloc(deployment->keyspace_count * sizeof(*server->keyspaces));
     for (size_t i = 0; i < deployment->keyspace_count; i++) {
         server->keyspaces[i].conflict = deployment->keyspaces[i].conflict;
@@ -30,6 +38,7 @@ void server_init(struct server *server, struct replica *replica,
 void server_listen(struct server *server)
 {
     server->watch.context = server;
+    server->watch.conflict = conflict_log_note;
     for (int db = 0; db < OP_DATABASES; db++)
         server->replica->databases[db].watch = &server->watch;
 }
@@ -40,8 +49,68 @@ struct keyspace_live *server_keyspace(const struct server *server, struct span k
     return &server->keyspaces[k - server->deployment->keyspaces];
 }
 
+const char *server_prefix(const struct server *server, const struct keyspace_live *k)
+{
+    return server->deployment->keyspaces[k - server->keyspaces].prefix;
+}
+
+const char *server_region_of(const struct server *server, stamp_t stamp)
+{
+    const struct region *region = deployment_region_with_id(server->deployment,
+                                                            stamp_origin(stamp));
+    return region != NULL ? region->name : "unknown";
+}
+
+/* --- merge functions --- */
+
+bool server_load_merge(struct server *server, struct keyspace_live *k, const char *file,
+                       char *problem, size_t problem_size)
+{
+    struct buffer source = { 0 };
+    struct merge_function *merge = NULL;
+    const char *unread = server->hooks != NULL
+                             ? server->hooks->merge_source(server->node, file, &source)
+                             : "there are no files here";
+
+    if (unread != NULL)
+        snprintf(problem, problem_size, "%s: %s", file, unread);
+    else
+        merge = merge_compile(file, buffer_span(&source), problem, problem_size);
+    buffer_release(&source);
+    if (merge == NULL)
+        return false;
+    size_t bytes = strlen(file) + 1;
+    char *name = memcpy(mem_alloc(bytes), file, bytes); /* `file` may be the one that goes */
+    mem_free(k->merge_file);
+    merge_release(k->merge);
+    k->merge_file = name;
+    k->merge = merge;
+    return true;
+}
+
+bool server_load_merges(struct server *server, char *problem, size_t problem_size)
+{
+    for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
+        const char *file = server->deployment->keyspaces[i].merge_file;
+
+        if (file != NULL &&
+            !server_load_merge(server, &server->keyspaces[i], file, problem, problem_size))
+            return false;
+    }
+    return true;
+}
+
 void server_release(struct server *server)
 {
+    stream_wake_release(server);
+    CHECK(server->blocking.count == 0);
+    heap_release(&server->blocking.deadlines);
+    touch_release(&server->touch);
+    conflict_log_release(&server->conflicts);
+    for (size_t i = 0; server->keyspaces && i < server->deployment->keyspace_count; i++) {
+        mem_free(server->keyspaces[i].merge_file);
+        merge_release(server->keyspaces[i].merge);
+    }
     mem_free(server->keyspaces);
     mem_free(server->figures);
     *server = (struct server){ 0 };
@@ -63,8 +132,10 @@ void server_open_session(struct server *server, struct session *session)
 
 void server_close_session(struct server *server, struct session *session)
 {
+    blocking_forget(server, session);
     list_remove(&session->link);
     server->session_count--;
+    transaction_discard(server, &session->transaction);
     mem_free(session->name);
     mem_free(session->library_name);
     mem_free(session->library_version);

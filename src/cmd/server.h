@@ -7,12 +7,15 @@
 #ifndef CMD_SERVER_H
 #define CMD_SERVER_H
 
+#include "cmd/conflict_log.h"
 #include "cmd/session.h"
+#include "cmd/touch.h"
 #include "crdt/object.h"
 #include "policy/deployment.h"
 
 struct replica;
 struct merge_function;
+struct stream_wake;
 
 /* A keyspace as it is now: what KEYSPACE SET may change in this region, and what was counted. */
 struct keyspace_live {
@@ -21,7 +24,11 @@ struct keyspace_live {
     char *merge_file;                    /* owned; NULL: none */
     struct merge_function *merge;        /* owned; NULL: none */
     uint64_t conflicts[COMPONENT_COUNT]; /* by the type that came, since the start */
+    struct sampling log_sampling;        /* of the log of conflicts: cmd/conflict_log.h */
+    uint64_t log_skipped;                /* since the last that it kept */
     uint64_t merge_failures;
+    struct sampling failure_sampling;
+    uint64_t failures_untold;
 };
 
 /* Limits and settings that CONFIG GET/SET knows. */
@@ -72,6 +79,14 @@ struct error_count {
     uint64_t count;
 };
 
+/* Who waits for keys: cmd/blocking.c. */
+struct blocking {
+    struct list ready; /* touched keys of waits, to be tried again */
+    struct list ended; /* waits that CLIENT UNBLOCK has ended */
+    struct heap deadlines;
+    uint64_t count;
+};
+
 struct server {
     struct replica *replica;
     struct settings settings;
@@ -86,7 +101,11 @@ struct server {
     struct keyspace_live *keyspaces;     /* [deployment->keyspace_count]; owned */
     const char *region;                  /* our own name */
     struct database_watch watch;         /* of all databases, once server_listen was called */
-    struct command_figures *figures;     /* [command_count()]; owned */
+    struct touch touch;                  /* who waits for keys, or watches them */
+    struct blocking blocking;            /* who waits */
+    struct stream_wake *stream_wake;     /* cmd/stream_wake.h; owned */
+    struct conflict_log conflicts;
+    struct command_figures *figures; /* [command_count()]; owned */
     struct error_count error_counts[ERROR_WORDS];
     bool faults; /* LINK CUT, HEAL, SLOW are allowed */
     /* why own writes are refused now ("SKEWED …", "AMNESIA …", a broken disk); NULL: they are
@@ -113,6 +132,11 @@ struct server_hooks {
     void (*region_command)(void *node, struct call *call);
     /* How many other regions hold everything up to an own stamp (0: nothing is asked) durably. */
     uint32_t (*regions_with)(void *node, stamp_t stamp);
+    /* A line for the server's log: "ev=… …". */
+    void (*notice)(void *node, bool warning, const char *line);
+    /* Appends the source of a keyspace's merge function. NULL, or why it cannot be had, as a
+     * sentence (borrowed, good until the next call). */
+    const char *(*merge_source)(void *node, const char *file, struct buffer *source);
 };
 
 /* Zeroes all, sets the default settings, and makes the figures. Borrows both. */
@@ -130,6 +154,19 @@ void server_close_session(struct server *server, struct session *session);
 
 /* The keyspace of a key, as it is now. */
 struct keyspace_live *server_keyspace(const struct server *server, struct span key);
+
+const char *server_prefix(const struct server *server, const struct keyspace_live *k);
+
+/* The name of the region that made a stamp; "unknown" when the deployment has it no more. */
+const char *server_region_of(const struct server *server, stamp_t stamp);
+
+/* Reads and compiles a merge function for a keyspace: its own from then on. False, with one line in
+ * `problem`, leaves all as it was. */
+bool server_load_merge(struct server *server, struct keyspace_live *k, const char *file,
+                       char *problem, size_t problem_size);
+
+/* At the start, once there are hooks: all that the deployment names. */
+bool server_load_merges(struct server *server, char *problem, size_t problem_size);
 
 /* CONFIG RESETSTAT. */
 void server_reset_statistics(struct server *server);

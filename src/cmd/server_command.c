@@ -42,7 +42,7 @@ static bool take_timeout(struct call *call, struct span text, uint64_t *deadline
 }
 
 /* The node ends the wait (command_wait_end). Nothing is waited for when enough regions have
- * everything already. */
+ * everything already, and inside MULTI. */
 void cmd_wait(struct call *call)
 {
     struct server *server = call->server;
@@ -55,7 +55,7 @@ void cmd_wait(struct call *call)
 
     uint32_t regions = server->hooks->regions_with(server->node, session->last_write);
 
-    if (session->last_write == 0 || wanted <= 0 || regions >= (uint64_t)wanted) {
+    if (call->nested || session->last_write == 0 || wanted <= 0 || regions >= (uint64_t)wanted) {
         reply_int(call->reply, regions);
         return;
     }
@@ -69,6 +69,14 @@ void command_wait_end(struct session *session, uint64_t regions)
     CHECK(session->waiting);
     if (!session->wait_silent)
         reply_int(&session->reply, (int64_t)regions);
+    session->waiting = session->wait_silent = false;
+}
+
+void command_wait_refuse(struct session *session)
+{
+    CHECK(session->waiting);
+    if (!session->wait_silent)
+        reply_error(&session->reply, UNBLOCKED_ERROR);
     session->waiting = session->wait_silent = false;
 }
 

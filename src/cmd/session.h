@@ -10,10 +10,13 @@
 
 #include "base/list.h"
 #include "clock/stamp.h"
+#include "cmd/transaction.h"
 #include "wire/reply.h"
 #include "wire/resp.h"
 
 enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
+
+struct blocked;
 
 struct session {
     struct list link; /* in server.sessions */
@@ -34,9 +37,11 @@ struct session {
     struct buffer input; /* bytes of an incomplete command */
     struct buffer output;
     struct reply reply; /* over output */
+    struct transaction transaction;
 
     /* waiting: no further command of this session runs before it ends */
     bool waiting;              /* WAIT; ended by command_wait_end */
+    struct blocked *blocked;   /* waits for keys: cmd/blocking.c; NULL: it does not */
     bool wait_silent;          /* CLIENT REPLY says that its answer is not wanted */
     uint64_t wait_deadline_us; /* 0: for ever */
     uint32_t wait_regions;
@@ -46,5 +51,10 @@ struct session {
 
     void *host; /* the host's connection */
 };
+
+static inline bool session_waits(const struct session *s)
+{
+    return s->waiting || s->blocked != NULL;
+}
 
 #endif

@@ -2,18 +2,17 @@
  * string -- commands that read and write whole strings: GET, SET, and their variants.
  */
 #include "cmd/expire.h"
+#include "cmd/view.h"
 
 /* Replies the value of a string, or null. False when it replied an error. */
 static bool reply_value(struct call *call, struct span key, struct entry **found)
 {
-    char scratch[CELL_SCRATCH_BYTES];
-
     if (!call_find(call, key, COMPONENT_STRING, found))
         return false;
     if (*found == NULL)
         reply_null(call->reply);
     else
-        reply_bulk(call->reply, data_string(*found, scratch));
+        view_reply_string(call, *found);
     return true;
 }
 
@@ -116,7 +115,6 @@ void cmd_getex(struct call *call)
     struct span key = call->argv[1];
     struct options o = { 0 };
     uint64_t deadline_ms = 0;
-    char scratch[CELL_SCRATCH_BYTES];
     struct entry *e;
 
     if (!take_options(call, 2, &o, take_getex_word) || !call_find(call, key, COMPONENT_STRING, &e))
@@ -127,7 +125,7 @@ void cmd_getex(struct call *call)
     }
     if (o.form != TIME_FORM_NONE && !time_deadline(call, o.form, o.time, &deadline_ms))
         return;
-    reply_bulk(call->reply, data_string(e, scratch));
+    view_reply_string(call, e);
     if (deadline_ms != 0 && deadline_ms <= call->now_ms)
         emit_remove(call->replica, call->db, key);
     else if (deadline_ms != 0 || (o.persist && object_deadline_ms(e) != 0))
@@ -183,15 +181,13 @@ void cmd_psetex(struct call *call)
 
 void cmd_mget(struct call *call)
 {
-    char scratch[CELL_SCRATCH_BYTES];
-
     reply_array(call->reply, call->argc - 1);
     for (size_t i = 1; i < call->argc; i++) {
         struct entry *e;
 
         call_find(call, call->argv[i], COMPONENT_NONE, &e);
         if (e != NULL && object_visible(e) == COMPONENT_STRING)
-            reply_bulk(call->reply, data_string(e, scratch));
+            view_reply_string(call, e);
         else
             reply_null(call->reply);
     }

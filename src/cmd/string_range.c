@@ -13,13 +13,15 @@ static bool length_allowed(struct call *call, uint64_t offset, size_t len)
 }
 
 /* Writes `old` with `piece` laid over it from `offset` on, zero bytes between; replies the new
- * length. */
+ * length, or that it is too much. */
 static void overlay(struct call *call, struct span old, uint64_t offset, struct span piece)
 {
     size_t end = (size_t)offset + piece.len;
     size_t len = end > old.len ? end : old.len;
     struct buffer whole = { 0 };
 
+    if (!call_fits_group(call, len))
+        return;
     buffer_room(&whole, len);
     buffer_put(&whole, old);
     if (len > old.len)

@@ -5,8 +5,10 @@
  *     siblings   all values, as an array in stamp order, where there are several; else the one
  *     merge      what the keyspace's function makes of them; the lww view when it fails
  *
- * Only reads of whole values ask here (GET, MGET, HGET, HMGET, HGETALL, HVALS and the like): what
- * computes on a value (APPEND, INCR, STRLEN, SORT…) takes the lww view, and so do all other types.
+ * Only what answers whole values asks here: GET MGET GETEX GETDEL GETSET, SET with GET, HGET HMGET
+ * HGETALL HVALS. What computes on a value (APPEND, INCR, STRLEN, SORT…) takes the lww view, and so do
+ * all other types and HSCAN and HRANDFIELD, whose replies have a place for one value only.
+ * Increments count on top of whichever value is shown, where that is a number.
  * Costs nothing where there is one value.
  */
 #ifndef CMD_VIEW_H
@@ -16,6 +18,6 @@
 
 /* Replies the value of a string that is there, or of a hash's field. */
 void view_reply_string(struct call *call, const struct entry *object);
-void view_reply_field(struct call *call, const struct entry *object, const struct entry *field);
+void view_reply_field(struct call *call, struct span key, const struct entry *field);
 
 #endif

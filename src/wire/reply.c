@@ -122,10 +122,8 @@ void reply_null_array(struct reply *r)
     put_literal(r, "*-1\r\n", "_\r\n");
 }
 
-void reply_double(struct reply *r, double v)
+static void put_decimal(struct reply *r, struct span s)
 {
-    char text[32];
-    struct span s = span_of(text, decimal_of_double(v, text));
     if (r->protocol < 3) {
         reply_bulk(r, s);
         return;
@@ -133,6 +131,20 @@ void reply_double(struct reply *r, double v)
     buffer_put_u8(r->out, ',');
     buffer_put(r->out, s);
     buffer_put_bytes(r->out, "\r\n", 2);
+}
+
+void reply_double(struct reply *r, double v)
+{
+    char text[32];
+
+    put_decimal(r, span_of(text, decimal_of_double(v, text)));
+}
+
+void reply_score(struct reply *r, double v)
+{
+    char text[32];
+
+    put_decimal(r, span_of(text, decimal_of_score(v, text)));
 }
 
 void reply_bool(struct reply *r, bool v)

@@ -27,6 +27,7 @@ void reply_bulk_text(struct reply *r, const char *text);
 void reply_null(struct reply *r);                    /* "$-1" or "_" */
 void reply_null_array(struct reply *r);              /* "*-1" or "_" */
 void reply_double(struct reply *r, double v);        /* bulk string or "," */
+void reply_score(struct reply *r, double v);         /* the same, in 17 digits as Redis 7.0 */
 void reply_bool(struct reply *r, bool v);            /* ":1" or "#t" */
 void reply_verbatim(struct reply *r, struct span s); /* bulk string or "=…txt:" */
 void reply_array(struct reply *r, uint64_t n);

@@ -1,0 +1,444 @@
+/* Clients that wait for keys: who is served, in what order, with what, and how a wait ends. */
+#include "cmd/blocking.h"
+
+#include "cmd/trial.h"
+
+enum { CLIENTS = 4 };
+
+/* world.session writes; these wait. */
+static struct session clients[CLIENTS];
+static struct buffer served; /* "1 0 …": who was answered, in order */
+
+static void open_clients(void)
+{
+    open_world();
+    for (int i = 0; i < CLIENTS; i++)
+        server_open_session(&world.server, &clients[i]);
+    buffer_clear(&served);
+}
+
+static void close_clients(void)
+{
+    for (int i = 0; i < CLIENTS; i++)
+        server_close_session(&world.server, &clients[i]);
+    buffer_release(&served);
+    close_world();
+}
+
+static void answered(void *context, struct session *s, size_t start)
+{
+    CHECK(context == &world && s->blocked == NULL && start <= s->output.len);
+    buffer_printf(&served, "%s%d", served.len > 0 ? " " : "", (int)(s - clients));
+}
+
+static void ask(int client, const char *line)
+{
+    struct buffer text = { 0 };
+    struct session *s = &clients[client];
+
+    buffer_printf(&text, "%s\r\n", line);
+    CHECK(resp_parse(&s->parser, buffer_span(&text)) == RESP_COMMAND);
+    turn(0);
+    command_run(&world.server, s, s->parser.argv, s->parser.argc);
+    buffer_release(&text);
+}
+
+static void serve(void)
+{
+    blocking_serve(&world.server, true, answered, &world);
+}
+
+/* A command of the one who does not wait, and what follows from it. */
+static void run_line(const char *line)
+{
+    execute(line);
+    serve();
+}
+
+static void pass(uint64_t ms)
+{
+    turn(ms);
+    blocking_expire(&world.server, world.server.now_us, answered, &world);
+}
+
+/* All that a client was answered; takes it away. */
+static struct span answers(int client)
+{
+    static struct buffer text;
+    struct span in = buffer_span(&clients[client].output);
+
+    buffer_clear(&text);
+    while (in.len > 0)
+        render(&text, &in, false);
+    buffer_clear(&clients[client].output);
+    return buffer_span(&text);
+}
+
+#define EXPECT_ANSWER(client, text) EXPECT_TEXT(answers(client), text)
+#define EXPECT_WAITS(client)                                                                       \
+    EXPECT(clients[client].blocked != NULL && clients[client].output.len == 0)
+
+TEST(a_push_serves_who_waits)
+{
+    open_clients();
+    ask(0, "BLPOP a l 0");
+    EXPECT_WAITS(0);
+    run_line("SET other v");
+    EXPECT_WAITS(0);
+    run_line("RPUSH l x y");
+    EXPECT_TEXT(reply_text(false), "2"); /* as it was when it was pushed */
+    EXPECT_ANSWER(0, "[\"l\" \"x\"]");
+    execute("LRANGE l 0 -1");
+    EXPECT_TEXT(reply_text(false), "[\"y\"]");
+    EXPECT_EQ(world.server.blocking.count, 0);
+    close_clients();
+}
+
+TEST(nobody_listens_to_writes_while_nobody_waits)
+{
+    open_clients();
+    EXPECT(world.server.watch.touched == NULL);
+    ask(0, "BLPOP l 0");
+    EXPECT(world.server.watch.touched != NULL);
+    run_line("RPUSH l x");
+    EXPECT(world.server.watch.touched == NULL);
+    close_clients();
+}
+
+TEST(who_waited_longest_is_served_first)
+{
+    open_clients();
+    ask(2, "BLPOP l 0");
+    ask(0, "BRPOP l 0");
+    ask(1, "BLMPOP 0 1 l LEFT COUNT 5");
+    run_line("RPUSH l a b c d");
+    EXPECT_TEXT(buffer_span(&served), "2 0 1");
+    EXPECT_ANSWER(2, "[\"l\" \"a\"]");
+    EXPECT_ANSWER(0, "[\"l\" \"d\"]");
+    EXPECT_ANSWER(1, "[\"l\" [\"b\" \"c\"]]");
+    execute("EXISTS l");
+    EXPECT_TEXT(reply_text(false), "0");
+    close_clients();
+}
+
+TEST(one_element_serves_one_client_and_the_others_keep_their_place)
+{
+    open_clients();
+    ask(0, "BLPOP l 0");
+    ask(1, "BLPOP l 0");
+    run_line("RPUSH l a");
+    EXPECT_ANSWER(0, "[\"l\" \"a\"]");
+    EXPECT_WAITS(1);
+    ask(0, "BLPOP l 0");
+    run_line("RPUSH l b");
+    EXPECT_ANSWER(1, "[\"l\" \"b\"]");
+    EXPECT_WAITS(0);
+    close_clients();
+}
+
+TEST(keys_are_served_in_the_order_in_which_they_were_touched)
+{
+    open_clients();
+    ask(0, "BLPOP a b 0");
+    execute("RPUSH b 1");
+    execute("RPUSH a 2");
+    serve();
+    EXPECT_ANSWER(0, "[\"b\" \"1\"]");
+    execute("LLEN a");
+    EXPECT_TEXT(reply_text(false), "1");
+    close_clients();
+}
+
+TEST(what_a_retry_pushes_serves_others)
+{
+    open_clients();
+    ask(0, "BLPOP c 0");
+    ask(1, "BLMOVE b c LEFT RIGHT 0");
+    ask(2, "BRPOPLPUSH a b 0");
+    run_line("RPUSH a x");
+    EXPECT_TEXT(buffer_span(&served), "2 1 0");
+    EXPECT_ANSWER(2, "\"x\"");
+    EXPECT_ANSWER(1, "\"x\"");
+    EXPECT_ANSWER(0, "[\"c\" \"x\"]");
+    EXPECT_EQ(database_size(&world.replica.databases[0]), 0);
+    close_clients();
+}
+
+TEST(any_way_in_which_a_list_comes_to_be_serves)
+{
+    static const char *const ways[] = { "RENAME from l", "COPY from l", "LMOVE from l LEFT RIGHT",
+                                        "SORT from BY nosort STORE l" };
+
+    for (size_t i = 0; i < COUNT_OF(ways); i++) {
+        open_clients();
+        execute("RPUSH from x");
+        ask(0, "BLPOP l 0");
+        run_line(ways[i]);
+        EXPECT_ANSWER(0, "[\"l\" \"x\"]");
+        close_clients();
+    }
+}
+
+TEST(a_move_between_databases_serves_there)
+{
+    open_clients();
+    ask(0, "SELECT 1");
+    EXPECT_ANSWER(0, "OK");
+    ask(0, "BLPOP l 0");
+    run_line("RPUSH l x");
+    EXPECT_WAITS(0);
+    run_line("MOVE l 1");
+    EXPECT_ANSWER(0, "[\"l\" \"x\"]");
+    close_clients();
+}
+
+TEST(another_type_leaves_it_waiting)
+{
+    open_clients();
+    ask(0, "BLPOP l 0");
+    run_line("SET l v");
+    EXPECT_WAITS(0);
+    run_line("DEL l");
+    EXPECT_WAITS(0);
+    EXPECT_EQ(world.server.statistics.errors, 0);
+    EXPECT_EQ(world.server.statistics.keyspace_misses, 0);
+    run_line("RPUSH l x");
+    EXPECT_ANSWER(0, "[\"l\" \"x\"]");
+    close_clients();
+}
+
+TEST(a_target_of_another_type_ends_the_wait_with_an_error)
+{
+    open_clients();
+    ask(0, "BLMOVE l s LEFT LEFT 0");
+    execute("SET s v");
+    run_line("RPUSH l x");
+    EXPECT_ANSWER(0, WRONG_TYPE);
+    execute("LLEN l");
+    EXPECT_TEXT(reply_text(false), "1");
+    close_clients();
+}
+
+TEST(a_list_that_is_its_own_target_is_served_once)
+{
+    open_clients();
+    ask(0, "BLMOVE l l LEFT RIGHT 0");
+    run_line("RPUSH l x y");
+    EXPECT_ANSWER(0, "\"x\"");
+    execute("LRANGE l 0 -1");
+    EXPECT_TEXT(reply_text(false), "[\"y\" \"x\"]");
+    close_clients();
+}
+
+TEST(a_timeout_answers_a_null_array)
+{
+    open_clients();
+    ask(0, "BLPOP l 0.5");
+    ask(1, "BLMOVE l to LEFT LEFT 0.2");
+    ask(2, "BLPOP l 0");
+    uint64_t now_us = world.server.now_us;
+    EXPECT_EQ(blocking_deadline_us(&world.server), now_us + 200 * 1000);
+    pass(199);
+    EXPECT_EQ(served.len, 0);
+    pass(1);
+    EXPECT_ANSWER(1, "nil-array");
+    clients[0].reply.protocol = 3;
+    pass(400);
+    EXPECT_ANSWER(0, "nil");
+    EXPECT_WAITS(2);
+    EXPECT_EQ(blocking_deadline_us(&world.server), UINT64_MAX);
+    run_line("RPUSH l x");
+    EXPECT_ANSWER(2, "[\"l\" \"x\"]");
+    close_clients();
+}
+
+TEST(the_smallest_timeout_is_a_millisecond_and_the_longest_does_not_wrap)
+{
+    open_clients();
+    ask(0, "BLPOP l 0.0000001");
+    EXPECT_EQ(blocking_deadline_us(&world.server), world.server.now_us + 1000);
+    pass(1);
+    EXPECT_ANSWER(0, "nil-array");
+    ask(0, "BLPOP l 9e15");
+    EXPECT(blocking_deadline_us(&world.server) > world.server.now_us + (UINT64_C(1) << 61));
+    close_clients();
+}
+
+TEST(inside_a_transaction_nothing_waits)
+{
+    open_clients();
+    ask(0, "MULTI");
+    ask(0, "BLPOP l 0");
+    ask(0, "BLMOVE l to LEFT LEFT 0");
+    ask(0, "BLMPOP 0 1 l LEFT");
+    answers(0);
+    ask(0, "EXEC");
+    EXPECT_ANSWER(0, "[nil-array nil nil-array]");
+    EXPECT(clients[0].blocked == NULL);
+    close_clients();
+}
+
+TEST(a_transaction_serves_when_it_is_whole)
+{
+    open_clients();
+    ask(0, "BLPOP l 0");
+    ask(1, "MULTI");
+    ask(1, "RPUSH l a");
+    ask(1, "LPUSH l b");
+    serve();
+    EXPECT_WAITS(0);
+    ask(1, "EXEC");
+    serve();
+    EXPECT_ANSWER(0, "[\"l\" \"b\"]");
+    close_clients();
+}
+
+TEST(what_a_transaction_took_back_serves_nobody)
+{
+    open_clients();
+    ask(0, "BLPOP l 0");
+    ask(1, "MULTI");
+    ask(1, "RPUSH l a");
+    ask(1, "LPOP l");
+    ask(1, "EXEC");
+    serve();
+    EXPECT_WAITS(0);
+    close_clients();
+}
+
+TEST(a_refusal_of_writes_ends_a_wait_when_its_key_is_touched)
+{
+    open_clients();
+    ask(0, "BLPOP l 0");
+    execute("RPUSH l x");
+    world.server.refusal = "SKEWED this region's clock is off";
+    serve();
+    EXPECT_ANSWER(0, "-SKEWED this region's clock is off");
+    EXPECT(clients[0].blocked == NULL);
+    execute("LLEN l");
+    EXPECT_TEXT(reply_text(false), "1");
+    close_clients();
+}
+
+TEST(while_writes_must_wait_so_do_the_retries)
+{
+    open_clients();
+    ask(0, "BLPOP l 0");
+    execute("RPUSH l x");
+    blocking_serve(&world.server, false, answered, &world);
+    EXPECT_WAITS(0);
+    EXPECT(blocking_pending(&world.server));
+    serve();
+    EXPECT_ANSWER(0, "[\"l\" \"x\"]");
+    EXPECT(!blocking_pending(&world.server));
+    close_clients();
+}
+
+TEST(a_client_that_goes_away_takes_nothing)
+{
+    open_clients();
+    ask(0, "BLPOP l 0");
+    ask(1, "BLPOP l 0");
+    execute("RPUSH l x");
+    server_close_session(&world.server, &clients[0]);
+    server_open_session(&world.server, &clients[0]);
+    serve();
+    EXPECT_ANSWER(1, "[\"l\" \"x\"]");
+    close_clients();
+}
+
+TEST(a_killed_client_takes_nothing)
+{
+    open_clients();
+    ask(0, "BLPOP l 0");
+    clients[0].killed = true;
+    run_line("RPUSH l x");
+    EXPECT_EQ(clients[0].output.len, 0);
+    execute("LLEN l");
+    EXPECT_TEXT(reply_text(false), "1");
+    close_clients();
+}
+
+TEST(replies_that_are_not_wanted_are_not_given)
+{
+    open_clients();
+    ask(0, "CLIENT REPLY SKIP");
+    ask(0, "BLPOP l 0");
+    run_line("RPUSH l x");
+    EXPECT_TEXT(buffer_span(&served), "0");
+    EXPECT_EQ(clients[0].output.len, 0);
+    ask(0, "LLEN l");
+    EXPECT_ANSWER(0, "0");
+    ask(0, "CLIENT REPLY OFF");
+    ask(0, "BLPOP l 0.1");
+    pass(100);
+    EXPECT_EQ(clients[0].output.len, 0);
+    EXPECT(clients[0].blocked == NULL);
+    close_clients();
+}
+
+TEST(client_unblock_ends_a_wait)
+{
+    char line[100];
+
+    open_clients();
+    ask(0, "BLPOP l 0");
+    ask(1, "BLPOP l 0");
+    snprintf(line, sizeof(line), "CLIENT UNBLOCK %u", (unsigned)clients[0].id);
+    execute(line);
+    EXPECT_TEXT(reply_text(false), "1");
+    execute(line);
+    EXPECT_TEXT(reply_text(false), "0"); /* once is enough */
+    serve();
+    EXPECT_ANSWER(0, "nil-array");
+    run_line(line);
+    EXPECT_TEXT(reply_text(false), "0");
+    snprintf(line, sizeof(line), "CLIENT UNBLOCK %u error", (unsigned)clients[1].id);
+    run_line(line);
+    EXPECT_TEXT(reply_text(false), "1");
+    EXPECT_ANSWER(1, "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    run_line("CLIENT UNBLOCK 4711");
+    EXPECT_TEXT(reply_text(false), "0");
+    run_line("CLIENT UNBLOCK x");
+    EXPECT_TEXT(reply_text(false), NOT_INTEGER);
+    run_line("CLIENT UNBLOCK x y");
+    EXPECT_TEXT(reply_text(false), "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    close_clients();
+}
+
+static bool says(const char *line, const char *what)
+{
+    execute(line);
+    buffer_put_u8(&world.session.output, 0);
+    return strstr((const char *)world.session.output.at, what) != NULL;
+}
+
+TEST(who_waits_is_told_by_info_and_client_list)
+{
+    open_clients();
+    EXPECT(says("INFO clients", "blocked_clients:0\r\n"));
+    ask(0, "BLPOP l 0");
+    EXPECT(says("INFO clients", "blocked_clients:1\r\n"));
+    EXPECT(says("CLIENT LIST", " flags=b "));
+    run_line("RPUSH l x");
+    EXPECT(says("INFO clients", "blocked_clients:0\r\n"));
+    EXPECT(!says("CLIENT LIST", " flags=b "));
+    close_clients();
+}
+
+TEST(a_call_is_counted_once_however_often_it_is_tried)
+{
+    open_clients();
+    ask(0, "BLPOP l 0");
+    run_line("SET l v");
+    run_line("DEL l");
+    run_line("RPUSH l x");
+    EXPECT_ANSWER(0, "[\"l\" \"x\"]");
+    EXPECT_EQ(world.server.figures[command_index(command_find(span_str("blpop")))].calls, 1);
+    close_clients();
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}

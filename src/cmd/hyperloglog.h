@@ -1,0 +1,20 @@
+/*
+ * hyperloglog -- the registers of a key's hyperloglog, and how Redis writes them as a string.
+ *
+ * Registers, hash (MurmurHash64A) and estimator are Redis's: the same elements count the same. A
+ * string that holds Redis's own form ("HYLL…", by SET or from an import) counts as one too.
+ * Source:    Flajolet et al. 2007; the estimator is Ertl 2017 (arXiv 1702.01284).
+ */
+#ifndef CMD_HYPERLOGLOG_H
+#define CMD_HYPERLOGLOG_H
+
+#include "cmd/data.h"
+
+/* Raises registers[HLL_REGISTERS] to those of a key that readers see. False when the error was
+ * replied: it is something else. *found says whether there is a key. */
+bool hyperloglog_load(struct call *call, struct span key, uint8_t *registers, bool *found);
+
+/* Appends registers in Redis's dense form. */
+void hyperloglog_put(struct buffer *out, const uint8_t *registers);
+
+#endif
