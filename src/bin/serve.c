@@ -18,6 +18,7 @@
 #include "host/endpoint.h"
 #include "host/logger.h"
 #include "host/loop.h"
+#include "host/mergefile.h"
 
 const char serve_help[] =
     "usage: meridian serve --config FILE --region NAME [--data DIR] [--dial REGION=HOST:PORT]...\n"
@@ -219,6 +220,11 @@ static uint64_t entropy(void)
     return seed;
 }
 
+static const char *merge_source(void *host, const char *file, struct buffer *source)
+{
+    return mergefile_read(((const struct serve *)host)->config_file, file, source);
+}
+
 static void make_node(struct serve *s)
 {
     struct node_options options = {
@@ -229,6 +235,8 @@ static void make_node(struct serve *s)
         .ceiling_ms = s->datadir.ceiling_ms,
         .faults = s->faults,
         .fsync = s->deployment.log.fsync,
+        .merge_source = merge_source,
+        .host = s,
     };
     struct process *p = &s->node.server.process;
 
@@ -249,6 +257,16 @@ static void report_recovery(const struct oplog_report *report, uint64_t took_us)
     logger_line(LOGGER_INFO, "ev=log.recovered records=%llu bytes=%llu ms=%llu",
                 (unsigned long long)report->records, (unsigned long long)report->bytes,
                 (unsigned long long)(took_us / 1000));
+}
+
+static bool load_merges(struct serve *s)
+{
+    char problem[512];
+
+    if (server_load_merges(&s->node.server, problem, sizeof(problem)))
+        return true;
+    command_failed("serve", "%s", problem);
+    return false;
 }
 
 static bool recover(struct serve *s)
@@ -313,7 +331,7 @@ static int run_node(struct serve *s)
     int status = EXIT_FAILED;
 
     make_node(s);
-    if (recover(s))
+    if (load_merges(s) && recover(s))
         status = run_loop(s);
     else
         close_sockets(s);

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "host/config_regions.h"
+#include "host/mergefile.h"
 #include "host/suggest.h"
 #include "host/textfile.h"
 
@@ -29,8 +30,14 @@ static const struct schema_choice MODES[] = {
 
 static const struct schema_choice CONFLICTS[] = {
     { .word = "lww", .value = KEYSPACE_LWW },
-    { .word = "siblings", .value = KEYSPACE_SIBLINGS, .later = true },
-    { .word = "merge", .value = KEYSPACE_MERGE, .later = true },
+    { .word = "siblings", .value = KEYSPACE_SIBLINGS },
+    { .word = "merge", .value = KEYSPACE_MERGE },
+    { .word = NULL },
+};
+
+static const struct schema_choice STREAMS[] = {
+    { .word = "latest", .value = KEYSPACE_STREAMS_LATEST },
+    { .word = "closed", .value = KEYSPACE_STREAMS_CLOSED },
     { .word = NULL },
 };
 
@@ -150,7 +157,12 @@ static void read_merge_file(struct schema_reader *r, const struct schema_field *
 {
     struct keyspace *k = to;
     schema_read_text(r, f, node, &k->merge_file);
-    if (k->merge_file && k->conflict != KEYSPACE_MERGE)
+    if (!k->merge_file)
+        return;
+    const char *wrong = mergefile_judge(k->merge_file);
+    if (wrong)
+        schema_problem(r, node->line, "%s", wrong);
+    else if (k->conflict != KEYSPACE_MERGE)
         schema_problem(r, node->line, "a merge file is only used with conflict: merge");
 }
 
@@ -172,6 +184,7 @@ static const struct schema_field KEYSPACE[] = {
       .read = schema_read_choice,
       OF_KEYSPACE(elsewhere),
       .choices = ELSEWHERE },
+    { .name = "streams", .read = schema_read_choice, OF_KEYSPACE(streams), .choices = STREAMS },
     { .name = "fence", .read = read_fence_reference },
     { .name = NULL },
 };
@@ -181,6 +194,9 @@ static void read_keyspace(struct schema_reader *r, const struct yamltree *node,
 {
     struct keyspace *k = deployment_add_keyspace(d);
     schema_read_fields(r, KEYSPACE, node, k);
+    if (k->conflict == KEYSPACE_MERGE && !yamltree_find(node, "merge"))
+        schema_problem(r, yamltree_find(node, "conflict")->line,
+                       "conflict: merge needs the file of a function, as in: merge: cart.lua");
     for (const struct keyspace *earlier = d->keyspaces; k->prefix && earlier < k; earlier++) {
         if (earlier->prefix && strcmp(earlier->prefix, k->prefix) == 0)
             schema_problem(r, yamltree_find(node, "prefix")->line,
@@ -360,6 +376,10 @@ bool config_load(const char *path, struct deployment *out, struct buffer *errors
     struct buffer text = { 0 };
     const char *problem = textfile_read(path, CONFIG_MAX_BYTES, &text);
     bool good = !problem && config_parse(path, buffer_span(&text), out, errors);
+    if (good && !mergefile_check(path, out, errors)) {
+        deployment_release(out);
+        good = false;
+    }
     if (problem) {
         *out = (struct deployment){ 0 };
         buffer_printf(errors, "%s: cannot be read: %s\n", path, problem);

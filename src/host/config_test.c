@@ -61,6 +61,7 @@ TEST(every_field_is_read)
                   "    ack_timeout: 2s\n"
                   "    reads: local\n"
                   "    elsewhere: forward\n"
+                  "    streams: closed\n"
                   "    fence: global\n"
                   "shards: 1\n"
                   "log: { fsync: no, retain: 3GB }\n"
@@ -82,6 +83,7 @@ TEST(every_field_is_read)
     EXPECT_TEXT(span_str(r->http.host), "::1");
     EXPECT_EQ(d.keyspace_count, 1);
     EXPECT_EQ(d.keyspaces[0].ack_timeout_ms, 2000);
+    EXPECT_EQ(d.keyspaces[0].streams, KEYSPACE_STREAMS_CLOSED);
     EXPECT_EQ(d.log.fsync, FSYNC_NO);
     EXPECT_EQ(d.log.retain_bytes, 3ll << 30);
     EXPECT_EQ(d.max_skew_ms, 250);
@@ -105,6 +107,7 @@ TEST(what_is_left_out_has_its_default)
     EXPECT_EQ(d.fence_count, 1);
     EXPECT(fence_holds(&d.fences[0], 1) && fence_holds(&d.fences[0], 2));
     EXPECT_EQ(d.keyspace_count, 1);
+    EXPECT_EQ(d.keyspaces[0].streams, KEYSPACE_STREAMS_LATEST);
     EXPECT_EQ(d.shards, 1);
     EXPECT_EQ(d.log.fsync, FSYNC_EVERYSEC);
     EXPECT_EQ(d.log.retain_bytes, 16ll << 30);
@@ -169,6 +172,13 @@ TEST(wrong_types_are_named)
     EXPECT_ERRORS("deployment:\nregions: [x]\n",
                   "f.yaml:1: deployment: expected a name, got nothing\n"
                   "f.yaml:2: regions[0]: expected a map of fields, got \"x\"\n");
+}
+
+/* Found by host/config_fuzz.c: the name of a field may be any text. */
+TEST(a_problem_is_one_line_whatever_it_quotes)
+{
+    EXPECT_ERRORS(TWO_REGIONS "\"to\\npology\": mesh\n",
+                  "f.yaml:9: to?pology: unknown field; did you mean \"topology\"?\n");
 }
 
 TEST(duplicate_keys_are_errors)
@@ -308,6 +318,9 @@ TEST(words_are_among_those_that_are_known)
                   "mean \"always\"?\n");
     EXPECT_ERRORS(ONE_REGION "log: { fsync: 1 }\n",
                   "f.yaml:6: log.fsync: \"1\" is not one of: always, everysec, no\n");
+    EXPECT_ERRORS(ONE_REGION "keyspaces: [{ prefix: 'x:', streams: close }]\n",
+                  "f.yaml:6: keyspaces[0].streams: \"close\" is not one of: latest, closed; did "
+                  "you mean \"closed\"?\n");
 }
 
 TEST(fences_name_regions_that_exist)
@@ -359,7 +372,6 @@ TEST(what_this_version_cannot_do_is_refused)
                     "keyspaces:\n"
                     "  - prefix: ''\n"
                     "    mode: primary\n"
-                    "    conflict: siblings\n"
                     "    acks: quorum\n"
                     "    reads: strong\n"
                     "    elsewhere: redirect\n"
@@ -368,12 +380,11 @@ TEST(what_this_version_cannot_do_is_refused)
         "f.yaml:10: shards: 4 is not supported by this version; use 1\n"
         "f.yaml:14: keyspaces[0].mode: \"primary\" is not supported by this version; use "
         "active-active\n"
-        "f.yaml:15: keyspaces[0].conflict: \"siblings\" is not supported by this version; use lww\n"
-        "f.yaml:16: keyspaces[0].acks: \"quorum\" is not supported by this version; use async\n"
-        "f.yaml:17: keyspaces[0].reads: \"strong\" is not supported by this version; use local\n"
-        "f.yaml:18: keyspaces[0].elsewhere: \"redirect\" is not supported by this version; use "
+        "f.yaml:15: keyspaces[0].acks: \"quorum\" is not supported by this version; use async\n"
+        "f.yaml:16: keyspaces[0].reads: \"strong\" is not supported by this version; use local\n"
+        "f.yaml:17: keyspaces[0].elsewhere: \"redirect\" is not supported by this version; use "
         "forward\n"
-        "f.yaml:19: keyspaces[0].fence: \"gdpr\" is not supported by this version; use global\n");
+        "f.yaml:18: keyspaces[0].fence: \"gdpr\" is not supported by this version; use global\n");
 }
 
 TEST(numbers_of_acks_and_staleness_are_judged_before_they_are_refused)
@@ -390,6 +401,34 @@ TEST(numbers_of_acks_and_staleness_are_judged_before_they_are_refused)
                   "f.yaml:9: keyspaces[0].merge: a merge file is only used with conflict: merge\n"
                   "f.yaml:9: keyspaces[0].reads: \"bounded\" needs how old a read may be, as in: "
                   "bounded 5s\n");
+}
+
+TEST(views_of_conflict_are_read_and_merge_needs_a_file_beside_the_configuration)
+{
+    struct deployment d;
+    EXPECT(parses(TWO_REGIONS "keyspaces:\n"
+                              "  - { prefix: aa, conflict: siblings, streams: closed }\n"
+                              "  - { prefix: b, conflict: merge, merge: functions/cart.lua }\n",
+                  &d));
+    EXPECT_EQ(d.keyspaces[0].conflict, KEYSPACE_SIBLINGS);
+    EXPECT_EQ(d.keyspaces[0].streams, KEYSPACE_STREAMS_CLOSED);
+    EXPECT_EQ(d.keyspaces[1].conflict, KEYSPACE_MERGE);
+    EXPECT_TEXT(span_str(d.keyspaces[1].merge_file), "functions/cart.lua");
+    deployment_release(&d);
+    EXPECT_ERRORS(TWO_REGIONS "keyspaces:\n"
+                              "  - { prefix: a, conflict: merge }\n"
+                              "  - { prefix: b, conflict: merge, merge: ../b.lua }\n"
+                              "  - { prefix: c, conflict: merge, merge: a/../../c.lua }\n"
+                              "  - { prefix: d, conflict: merge, merge: /d.lua }\n"
+                              "  - { prefix: e, conflict: merge, merge: ..e/e..lua }\n",
+                  "f.yaml:10: keyspaces[0]: conflict: merge needs the file of a function, as in: "
+                  "merge: cart.lua\n"
+                  "f.yaml:11: keyspaces[1].merge: a merge file stands in the configuration's "
+                  "directory or below it\n"
+                  "f.yaml:12: keyspaces[2].merge: a merge file stands in the configuration's "
+                  "directory or below it\n"
+                  "f.yaml:13: keyspaces[3].merge: a merge file stands in the configuration's "
+                  "directory or below it\n");
 }
 
 TEST(more_regions_than_ids_are_refused)

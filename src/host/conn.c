@@ -47,7 +47,7 @@ static bool may_read(const struct conn *c)
 
     if (c->loop->stalled || c->ended || s->closing || unsent(c) > most)
         return false;
-    return !((s->waiting || client_of(s)->stalled) && s->input.len > most);
+    return !((session_waits(s) || client_of(s)->stalled) && s->input.len > most);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf);

@@ -11,6 +11,10 @@ void problems_add(struct problems *p, int line, const char *format, ...)
     char text[1024]; /* longer messages quote something endless, and are cut */
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    for (char *c = text; *c != '\0'; c++) {
+        if ((uint8_t)*c < ' ' || *c == 0x7f)
+            *c = '?'; /* quoted from the file: a text of several lines, or a terminal's escapes */
+    }
 
     p->at = mem_realloc(p->at, (p->count + 1) * sizeof(*p->at));
     size_t bytes = strlen(text) + 1;

@@ -4,7 +4,8 @@
 
 #include "base/check.h"
 #include "base/memory.h"
-#include "cmd/call.h"
+#include "base/mutation.h"
+#include "cmd/blocking.h"
 #include "node/node.h"
 
 enum {
@@ -63,7 +64,8 @@ static void kill_session(struct node *n, struct session *s, const char *why)
 static void note_write(struct node *n, struct client *c, size_t reply_start)
 {
     c->session.wrote = false;
-    if (n->server.settings.fsync != FSYNC_ALWAYS || c->turn_hold != NO_HOLD)
+    if (n->server.settings.fsync != FSYNC_ALWAYS || c->turn_hold != NO_HOLD ||
+        MUTATION(answers_undurable))
         return;
     c->turn_hold = c->sent_total + reply_start;
     list_add_tail(&n->wrote, &c->wrote);
@@ -75,11 +77,37 @@ static void wait_in_list(struct node *n, struct client *c)
         list_add_tail(&n->waiting, &c->waiting);
 }
 
-static bool is_write(const struct resp_parser *p)
+static bool is_write(const struct session *s)
 {
-    const struct command *command = p->argc > 0 ? command_find(p->argv[0]) : NULL;
-    return command && command->flags & CMD_WRITE;
+    return s->parser.argc > 0 && command_writes(s, s->parser.argv[0]);
 }
+
+/* --- clients that wait for keys --- */
+
+/* Its further commands run at the turn's end. */
+static void answered(void *context, struct session *s, size_t start)
+{
+    struct node *n = context;
+    struct client *c = client_of(s);
+    if (s->wrote)
+        note_write(n, c, start);
+    s->active_ms = n->now_us / 1000;
+    wait_in_list(n, c);
+    n->resume = true;
+}
+
+void client_serve(struct node *n)
+{
+    if (blocking_pending(&n->server))
+        blocking_serve(&n->server, !node_must_wait(n), answered, n);
+}
+
+void client_expire(struct node *n)
+{
+    blocking_expire(&n->server, n->now_us, answered, n);
+}
+
+/* --- running commands --- */
 
 static size_t backlog(const struct client *c)
 {
@@ -91,7 +119,7 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
 {
     struct session *s = &c->session;
     size_t used = 0;
-    while (used < in.len && !s->closing && !s->killed && !s->waiting) {
+    while (used < in.len && !s->closing && !s->killed && !session_waits(s)) {
         enum resp_status status = resp_parse(&s->parser, span_skip(in, used));
         if (status == RESP_MORE)
             break;
@@ -100,7 +128,7 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
             s->closing = true;
             break;
         }
-        if (node_must_wait(n) && is_write(&s->parser)) {
+        if (node_must_wait(n) && is_write(s)) {
             c->stalled = true; /* it is parsed again when its time has come */
             break;
         }
@@ -115,6 +143,7 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
         command_run(&n->server, s, s->parser.argv, s->parser.argc);
         if (s->wrote)
             note_write(n, c, start);
+        client_serve(n);
     }
     if (s->waiting || c->stalled || c->full)
         wait_in_list(n, c);
@@ -123,7 +152,7 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
 
 static void check_limits(struct node *n, struct session *s)
 {
-    if (s->input.len > n->server.settings.query_buffer_bytes)
+    if (s->input.len + transaction_bytes(&s->transaction) > n->server.settings.query_buffer_bytes)
         kill_session(n, s, "its query buffer is over limits.query_buffer");
     else if (s->output.len - client_of(s)->sent > n->server.settings.output_buffer_bytes)
         kill_session(n, s, "it does not read its replies: over limits.output_buffer");
@@ -299,7 +328,7 @@ void client_sweep(struct node *n)
     list_each(&n->server.sessions, it)
     {
         struct session *s = container_of(it, struct session, link);
-        if (idle_ms > 0 && !s->waiting && s->active_ms + idle_ms < n->now_us / 1000)
+        if (idle_ms > 0 && !session_waits(s) && s->active_ms + idle_ms < n->now_us / 1000)
             s->killed = true;
         if (s->killed)
             mark_dirty(n, client_of(s));

@@ -4,7 +4,7 @@
  *
  *     input bytes -> parse -> command_run ... -> output bytes
  *                      |                            |
- *            stops while WAIT waits,       with fsync always, what follows a write of this turn is held
+ *            stops while it waits,          with fsync always, what follows a write of this turn is held
  *            or the clock must rest        until the log is durable past the turn's seal
  *
  * The host takes replies from the front of client_output and says how many went.
@@ -26,7 +26,7 @@ struct client {
     struct session session;
     struct list dirty;   /* in node.dirty_sessions */
     struct list held;    /* in node.held while there are holds */
-    struct list waiting; /* in node.waiting: WAIT, stalled or full */
+    struct list waiting; /* in node.waiting: WAIT, stalled or full, or just answered */
     bool stalled;        /* commands are waiting for the clock */
     bool full;           /* they are waiting for the client to read its replies */
     size_t sent;         /* bytes at the front of output that have gone */
@@ -64,6 +64,11 @@ void client_fail_held(struct node *n);
 /* WAITs that are met or over, stalled and full sessions that need not wait any more: their commands
  * go on. */
 void client_resume_waiting(struct node *n);
+
+/* Serves those who wait for keys (cmd/blocking.h), after anything that may have touched some; ends
+ * the waits whose time is over. */
+void client_serve(struct node *n);
+void client_expire(struct node *n);
 
 /* Idle and killed ones are marked for closing. */
 void client_sweep(struct node *n);

@@ -1,6 +1,7 @@
 #include "node/feed.h"
 
 #include "base/check.h"
+#include "base/mutation.h"
 #include "node/health.h"
 #include "node/node.h"
 #include "wire/frame.h"
@@ -184,15 +185,20 @@ static void walk(struct node *n, struct link *l, struct span run)
     }
 }
 
+static uint64_t may_leave(const struct node *n)
+{
+    return MUTATION(sends_undurable) ? n->replica.log_end : n->replica.log_durable;
+}
+
 static void fill(struct node *n, struct link *l)
 {
-    while (link_has_room(l) && !l->close && !l->reading && l->cursor < n->replica.log_durable) {
+    while (link_has_room(l) && !l->close && !l->reading && l->cursor < may_leave(n)) {
         struct span run;
         uint64_t before = l->cursor;
         const struct feed_frame *f = find_frame(&n->feed, l);
         if (f != NULL) {
             send_frame(n, l, f);
-        } else if (tail_read(&n->tail, l->cursor, n->replica.log_durable, &run)) {
+        } else if (tail_read(&n->tail, l->cursor, may_leave(n), &run)) {
             walk(n, l, run);
         } else {
             l->reading = l->read_wanted = true;

@@ -7,7 +7,7 @@
 
 enum {
     JUDGE_CLOCK_US = 1000 * 1000,   /* so long a start waits for peers to compare clocks with */
-    AHEAD_MAX_MS = 10 * 1000,       /* writes wait for so much; more is a clock that went back */
+    AHEAD_WAIT_MS = 10 * 1000,      /* writes wait for so much; more is a clock that went back */
     UNSYNCED_MAX_BYTES = 256 << 20, /* of log that the disk has not taken */
 };
 
@@ -64,6 +64,7 @@ static void set_refusal(struct node *n)
 {
     struct server *server = &n->server;
     uint64_t ahead_ms = hlc_ahead_ms(&n->replica.hlc, health_time_ms(n));
+    uint64_t limit_ms = n->options.deployment->max_skew_ms / 2; /* up to here they do not wait */
     server->refusal = NULL;
     if (n->log_broken) {
         server->refusal = n->refusal;
@@ -72,7 +73,7 @@ static void set_refusal(struct node *n)
                  "SKEWED this region's clock is %lld ms from the others': set it right and restart",
                  median_ms(n));
         server->refusal = n->refusal;
-    } else if (ahead_ms > AHEAD_MAX_MS) {
+    } else if (ahead_ms > limit_ms + AHEAD_WAIT_MS) {
         snprintf(n->refusal, sizeof(n->refusal),
                  "SKEWED the newest write here is %llu ms ahead of this region's clock: set the "
                  "clock right and restart, or wait so long",
@@ -100,9 +101,11 @@ void health_begin(struct node *n)
     health_judge(n);
 }
 
+/* What this turn has sealed counts too: a client may send thousands of commands at once that each
+ * write a string of 64 MB. */
 static bool is_disk_behind(const struct node *n)
 {
-    return n->tail.end_lsn - n->replica.log_durable > UNSYNCED_MAX_BYTES;
+    return n->replica.log_end - n->replica.log_durable > UNSYNCED_MAX_BYTES;
 }
 
 bool node_must_wait(struct node *n)

@@ -105,12 +105,18 @@ static bool has_own_intake(const struct node *n, uint8_t origin)
     return false;
 }
 
+static bool next_origin(const uint64_t origins[4], uint32_t *o)
+{
+    while (*o < STAMP_ORIGINS && !origins_have(origins, (uint8_t)*o))
+        *o += origins[*o / 64] >> (*o % 64) == 0 ? 64 - *o % 64 : 1;
+    return *o < STAMP_ORIGINS;
+}
+
 /* Nothing waits any more: what comes from its own region again need not come twice. */
 static void end_relays(struct node *n, struct link *l)
 {
-    for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
-        if (o == l->peer->region->id || !origins_have(l->origins, (uint8_t)o) ||
-            !has_own_intake(n, (uint8_t)o))
+    for (uint32_t o = 0; next_origin(l->origins, &o); o++) {
+        if (o == l->peer->region->id || !has_own_intake(n, (uint8_t)o))
             continue;
         origins_remove(l->origins, (uint8_t)o);
         l->resubscribe = true;
@@ -127,21 +133,35 @@ static void begin_relay(struct node *n, struct link *l, uint8_t origin)
                 region ? region->name : "unknown", l->peer->region->name);
 }
 
-/* A batch of this peer waits for another origin's op. The peer applied that op before it: when it has
- * not come by itself for longer than a round trip, it is asked for here. */
+/* The first thing that a batch of this link waits for and that is not asked for here; 0: nothing.
+ * What is relayed may itself wait for what a third region made. */
+static stamp_t unasked(const struct node *n, const struct link *l, bool *waits)
+{
+    for (uint32_t o = 0; next_origin(l->origins, &o); o++) {
+        stamp_t missing = replica_awaited(&n->replica, (uint8_t)o);
+        uint8_t origin = stamp_origin(missing);
+        *waits |= missing != 0;
+        if (missing != 0 && origin != n->options.self->id && !origins_have(l->origins, origin))
+            return missing;
+    }
+    return 0;
+}
+
+/* A batch of this link waits for another origin's op. The peer applied that op before it: when it has
+ * not come by itself for longer than a round trip, it is asked for here. A batch for which there is
+ * no room waits on while it comes and is dropped again. */
 static void ask_for_missing(struct node *n, struct link *l)
 {
-    stamp_t missing = replica_awaited(&n->replica, l->peer->region->id);
-    uint8_t origin = stamp_origin(missing);
-    if (missing != l->awaited) {
+    bool waits = vector_get(&n->replica.applied, stamp_origin(l->awaited)) < l->awaited;
+    stamp_t missing = unasked(n, l, &waits);
+    if (!waits)
+        end_relays(n, l);
+    if (!waits || (missing != 0 && missing != l->awaited)) {
         l->awaited = missing;
         l->awaited_us = n->now_us;
-        if (missing == 0)
-            end_relays(n, l);
     }
-    if (missing != 0 && origin != n->options.self->id && !origins_have(l->origins, origin) &&
-        n->now_us - l->awaited_us >= patience_us(n, l))
-        begin_relay(n, l, origin);
+    if (missing != 0 && n->now_us - l->awaited_us >= patience_us(n, l))
+        begin_relay(n, l, stamp_origin(missing));
 }
 
 /* --- batches --- */

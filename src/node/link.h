@@ -74,7 +74,7 @@ struct link {
 
     /* intake */
     uint64_t paused[4];        /* bitmap of wanted origins that are not subscribed to now */
-    stamp_t awaited;           /* what the peer's first waiting batch waits for; 0: nothing waits */
+    stamp_t awaited;           /* what a batch of it waits for and is not asked for here; 0: nothing */
     uint64_t awaited_us;       /* since when */
     bool resubscribe;          /* send SUBSCRIBE anew at the next turn's end */
     uint64_t subscribed_us;    /* when SUBSCRIBE was last sent */

@@ -224,6 +224,53 @@ TEST(what_is_missing_is_asked_of_who_sent_what_depends_on_it)
     world_end();
 }
 
+/* 3 hears only 2, whose write depends on one of 0, and that on one of 1: what is relayed may wait for
+ * what a third region made. */
+TEST(what_is_relayed_may_itself_wait_for_a_third_region)
+{
+    static const size_t writers[] = { 1, 0, 2 };
+    world_start(4, test_seed());
+    connect_all();
+    struct node *n = &world.machines[3].node;
+    node_cut(n, peer_of(3, 0), true);
+    node_cut(n, peer_of(3, 1), true);
+    run(100);
+    for (size_t i = 0; i < 3; i++) {
+        while (vector_get(&world.machines[writers[i]].node.replica.last_op,
+                          (uint8_t)(writers[i] + 1)) == 0) {
+            write_random(writers[i], 100);
+            run(1000);
+        }
+    }
+    run(5000);
+    for (size_t i = 0; i < 3; i++)
+        EXPECT(vector_get(&n->replica.last_op, (uint8_t)(i + 1)) ==
+               vector_get(&world.machines[i].node.replica.last_op, (uint8_t)(i + 1)));
+    node_cut(n, peer_of(3, 0), false);
+    node_cut(n, peer_of(3, 1), false);
+    EXPECT(converge());
+    world_end();
+}
+
+/* A batch that is larger than all the room there is to wait comes and is dropped, again and again:
+ * what it waits for is asked for all the same. */
+TEST(what_a_batch_waits_for_that_never_finds_room_is_asked_for)
+{
+    world_start(3, test_seed());
+    struct node *n = &world.machines[2].node;
+    n->replica.options.park_max_bytes = 50;
+    connect_all();
+    node_cut(n, peer_of(2, 0), true);
+    run_writing(300, 100);
+    run(3000);
+    for (size_t i = 0; i < 2; i++)
+        EXPECT(vector_get(&n->replica.last_op, (uint8_t)(i + 1)) ==
+               vector_get(&world.machines[i].node.replica.last_op, (uint8_t)(i + 1)));
+    node_cut(n, peer_of(2, 0), false);
+    EXPECT(converge());
+    world_end();
+}
+
 /* Regions 1 and 2 stand at the same place in the log of 0: what is sent to both was built once. */
 TEST(followers_at_the_same_place_share_frames)
 {

@@ -17,7 +17,7 @@
 #include "core/emit.h"
 #include "node/node.h"
 
-enum { NODES_MAX = 3, CONNECTIONS_MAX = 64, START_US = 1000 * 1000 * 1000 };
+enum { NODES_MAX = 4, CONNECTIONS_MAX = 64, START_US = 1000 * 1000 * 1000 };
 
 /* One end of a connection: the link there, and the bytes on their way to it. */
 struct endpoint_of {
@@ -54,7 +54,7 @@ static struct world {
     char last_warning[400];
 } world;
 
-static const char *const names[NODES_MAX] = { "eu-de", "us-east", "ap-jp" };
+static const char *const names[NODES_MAX] = { "eu-de", "us-east", "ap-jp", "sa-br" };
 
 static inline char *text_of(const char *text)
 {

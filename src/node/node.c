@@ -6,6 +6,8 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "cmd/blocking.h"
+#include "cmd/stream_wake.h"
 #include "node/client.h"
 #include "node/feed.h"
 #include "node/health.h"
@@ -21,7 +23,20 @@ enum {
     CEILING_AHEAD_MIN_MS = 10,
 };
 
+static void tell_line(void *node, bool warning, const char *line)
+{
+    node_notice(node, warning ? NOTICE_WARNING : NOTICE_INFO, "%s", line);
+}
+
+static const char *merge_source(void *node, const char *file, struct buffer *source)
+{
+    const struct node_options *o = &((struct node *)node)->options;
+    return o->merge_source ? o->merge_source(o->host, file, source) : "there are no files here";
+}
+
 static const struct server_hooks hooks = {
+    .notice = tell_line,
+    .merge_source = merge_source,
     .info_replication = node_info_replication,
     .info_persistence = node_info_persistence,
     .link_command = node_link_command,
@@ -248,6 +263,9 @@ static void seal(struct node *n)
 void node_turn_end(struct node *n)
 {
     tick(n);
+    stream_wake_moved(&n->server);
+    client_serve(n);
+    client_expire(n);
     client_resume_waiting(n);
     n->matrix_changed = false;
     seal(n);
@@ -258,7 +276,8 @@ void node_turn_end(struct node *n)
 /* Something here goes on by time alone: else the ticks can be as rare as the sweeps. */
 static bool needs_ticks(const struct node *n)
 {
-    return n->replica.parked_count > 0 || heap_top(&n->replica.reclaim) || !list_empty(&n->waiting);
+    return n->replica.parked_count > 0 || heap_top(&n->replica.reclaim) ||
+           !list_empty(&n->waiting) || blocking_pending(&n->server);
 }
 
 uint64_t node_next_deadline(const struct node *n)
@@ -269,6 +288,9 @@ uint64_t node_next_deadline(const struct node *n)
     uint64_t dial = link_dial_deadline(n);
     if (dial < at)
         at = dial;
+    uint64_t timeout = blocking_deadline_us(&n->server);
+    if (timeout < at)
+        at = timeout;
     list_each(&n->links, it)
     {
         uint64_t due = link_next_deadline(n, container_of(it, struct link, link));
@@ -364,6 +386,7 @@ struct link *node_link_open(struct node *n, struct peer *peer, void *host, const
 void node_link_input(struct node *n, struct link *l, struct span bytes)
 {
     link_input(n, l, bytes);
+    client_serve(n);
 }
 
 void node_link_closed(struct node *n, struct link *l, const char *why)

@@ -40,6 +40,10 @@ struct node_options {
     uint64_t ceiling_ms;
     bool faults;
     enum fsync_policy fsync;
+    /* Appends the source of a merge function. NULL, or why it cannot be had, as a sentence. Called
+     * with `host`; NULL: there are no files. */
+    const char *(*merge_source)(void *host, const char *file, struct buffer *source);
+    void *host;
 };
 
 enum notice_level { NOTICE_INFO, NOTICE_WARNING, NOTICE_ERROR };

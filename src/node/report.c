@@ -4,6 +4,7 @@
 
 #include "node/link_info.h"
 #include "node/node.h"
+#include "node/report_conflicts.h"
 
 static uint64_t key_count(const struct node *n)
 {
@@ -153,6 +154,18 @@ static void json_origins(struct buffer *out, const struct node *n)
     end(out, "],");
 }
 
+static void json_conflicts(struct buffer *out, const struct keyspace_live *k)
+{
+    static const char *const views[] = {
+        [KEYSPACE_LWW] = "lww",
+        [KEYSPACE_SIBLINGS] = "siblings",
+        [KEYSPACE_MERGE] = "merge",
+    };
+    member(out, "conflict", views[k->conflict]);
+    number(out, "conflicts", report_conflicts_of(k));
+    number(out, "merge_failures", k->merge_failures);
+}
+
 static void json_keyspaces(struct buffer *out, const struct node *n)
 {
     const struct deployment *d = n->options.deployment;
@@ -162,6 +175,7 @@ static void json_keyspaces(struct buffer *out, const struct node *n)
         member(out, "prefix", d->keyspaces[i].prefix);
         member(out, "mode", "active-active");
         member(out, "writers", "every region");
+        json_conflicts(out, &n->server.keyspaces[i]);
         end(out, "},");
     }
     end(out, "],");
@@ -180,6 +194,7 @@ void node_status_json(struct node *n, struct buffer *out)
     member(out, "writes", refusal ? refusal : "ok");
     number(out, "keys", key_count(n));
     number(out, "keys_with_deadline", deadline_count(n));
+    number(out, "contested_keys", report_contested_keys(n));
     number(out, "clients", n->server.session_count);
     number(out, "commands", n->server.statistics.commands);
     buffer_put_text(out, "\"memory\":{");
@@ -266,6 +281,8 @@ void node_metrics(struct node *n, struct buffer *out)
     metric(out, "meridian_keys", "gauge", "Keys in all databases.", key_count(n));
     metric(out, "meridian_keys_with_deadline", "gauge", "Keys that expire.", deadline_count(n));
     metric(out, "meridian_clients", "gauge", "Connected clients.", n->server.session_count);
+    metric(out, "meridian_clients_blocked", "gauge", "Clients that wait for keys.",
+           n->server.blocking.count);
     metric(out, "meridian_connections_total", "counter", "Client connections accepted.",
            s->connections);
     metric(out, "meridian_rejected_connections_total", "counter",
@@ -287,6 +304,7 @@ void node_metrics(struct node *n, struct buffer *out)
     metric(out, "meridian_log_end_bytes", "gauge", "LSN of the end of the log.", r->log_end);
     metric(out, "meridian_log_durable_bytes", "gauge", "LSN up to which the log is durable.",
            r->log_durable);
+    report_conflict_metrics(out, n);
     metrics_of_links(out, n);
 }
 

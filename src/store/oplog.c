@@ -79,8 +79,10 @@ static int start_segment(struct oplog *log, uint64_t file_bytes)
         err = disk->ops->sync(disk, log->tail);
     if (err == E_OK)
         err = disk->ops->sync_names(disk);
-    if (err)
+    if (err) {
+        close_file(log, &log->tail); /* reads go to the segment before, which is still the last */
         return break_log(log, err);
+    }
     add_segment(log, file_bytes);
     return E_OK;
 }

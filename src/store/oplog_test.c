@@ -348,6 +348,21 @@ TEST(a_full_disk_in_a_roll_breaks_the_log_and_loses_nothing)
     }
 }
 
+TEST(a_segment_that_cannot_be_made_leaves_the_one_before_readable)
+{
+    static const enum sim_disk_call calls[] = { SIM_DISK_ALLOCATE, SIM_DISK_WRITE,
+                                                SIM_DISK_SYNC_NAMES };
+    for (size_t i = 0; i < 3; i++) {
+        EXPECT_EQ(begin(i, HEADER + 100), E_OK);
+        EXPECT_EQ(append(20), E_OK);
+        EXPECT_EQ(append(20), E_OK);
+        sim_disk_fail(&d, calls[i], 1, E_FULL);
+        EXPECT_EQ(append(20), E_FULL);
+        EXPECT(reads_back(1000)); /* peers are still fed what was promised */
+        end();
+    }
+}
+
 TEST(after_a_failed_sync_the_log_is_broken_and_a_restart_writes_again)
 {
     for (uint64_t seed = 0; seed < 50; seed++) {
