@@ -5,6 +5,9 @@
 #   make test       install what is needed, build every flavour, lint, all tests
 #   make check      unit tests only, under AddressSanitizer and UBSan (T=host/wan_test: that one)
 #   make sim        the simulator (RUNS=1000 SEED=1)
+#   make mutations  would the simulator find them? (T=seals_late: that one)
+#   make fuzz       the fuzz programs (T=resp: that one; SECONDS=60 each)
+#   make corpus     their seeds anew, from the encoders
 #   make lint       the gates: layers, purity, tidy
 #   make format     clang-format over src
 #   make bench      side-by-side measurements
@@ -14,8 +17,9 @@ FLAVOURS := build/flavours
 RELEASE := build
 ASAN := $(FLAVOURS)/asan
 CLANG := $(FLAVOURS)/clang
+FUZZ := $(FLAVOURS)/fuzz
 
-.PHONY: all asan clang demo test check sim lint format bench clean install-demo install-test
+.PHONY: all asan clang fuzzers demo test check sim mutations fuzz corpus lint format bench clean install-demo install-test
 
 all: $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE) --quiet
@@ -26,6 +30,9 @@ asan: $(ASAN)/build.ninja
 clang: $(CLANG)/build.ninja
 	@ninja -C $(CLANG) --quiet all meson-test-prereq
 
+fuzzers: $(FUZZ)/build.ninja
+	@ninja -C $(FUZZ) --quiet fuzzers
+
 $(RELEASE)/build.ninja:
 	@scripts/setup $(RELEASE) --buildtype=debugoptimized
 
@@ -34,6 +41,10 @@ $(ASAN)/build.ninja:
 
 $(CLANG)/build.ninja:
 	@CC=clang scripts/setup $(CLANG) --buildtype=debug -Doptimization=0
+
+$(FUZZ)/build.ninja:
+	@CC=clang scripts/setup $(FUZZ) --buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined \
+	    -Db_lundef=false -Dfuzz=true
 
 install-demo:
 	@scripts/install-packages build demo
@@ -54,6 +65,16 @@ check: asan
 
 sim: all
 	@build/meridian sim $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED))
+
+mutations: all
+	@scripts/mutations $(if $(SEED),--seed $(SEED)) $(T)
+
+fuzz: fuzzers
+	@scripts/fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(T)
+
+corpus: $(FUZZ)/build.ninja
+	@ninja -C $(FUZZ) --quiet tests/make_corpus
+	@$(FUZZ)/tests/make_corpus tests/corpus
 
 lint: all
 	@scripts/lint $(RELEASE)

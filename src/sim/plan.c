@@ -5,7 +5,9 @@
 
 enum {
     CLOCK_RANGE_MAX_US = 100000, /* either way: within what max_skew allows */
+    WILD_RANGE_US = 30000,       /* of the right clocks where others are wild and followed slowly */
     QUIET_THINK_US = 50000,
+    MANY_REGIONS = 4, /* worlds of more are shorter */
 };
 
 static bool often(struct prng *p, uint32_t percent)
@@ -22,7 +24,8 @@ static uint64_t between(struct prng *p, uint64_t low, uint64_t high)
 static uint32_t choose_regions(struct prng *p)
 {
     static const uint8_t CHOICES[] = { 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6 };
-    return CHOICES[prng_below(p, sizeof(CHOICES))];
+    uint32_t many = (uint32_t)between(p, 6, SIM_REGIONS_MAX);
+    return often(p, 4) ? many : CHOICES[prng_below(p, sizeof(CHOICES))];
 }
 
 int64_t sim_clock_offset(struct prng *p, int64_t range_us)
@@ -42,15 +45,19 @@ static void plan_clocks(struct sim_plan *plan, struct prng *p)
     }
 }
 
-static void plan_network(struct sim_plan *plan, struct prng *p)
+static void plan_delays(struct sim_plan *plan, struct prng *p, uint64_t longest_us)
 {
-    uint64_t longest_us = often(p, 20) ? 300 : often(p, 60) ? 20000 : 150000;
     for (uint32_t a = 0; a < SIM_REGIONS_MAX; a++) {
         for (uint32_t b = 0; b <= a; b++) {
             uint64_t delay_us = between(p, longest_us / 10 + 1, longest_us);
             plan->delay_us[a][b] = plan->delay_us[b][a] = delay_us;
         }
     }
+}
+
+static void plan_network(struct sim_plan *plan, struct prng *p)
+{
+    plan_delays(plan, p, often(p, 20) ? 300 : often(p, 60) ? 20000 : 150000);
     plan->jitter = often(p, 30) ? 0 : 500000;
     plan->tail = often(p, 40) ? 0 : often(p, 70) ? 10000 : 200000;
     plan->window_bytes = often(p, 80) ? 1 << 18 : 2000;
@@ -70,16 +77,57 @@ static void plan_disk(struct sim_plan *plan, struct prng *p)
 
 static void plan_faults(struct sim_plan *plan, struct prng *p)
 {
-    plan->fault_every_us = often(p, 15)   ? 0
+    uint32_t sum = 0;
+    plan->fault_every_us = often(p, 10)   ? 0
                            : often(p, 70) ? between(p, 100000, 500000)
                                           : between(p, 20000, 100000);
-    plan->cut = often(p, 30) ? 0 : (uint32_t)between(p, 1, 5);
-    plan->stall = often(p, 30) ? 0 : (uint32_t)between(p, 1, 5);
-    plan->crash = often(p, 50) ? 0 : (uint32_t)between(p, 1, 3);
-    if (plan->cut + plan->stall + plan->crash == 0)
+    for (int i = 0; i < SIM_FAULTS; i++) {
+        plan->faults[i] = often(p, 60) ? 0 : often(p, 85) ? (uint32_t)between(p, 1, 5) : 30;
+        sum += plan->faults[i];
+    }
+    if (sum == 0)
         plan->fault_every_us = 0;
-    plan->fault_max_us = often(p, 90) ? between(p, 20000, 1000000)
-                                      : 6500000; /* past the timeout of links */
+    plan->fault_max_us = often(p, 85)   ? between(p, 20000, 1000000)
+                         : often(p, 75) ? 6500000 /* past the timeout of links */
+                                        : 15000000;
+    plan->narrow_bytes_s = often(p, 50) ? between(p, 2000, 10000) : between(p, 10000, 200000);
+    plan->probe_us = often(p, 40) ? 0 : often(p, 50) ? between(p, 2000, 20000) : 100000;
+}
+
+static void part(struct sim_plan *plan, uint32_t a, uint32_t b, bool parted)
+{
+    plan->parted[a][b] = plan->parted[b][a] = parted;
+}
+
+/* Two regions of which neither sees the other, or as few connections as join all: a tree, and some
+ * of the others. */
+static void plan_parted(struct sim_plan *plan, struct prng p)
+{
+    if (plan->regions < 3 || !often(&p, 15))
+        return;
+    if (often(&p, 50)) {
+        uint32_t a = (uint32_t)prng_below(&p, plan->regions);
+        part(plan, a, (a + 1 + (uint32_t)prng_below(&p, plan->regions - 1)) % plan->regions, true);
+        return;
+    }
+    uint32_t more = often(&p, 50) ? 0 : 30;
+    for (uint32_t a = 0; a < plan->regions; a++) {
+        for (uint32_t b = 0; b < a; b++)
+            part(plan, a, b, !often(&p, more));
+    }
+    for (uint32_t a = 1; a < plan->regions; a++)
+        part(plan, a, (uint32_t)prng_below(&p, a), false);
+}
+
+bool sim_plan_parts(const struct sim_plan *plan)
+{
+    for (uint32_t a = 0; a < plan->regions; a++) {
+        for (uint32_t b = 0; b < a; b++) {
+            if (plan->parted[a][b])
+                return true;
+        }
+    }
+    return false;
 }
 
 static void plan_load(struct sim_plan *plan, struct prng *p)
@@ -102,15 +150,86 @@ static void plan_load(struct sim_plan *plan, struct prng *p)
         plan->families[0] = 1;
 }
 
-/* Little is written, so that heartbeats say most of what is heard, and machines come back with a
- * clock that is behind. */
-static void plan_restarts(struct sim_plan *plan, struct prng *p)
+/* --- worlds that look at one thing ---
+ *
+ * Some defects show only where several rare things meet. These families of worlds make them meet:
+ * how often is measured by scripts/mutations. */
+
+/* Little is written, so that heartbeats say most of what is heard, and machines come back soon with
+ * a clock that is behind. */
+static void focus_on_restarts(struct sim_plan *plan, struct prng *p)
 {
+    plan->regions = 2;
+    plan->steps = (uint32_t)between(p, 50, 300);
+    plan->pipeline = 1;
     plan->think_us = between(p, QUIET_THINK_US, 8 * QUIET_THINK_US);
     plan->clock_range_us = CLOCK_RANGE_MAX_US;
-    plan->fault_every_us = 300000;
-    plan->cut = plan->stall = 0;
-    plan->crash = 1;
+    if (often(p, 70))
+        plan_delays(plan, p, 300);
+    plan->fault_every_us = 150000;
+    plan->fault_max_us = often(p, 70) ? 30000 : 1000000;
+    memset(plan->faults, 0, sizeof(plan->faults));
+    plan->faults[SIM_FAULT_CRASH] = 1;
+}
+
+/* Much is on its way to slow disks when power is lost. */
+static void focus_on_power(struct sim_plan *plan, struct prng *p)
+{
+    plan->clients = often(p, 50) ? 1 : plan->clients;
+    plan->think_us = between(p, 200, 2000);
+    plan->sync_us = between(p, 3000, 40000);
+    plan->linger = often(p, 50) ? 0 : 700000;
+    plan->fault_every_us = between(p, 20000, 60000);
+    plan->fault_max_us = 30000;
+    memset(plan->faults, 0, sizeof(plan->faults));
+    plan->faults[SIM_FAULT_CUT] = plan->faults[SIM_FAULT_STALL] = often(p, 70) ? 0 : 1;
+    plan->faults[SIM_FAULT_DISK] = often(p, 50) ? 0 : 1;
+    plan->faults[SIM_FAULT_CRASH] = 2;
+}
+
+/* Everybody sets and lifts the deadlines of a key or two, and hears of the others' late. */
+static void focus_on_times(struct sim_plan *plan, struct prng *p)
+{
+    plan->keys = (uint32_t)between(p, 1, 2);
+    plan->clients = (uint32_t)between(p, 2, SIM_CLIENTS_MAX);
+    plan->mixed = often(p, 50) ? 0 : 600000;
+    plan->think_us = between(p, 2000, 20000);
+    plan->ttl_max_ms = often(p, 50) ? 100 : 2000;
+    for (uint32_t i = 0; i < SIM_FAMILIES; i++)
+        plan->families[i] = often(p, 70) ? 0 : 1;
+    plan->families[SIM_FAMILY_TIMES] = 10;
+}
+
+/* Clocks that are seconds or hours off, and little else in half of these worlds. It lasts, so that
+ * clocks are compared and the verdict can be seen. */
+static void focus_on_clocks(struct sim_plan *plan, struct prng *p)
+{
+    plan->clock_range_us = WILD_RANGE_US;
+    plan->clock_wild_us = (int64_t)(often(p, 30)   ? between(p, 400, 800) /* about max_skew */
+                                    : often(p, 30) ? between(p, 1000, 20000)
+                                                   : between(p, 1000, 7200000)) *
+                          1000;
+    plan->steps = (uint32_t)between(p, 100, 600);
+    plan->think_us = between(p, QUIET_THINK_US, 8 * QUIET_THINK_US);
+    plan->fault_every_us = between(p, 300000, 1500000);
+    plan->fault_max_us = between(p, 100000, 2000000);
+    bool alone = often(p, 50);
+    for (int i = 0; i < SIM_FAULTS; i++)
+        plan->faults[i] = alone ? 0 : plan->faults[i] > 0;
+    plan->faults[SIM_FAULT_CLOCK] = 6;
+}
+
+static void choose_focus(struct sim_plan *plan, struct prng *p)
+{
+    uint64_t which = prng_below(p, 100);
+    if (which < 17)
+        focus_on_restarts(plan, p);
+    else if (which < 30)
+        focus_on_power(plan, p);
+    else if (which < 42)
+        focus_on_times(plan, p);
+    else if (which < 50)
+        focus_on_clocks(plan, p);
 }
 
 void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions, uint32_t steps)
@@ -118,25 +237,46 @@ void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions, uint
     *plan = (struct sim_plan){ 0 };
     plan->regions = choose_regions(p);
     plan->steps = (uint32_t)between(p, 20, often(p, 80) ? 1500 : 5000);
-    if (regions != 0)
-        plan->regions = regions;
-    if (steps != 0)
-        plan->steps = steps;
     plan->clock_range_us = often(p, 30) ? 0 : often(p, 50) ? 5000 : CLOCK_RANGE_MAX_US;
     plan_network(plan, p);
     plan_disk(plan, p);
     plan_faults(plan, p);
     plan_load(plan, p);
-    if (often(p, 8))
-        plan_restarts(plan, p);
-    if (steps == 0 && plan->think_us >= QUIET_THINK_US)
+    if (plan->think_us >= QUIET_THINK_US)
         plan->steps = 20 + plan->steps / 20;
+    choose_focus(plan, p);
+    if (regions != 0)
+        plan->regions = regions;
+    if (plan->regions > MANY_REGIONS)
+        plan->steps = 20 + plan->steps * MANY_REGIONS / (plan->regions * plan->regions);
+    if (steps != 0)
+        plan->steps = steps;
+    plan_parted(plan, prng_split(p));
     plan_clocks(plan, p);
 }
 
 static const char *fsync_name(enum fsync_policy rule)
 {
     return rule == FSYNC_ALWAYS ? "always" : rule == FSYNC_EVERYSEC ? "everysec" : "no";
+}
+
+static void print_faults(const struct sim_plan *plan, FILE *to)
+{
+    fprintf(to, "plan: a fault about every %llu us (0: none), up to %llu us:",
+            (unsigned long long)plan->fault_every_us, (unsigned long long)plan->fault_max_us);
+    for (int i = 0; i < SIM_FAULTS; i++)
+        fprintf(to, " %s %u", sim_fault_names[i], plan->faults[i]);
+    fprintf(to,
+            "\nplan: narrow ways %llu bytes/s, wild clocks up to %lld us (0: none), probes every "
+            "%llu us (0: none)\n",
+            (unsigned long long)plan->narrow_bytes_s, (long long)plan->clock_wild_us,
+            (unsigned long long)plan->probe_us);
+    for (uint32_t a = 0; a < plan->regions; a++) {
+        for (uint32_t b = 0; b < a; b++) {
+            if (plan->parted[a][b])
+                fprintf(to, "plan: regions %u and %u never meet in the chaos\n", b + 1, a + 1);
+        }
+    }
 }
 
 void sim_plan_print(const struct sim_plan *plan, FILE *to)
@@ -158,11 +298,7 @@ void sim_plan_print(const struct sim_plan *plan, FILE *to)
             (unsigned long long)plan->segment_bytes, (unsigned long long)plan->park_max_bytes);
     fprintf(to, "plan: jitter %u ppm, tail %u ppm, window %u bytes, pieces %u bytes\n",
             plan->jitter, plan->tail, plan->window_bytes, plan->piece_bytes);
-    fprintf(to,
-            "plan: a fault about every %llu us (0: none): cuts %u, stalls %u, crashes %u, up to "
-            "%llu us\n",
-            (unsigned long long)plan->fault_every_us, plan->cut, plan->stall, plan->crash,
-            (unsigned long long)plan->fault_max_us);
+    print_faults(plan, to);
     for (uint32_t i = 0; i < plan->regions; i++)
         fprintf(to, "plan: region %u clock %+lld us %+d ppm, delay to 0 %llu us\n", i + 1,
                 (long long)plan->clock_offset_us[i], plan->clock_drift_ppm[i],

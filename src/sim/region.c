@@ -14,27 +14,14 @@
 
 enum { LINGER_MAX_US = 3000 }; /* of turns that gather what comes */
 
-/* --- the clock --- */
+/* --- turns --- */
 
-static int64_t drifted(const struct sim_world *w, const struct sim_region *r, uint64_t us)
-{
-    return (int64_t)us * w->plan.clock_drift_ppm[r->index] / 1000000;
-}
-
-uint64_t sim_region_clock_us(const struct sim_world *w, const struct sim_region *r)
-{
-    return w->now_us +
-           (uint64_t)(w->plan.clock_offset_us[r->index] + drifted(w, r, w->now_us - SIM_START_US));
-}
-
-/* A turn is due `us` from now by the region's clock: a little later by the world's, so that it is
- * not too early. */
+/* A turn is due `us` from now by the region's clock, which drifts and is slewed: a little later by
+ * the world's, so that it is not too early. */
 static uint64_t by_world(uint64_t us)
 {
-    return us + us / 4000 + 1;
+    return us + us / 1000 + 1;
 }
-
-/* --- turns --- */
 
 static void turn_is_due(struct sim_world *w, struct sim_event *e)
 {
@@ -48,7 +35,7 @@ static void turn_is_due(struct sim_world *w, struct sim_event *e)
 
 static void arm(struct sim_world *w, struct sim_region *r)
 {
-    uint64_t due_us = node_next_deadline(&r->node), clock_us = sim_region_clock_us(w, r);
+    uint64_t due_us = node_next_deadline(&r->node), clock_us = sim_clock_now_us(w, r);
     uint64_t after_us = due_us <= clock_us ? 1 : by_world(due_us - clock_us);
     uint64_t when_us = w->now_us + after_us;
     if (r->armed_us != 0 && r->armed_us <= when_us)
@@ -60,14 +47,40 @@ static void arm(struct sim_world *w, struct sim_region *r)
 void sim_turn_begin(struct sim_world *w, struct sim_region *r)
 {
     CHECK(r->up);
-    node_turn(&r->node, sim_region_clock_us(w, r));
+    node_turn(&r->node, sim_clock_now_us(w, r));
 }
 
 /* --- the log --- */
 
+/* A disk that was made to fail has done so. The process hears of it a little later. */
+static void tell_failed(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_region *r = &w->regions[e->region];
+    sim_turn_begin(w, r);
+    node_log_failed(&r->node, e->what);
+    sim_turn_end(w, r);
+    mem_free(e->what);
+}
+
+static void disk_failed(struct sim_world *w, struct sim_region *r, const char *problem)
+{
+    if (!r->disk_bad) {
+        sim_fail(w, "region %u: its log failed: %s", r->index + 1, problem);
+        return;
+    }
+    r->disk_failed = true;
+    sim_tell(w, r, "disk", "failed: %s", problem);
+    struct sim_event *e = sim_for_region(w, r, sim_around(&r->prng, w->plan.write_us, 0),
+                                         tell_failed);
+    size_t bytes = strlen(problem) + 1;
+    e->what = memcpy(mem_alloc(bytes), problem, bytes);
+    e->owned = true;
+}
+
 static void log_failed(struct sim_world *w, struct sim_region *r)
 {
-    sim_fail(w, "region %u: its log failed: %s", r->index + 1, r->log.problem);
+    r->log_broken = true;
+    disk_failed(w, r, r->log.problem);
 }
 
 static void log_synced(struct sim_world *w, struct sim_event *e)
@@ -88,7 +101,7 @@ static void write_log(struct sim_world *w, struct sim_region *r)
 {
     struct span records;
     uint64_t end_lsn = 0, end;
-    if (r->writing)
+    if (r->writing || r->log_broken)
         return;
     while (node_take_log(&r->node, &records, &end)) {
         end_lsn = end;
@@ -114,8 +127,7 @@ static void ceiling_written(struct sim_world *w, struct sim_event *e)
     struct sim_region *r = &w->regions[e->region];
     uint64_t next_ms = r->ceiling_next_ms;
     if (ceiling_write(&r->ceiling, e->number) != 0) {
-        sim_fail(w, "region %u: its ceiling cannot be written: %s", r->index + 1,
-                 r->disk.disk.detail);
+        disk_failed(w, r, r->disk.disk.detail);
         return;
     }
     r->ceiling_busy = false;
@@ -194,15 +206,21 @@ static void plan_reads(struct sim_world *w, struct sim_region *r)
 
 /* --- what a turn gives --- */
 
-/* Lines that no fault of this simulator explains. */
+/* Lines that no fault of this simulator explains, or of this world. */
 static void judge_notice(struct sim_world *w, struct sim_region *r, const char *text)
 {
-    static const char *const WRONG[] = { "ev=fork", "ev=amnesia", "ev=log.failed", "malformed",
-                                         "no place here" };
+    static const char *const WRONG[] = { "ev=fork", "ev=amnesia", "malformed", "no place here" };
+    static const char *const OF_CLOCKS[] = { "ev=clock.", "ev=writes.refused" };
     for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
         if (strstr(text, WRONG[i]))
             sim_fail(w, "region %u says: %s", r->index + 1, text);
     }
+    for (size_t i = 0; i < COUNT_OF(OF_CLOCKS); i++) {
+        if (w->plan.clock_wild_us == 0 && strstr(text, OF_CLOCKS[i]))
+            sim_fail(w, "region %u says, and every clock is right: %s", r->index + 1, text);
+    }
+    if (!r->disk_failed && strstr(text, "ev=log.failed"))
+        sim_fail(w, "region %u says, and its disk is good: %s", r->index + 1, text);
 }
 
 static void take_notices(struct sim_world *w, struct sim_region *r)
@@ -242,13 +260,18 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
     if (ceiling_ms != 0)
         plan_ceiling(w, r, ceiling_ms);
     plan_reads(w, r);
-    while ((session = node_next_dirty_session(&r->node)) != NULL)
-        sim_load_answers(w, session->host);
+    while ((session = node_next_dirty_session(&r->node)) != NULL) {
+        if (session->host == &r->probe)
+            sim_probe_answers(w, &r->probe);
+        else
+            sim_load_answers(w, session->host);
+    }
     while ((link = node_next_dirty_link(&r->node)) != NULL)
         sim_net_flush(w, link);
     while (node_next_dial(&r->node, &peer))
         sim_net_dial(w, r, peer);
     take_notices(w, r);
+    sim_watch_turn(w, r);
     sim_tell_log(w, r);
     sim_tell_parked(w, r);
     arm(w, r);
@@ -274,6 +297,34 @@ void sim_turn_end(struct sim_world *w, struct sim_region *r)
     sim_for_region(w, r, prng_below(&r->prng, LINGER_MAX_US), end_lingering);
 }
 
+/* --- sleep --- */
+
+bool sim_region_is_asleep(const struct sim_world *w, const struct sim_region *r)
+{
+    return r->up && r->asleep_until_us > w->now_us;
+}
+
+/* After the events that waited for it. */
+static void awake(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_region *r = &w->regions[e->region];
+    if (!sim_region_is_asleep(w, r))
+        sim_net_region_awake(w, r);
+}
+
+static void wake(struct sim_world *w, struct sim_event *e)
+{
+    sim_at(w, w->now_us, awake)->region = e->region;
+}
+
+void sim_region_sleep(struct sim_world *w, struct sim_region *r, uint64_t until_us)
+{
+    if (!r->up || until_us <= r->asleep_until_us)
+        return;
+    r->asleep_until_us = until_us;
+    sim_at(w, until_us, wake)->region = r->index;
+}
+
 /* --- start and crash --- */
 
 void sim_region_init(struct sim_region *r, uint32_t index)
@@ -284,6 +335,16 @@ void sim_region_init(struct sim_region *r, uint32_t index)
         r->clients[i].region = index;
         r->clients[i].index = i;
     }
+    r->probe.region = index;
+    r->probe.prng = prng_split(&r->prng);
+}
+
+/* A disk that is good lets a region start. */
+static void not_started(struct sim_world *w, struct sim_region *r, const char *problem)
+{
+    if (!r->disk_bad && r->disk.die_at == 0)
+        sim_fail(w, "region %u does not start: %s", r->index + 1, problem);
+    sim_tell(w, r, "disk", "not started: %s", problem);
 }
 
 static bool claim(struct sim_world *w, struct sim_region *r)
@@ -301,11 +362,12 @@ static bool claim(struct sim_world *w, struct sim_region *r)
     }
     bool claimed = identity_claim(&r->disk.disk, want, got, problem) == 0;
     if (!claimed)
-        sim_fail(w, "region %u: its directory cannot be claimed: %s", r->index + 1, problem);
+        not_started(w, r, problem);
     else if (got->instance <= r->instance)
         sim_fail(w, "region %u: instance %llu again", r->index + 1,
                  (unsigned long long)got->instance);
-    r->instance = got->instance;
+    else
+        r->instance = got->instance;
     mem_free(want);
     mem_free(got);
     return claimed;
@@ -325,7 +387,7 @@ static bool recover(struct sim_world *w, struct sim_region *r)
         .segment_bytes = w->plan.segment_bytes,
     };
     if (oplog_open(&r->log, &r->disk.disk, &options, replay, &r->node, &report) != 0) {
-        sim_fail(w, "region %u: its log does not open: %s", r->index + 1, r->log.problem);
+        not_started(w, r, r->log.problem);
         return false;
     }
     node_recovered(&r->node, r->log.end_lsn);
@@ -336,11 +398,16 @@ static bool recover(struct sim_world *w, struct sim_region *r)
     return true;
 }
 
-bool sim_region_start(struct sim_world *w, struct sim_region *r)
+/* The node with what its log holds, as it was before its first turn. */
+static bool load(struct sim_world *w, struct sim_region *r)
 {
     uint64_t ceiling_ms = 0;
-    if (!claim(w, r) || ceiling_open(&r->ceiling, &r->disk.disk, &ceiling_ms) != 0)
+    if (!claim(w, r))
         return false;
+    if (ceiling_open(&r->ceiling, &r->disk.disk, &ceiling_ms) != 0) {
+        not_started(w, r, r->disk.disk.detail);
+        return false;
+    }
     node_init(&r->node, &(struct node_options){
                             .deployment = &w->deployment,
                             .self = &w->deployment.regions[r->index],
@@ -351,51 +418,83 @@ bool sim_region_start(struct sim_world *w, struct sim_region *r)
                             .fsync = w->plan.fsync,
                         });
     r->node.replica.options.park_max_bytes = w->plan.park_max_bytes;
+    if (recover(w, r))
+        return true;
+    node_release(&r->node);
+    ceiling_close(&r->ceiling);
+    return false;
+}
+
+/* A start that its disk cut short leaves the disk as a crash in its midst does. */
+static void fall_over(struct sim_world *w, struct sim_region *r)
+{
+    bool power = prng_chance(&r->prng, 500000);
+    w->crashes++;
+    if (power)
+        sim_disk_crash(&r->disk);
+    r->disk.die_at = 0;
+}
+
+bool sim_region_start(struct sim_world *w, struct sim_region *r)
+{
+    if (!load(w, r)) {
+        fall_over(w, r);
+        return false;
+    }
+    r->disk.die_at = 0;
     r->up = true;
     r->epoch++;
     r->writing = r->ceiling_busy = r->lingering = false;
-    r->ceiling_next_ms = 0;
-    r->armed_us = 0;
-    if (!recover(w, r))
-        return false;
+    r->disk_failed = r->log_broken = false;
+    r->ceiling_next_ms = r->armed_us = 0;
+    sim_clock_start(w, r);
     sim_verify_recovered(w, r);
+    sim_watch_start(w, r);
     sim_turn_begin(w, r);
     sim_turn_end(w, r);
     sim_load_start(w, r);
+    sim_probe_start(w, r);
     return true;
 }
 
-static void stop(struct sim_world *w, struct sim_region *r)
+static void stop(struct sim_world *w, struct sim_region *r, bool power)
 {
     sim_load_region_down(w, r);
+    sim_probe_region_down(w, r);
     node_release(&r->node);
     r->up = false;
-    sim_net_region_down(w, r);
+    r->asleep_until_us = 0;
+    sim_net_region_down(w, r, power);
     oplog_close(&r->log);
     ceiling_close(&r->ceiling);
 }
 
-/* The machine loses its power, or only the process is killed: then what was written is all there.
- * Its clock may be another after that, also an earlier one. */
-void sim_region_crash(struct sim_world *w, struct sim_region *r, struct prng *p)
+/* The machine loses its power, or only the process is killed: then what was written is all
+ * there. */
+void sim_region_crash_by(struct sim_world *w, struct sim_region *r, bool power, struct prng *p)
 {
-    bool power = prng_chance(p, 600000);
     sim_tell(w, r, "crash", "%s", power ? "loses power" : "is killed");
     w->crashes++;
-    if (power)
+    if (power) {
+        prng_seed(&r->disk.prng, prng_next(p));
         sim_disk_crash(&r->disk);
-    stop(w, r);
-    if (prng_chance(p, 500000))
-        w->plan.clock_offset_us[r->index] = sim_clock_offset(p, w->plan.clock_range_us);
+    }
+    stop(w, r, power);
+}
+
+void sim_region_crash(struct sim_world *w, struct sim_region *r, struct prng *p)
+{
+    sim_region_crash_by(w, r, prng_chance(p, 600000), p);
 }
 
 void sim_region_release(struct sim_world *w, struct sim_region *r)
 {
     if (r->up)
-        stop(w, r);
+        stop(w, r, false);
     for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++) {
         buffer_release(&r->clients[i].answers);
         buffer_release(&r->clients[i].unsent);
     }
+    buffer_release(&r->probe.answers);
     sim_disk_release(&r->disk);
 }

@@ -11,13 +11,14 @@
 #include "sim/selection.h"
 
 enum {
-    SIM_REGIONS_MAX = 6,
+    SIM_REGIONS_MAX = 12,
     SIM_CLIENTS_MAX = 4, /* of one region */
 };
 
 struct sim_options {
     uint64_t seed;
     uint32_t regions, steps, clients; /* 0: the seed's choice */
+    uint32_t noise;                   /* not 0: other delays of network, disks and clients */
     struct selection only;            /* what happens of all that the seed would do (borrowed) */
     FILE *trace;                      /* what happens, for people; NULL: nothing is printed */
     bool details;                     /* the trace says everything: bytes, connections, syncs */

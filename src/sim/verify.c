@@ -51,8 +51,10 @@ void sim_verify_always(struct sim_world *w)
 {
     verify_equal(w);
     for (uint32_t i = 0; i < w->plan.regions; i++) {
-        if (w->regions[i].up)
-            verify_replica(w, &w->regions[i]);
+        if (!w->regions[i].up)
+            continue;
+        verify_replica(w, &w->regions[i]);
+        sim_watch_always(w, &w->regions[i]);
     }
 }
 
@@ -75,12 +77,18 @@ void sim_verify_recovered(struct sim_world *w, struct sim_region *r)
 
 /* --- at rest --- */
 
+/* Nothing waits here. */
+static bool is_calm(const struct sim_region *region)
+{
+    const struct replica *r = &region->node.replica;
+    return r->parked_count == 0 && r->log_durable == r->log_end &&
+           list_empty(&region->node.waiting) && list_empty(&region->node.held);
+}
+
 static bool is_settled(const struct sim_world *w, const struct sim_region *region)
 {
-    const struct replica *r = &region->node.replica, *first = &w->regions[0].node.replica;
-    return region->up && r->parked_count == 0 && r->log_durable == r->log_end &&
-           list_empty(&region->node.waiting) && list_empty(&region->node.held) &&
-           vector_equal(&r->last_op, &first->last_op);
+    return region->up && is_calm(region) &&
+           vector_equal(&region->node.replica.last_op, &w->regions[0].node.replica.last_op);
 }
 
 bool sim_verify_settled(struct sim_world *w)
@@ -88,6 +96,25 @@ bool sim_verify_settled(struct sim_world *w)
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         if (!is_settled(w, &w->regions[i]))
             return false;
+    }
+    return sim_load_idle(w);
+}
+
+/* What they lack of a region that they never met is asked of others where something waits for
+ * it. */
+bool sim_verify_relayed(struct sim_world *w)
+{
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        const struct sim_region *region = &w->regions[i];
+        if (!region->up || !is_calm(region))
+            return false;
+        for (uint32_t k = 0; k < w->plan.regions; k++) {
+            uint8_t origin = (uint8_t)(k + 1);
+            if (!w->plan.parted[i][k] &&
+                vector_get(&region->node.replica.last_op, origin) !=
+                    vector_get(&w->regions[k].node.replica.last_op, origin))
+                return false;
+        }
     }
     return sim_load_idle(w);
 }
@@ -125,6 +152,21 @@ static void read_log(struct sim_world *w, struct sim_region *r, struct buffer *o
     }
 }
 
+/* An own batch has seen exactly what stands before it in the log. */
+static void verify_context(struct sim_world *w, const struct batch *b,
+                           const stamp_t last[ORACLE_ORIGINS])
+{
+    for (uint8_t o = 0; o < ORACLE_ORIGINS; o++) {
+        if (o != b->origin && vector_get(&b->context, o) != last[o])
+            sim_fail(w,
+                     "region %u: its batch up to %llx names %llx as seen of region %u, the log has "
+                     "%llx before it",
+                     b->origin, (unsigned long long)b->to,
+                     (unsigned long long)vector_get(&b->context, o), o,
+                     (unsigned long long)last[o]);
+    }
+}
+
 /* One number for each origin: all its ops in the order in which this log applies them. */
 static void digest_log(struct sim_world *w, const struct sim_region *r, struct span in,
                        uint64_t digests[ORACLE_ORIGINS])
@@ -140,6 +182,8 @@ static void digest_log(struct sim_world *w, const struct sim_region *r, struct s
                      (unsigned long long)lsn);
             return;
         }
+        if (b.origin == r->index + 1)
+            verify_context(w, &b, last);
         struct batch_walk walk = batch_walk(&b);
         struct op op;
         struct span hashed;
@@ -208,13 +252,16 @@ void sim_verify_end(struct sim_world *w)
 
 /* --- after the last deadline --- */
 
-/* A ghost stays until the newest deadline in it. */
+/* A ghost stays until the last deadline in it. */
 static bool is_over(const struct entry *e, uint64_t now_ms)
 {
     if (object_components(e) != 0)
         return object_expired(e, now_ms);
-    const struct deadline *newest = &e->body->deadlines[e->body->deadline_count - 1];
-    return newest->at_ms < now_ms;
+    for (uint16_t i = 0; i < e->body->deadline_count; i++) {
+        if (e->body->deadlines[i].at_ms >= now_ms)
+            return false;
+    }
+    return true;
 }
 
 static bool has_expired(const struct replica *r, const struct database *d)

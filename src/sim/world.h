@@ -10,9 +10,12 @@
  * and the world must settle.
  *
  *     plan.c     what this seed's world is like        net.c      connections: delays, pieces, cuts
- *     region.c   node, disk and clock of one region    load.c     clients and their commands
- *     world.c    time, faults, the phases              verify.c   what must hold
+ *     region.c   node, log and turns of one region     clock.c    its clocks
+ *     world.c    time, the phases                      fault.c    what goes wrong, and its end
+ *     load.c     clients and their commands            probe.c    clients that know what they must read
+ *     verify.c   what must hold, at any time           watch.c    clocks, bounds: region by region
  *     trace.c    what happens, told                    oracle.c   the declared contract
+ *     quiet.c    a world that is moved by hand
  *
  * See docs/design/simulator.md.
  */
@@ -22,6 +25,7 @@
 #include <stdio.h>
 
 #include "base/heap.h"
+#include "clock/steady.h"
 #include "node/node.h"
 #include "sim/disk.h"
 #include "sim/oracle.h"
@@ -30,11 +34,27 @@
 #include "store/oplog.h"
 
 enum {
-    SIM_FAMILIES = 8, /* of commands: load.c */
+    SIM_FAMILIES = 14, /* of commands: command.c */
+    SIM_FAMILY_TIMES = 4,
     SIM_LINE_BYTES = 512,
 };
 
 static const uint64_t SIM_START_US = 1700000000000000;
+
+/* What may go wrong while there is chaos: fault.c. */
+enum sim_fault {
+    SIM_FAULT_CUT, /* connections are reset and none can be made: both ways, or those of one dialler */
+    SIM_FAULT_STALL,  /* bytes wait: both ways, or one */
+    SIM_FAULT_RESET,  /* connections are reset, and can be made again at once */
+    SIM_FAULT_NARROW, /* some thousand bytes a second: both ways, or one */
+    SIM_FAULT_PAUSE,  /* a process gets no processor for some time */
+    SIM_FAULT_STARVE, /* ... gets it for a moment now and then */
+    SIM_FAULT_CRASH,  /* one region, or several at once, lose power or are killed */
+    SIM_FAULT_LOOP,   /* one region crashes again and again, also while it recovers */
+    SIM_FAULT_DISK,  /* a write or a sync fails: no writes there until a restart on a mended disk */
+    SIM_FAULT_CLOCK, /* a wall clock is set */
+    SIM_FAULTS,
+};
 
 /* What the seed decides once, before the world begins. Chances are in parts per million. */
 struct sim_plan {
@@ -44,8 +64,9 @@ struct sim_plan {
     uint64_t segment_bytes, park_max_bytes;
     uint32_t linger; /* chance that a turn waits for more before it ends */
 
-    int64_t clock_range_us;
-    int64_t clock_offset_us[SIM_REGIONS_MAX];
+    /* Right clocks are off by so much at most; wild ones (0: none) up to this far. */
+    int64_t clock_range_us, clock_wild_us;
+    int64_t clock_offset_us[SIM_REGIONS_MAX]; /* of the wall clock when the world begins */
     int32_t clock_drift_ppm[SIM_REGIONS_MAX];
 
     uint64_t delay_us[SIM_REGIONS_MAX][SIM_REGIONS_MAX]; /* one way */
@@ -56,9 +77,13 @@ struct sim_plan {
     uint64_t write_us, sync_us; /* typical times of the disk */
     uint32_t disk_tail;         /* chance of one 20 times as long */
 
-    uint64_t fault_every_us;    /* 0: none */
-    uint32_t cut, stall, crash; /* weights of the kinds of fault */
-    uint64_t fault_max_us;      /* how long one lasts */
+    uint64_t fault_every_us;     /* 0: none */
+    uint32_t faults[SIM_FAULTS]; /* weights of the kinds */
+    uint64_t fault_max_us;       /* how long one lasts */
+    uint64_t narrow_bytes_s;     /* of narrow ways */
+    /* Never connected before all faults end; whoever else there is joins them. */
+    bool parted[SIM_REGIONS_MAX][SIM_REGIONS_MAX];
+    uint64_t probe_us; /* how often a probe looks; 0: there are none */
 
     uint32_t clients; /* of each region */
     uint32_t keys, fields;
@@ -84,18 +109,20 @@ struct sim_event {
 /* A command on its way. */
 struct sim_pending {
     uint32_t n;         /* of this client's commands; 0: none of them */
+    bool pair;          /* its answer is two equal values */
     int64_t counter_by; /* what its answer will mean for the counter */
 };
 
 struct sim_client {
     uint32_t region, index;
-    struct session *session;        /* NULL: not connected */
-    struct buffer answers;          /* bytes not yet a whole reply */
-    struct sim_pending pending[64]; /* sent and not answered, in order */
+    struct session *session;         /* NULL: not connected */
+    struct buffer answers;           /* bytes not yet a whole reply */
+    struct sim_pending pending[256]; /* sent and not answered, in order */
     uint32_t pending_count;
     struct buffer unsent;       /* the rest of what is being sent */
     bool thinking;              /* an event will make it send */
-    uint32_t drawn;             /* commands so far, also those that were left out */
+    bool by_hand;               /* somebody else sends, and takes the answers: quiet.c */
+    uint64_t due_us;            /* when it was to send what it sent last */
     struct prng commands, pace; /* what it sends; when, and in which pieces */
 };
 
@@ -103,6 +130,39 @@ struct sim_client {
 struct sim_told {
     uint64_t lsn;
     stamp_t known[SIM_REGIONS_MAX + 1], dropped[SIM_REGIONS_MAX + 1]; /* by origin */
+};
+
+/* clock.c. Both clocks run with the region's drift; the wall clock is set now and then. */
+struct sim_clock {
+    int64_t wall_offset_us; /* wall minus monotonic */
+    struct steady steady;   /* the running process's time, as the server makes it of both */
+};
+
+/* A client of a region that alone writes its key, and knows what it must read: probe.c. */
+struct sim_probe {
+    uint32_t region;
+    struct session *session; /* NULL: not connected */
+    struct buffer answers;
+    uint32_t asked;                 /* the other region whose key is read in this round */
+    uint32_t awaited;               /* answers of this round */
+    uint64_t written;               /* the newest value that was sent */
+    uint64_t acknowledged;          /* the newest that the region must have */
+    uint64_t seen[SIM_REGIONS_MAX]; /* of each region's key, in this session or before */
+    bool failed;                    /* the write of this round was refused, or nobody knows */
+    bool last;                      /* it has to write once more, when all faults have ended */
+    struct prng prng;
+};
+
+/* What verify.c has seen of a run of a region: watch.c. */
+struct sim_watch {
+    bool right;        /* its clock was right all the time */
+    bool skewed;       /* it was SKEWED when the last turn ended */
+    bool led;          /* it was SKEWED once, and lived by the others' time */
+    stamp_t said;      /* its own applied stamp then */
+    uint64_t log_most; /* how far its log may go since the disk has failed; 0: it has not */
+    uint64_t start_us;
+    bool joined; /* all the time since it could reach everybody, and their clocks were right */
+    struct vector applied;
 };
 
 struct sim_region {
@@ -119,8 +179,15 @@ struct sim_region {
     uint64_t ceiling_next_ms; /* and this one after it; 0: none */
     uint64_t armed_us;        /* a turn is planned for then; 0: none */
     bool lingering;           /* the turn is open, its end is planned: more may come into it */
-    struct prng prng;         /* how long its disk and its turns take */
-    struct sim_told told;     /* trace.c */
+    bool disk_bad;            /* it was made to fail, and is not mended yet */
+    bool disk_failed;         /* it has done so in this run, which may not know yet */
+    bool log_broken;          /* ... and nothing is written any more */
+    uint64_t asleep_until_us; /* its process does not run; what comes waits */
+    struct sim_clock clock;
+    struct sim_probe probe;
+    struct sim_watch watch;
+    struct prng prng;     /* how long its disk and its turns take */
+    struct sim_told told; /* trace.c */
     struct sim_client clients[SIM_CLIENTS_MAX];
     /* With fsync always: the newest own write that a client was told of. */
     stamp_t acknowledged;
@@ -139,14 +206,19 @@ struct sim_conn {
     uint64_t id;
     uint32_t region[2];
     struct link *end[2];     /* NULL: not open yet, or gone */
+    bool opening;            /* not accepted yet: what comes waits */
+    bool lost[2];            /* that machine lost its power: it says so when something comes */
     struct sim_pipe pipe[2]; /* from that end */
-    struct list held[2];     /* pieces that wait for the end of a stall, from that end */
+    struct list held[2];     /* pieces that wait for the end of a stall or sleep, from that end */
 };
 
-struct sim_cut {
-    bool stalled;    /* bytes wait */
-    bool broken;     /* connections are reset, and none can be made */
-    uint32_t number; /* of the fault that did it: only its own end heals it */
+/* What is wrong with one way between two regions; each by the number of its fault, whose end heals
+ * it. 0: nothing. */
+struct sim_way {
+    uint32_t stalled; /* bytes wait */
+    uint32_t broken;  /* connections that the sender dials are reset, and none can be made */
+    uint32_t narrow;  /* few bytes a second */
+    bool parted;      /* as broken, until all faults end */
 };
 
 struct sim_world {
@@ -155,15 +227,17 @@ struct sim_world {
     struct sim_region *regions; /* [plan.regions] */
     struct heap events;
     uint64_t now_us;
+    uint64_t slept_us; /* of it, while the whole world stood still */
     uint64_t event_count, tie;
     struct list conns;
     uint64_t conn_count;
     struct oracle_reclaim *reclaims;
     size_t reclaim_count;
-    struct sim_cut cuts[SIM_REGIONS_MAX][SIM_REGIONS_MAX]; /* from, to */
+    struct sim_way ways[SIM_REGIONS_MAX][SIM_REGIONS_MAX]; /* from, to */
     uint32_t fault_count;
     struct prng net[SIM_REGIONS_MAX][SIM_REGIONS_MAX]; /* from, to */
     struct prng fault;                                 /* when; each has its own beside */
+    struct sim_outcome *outcome;                       /* borrowed */
     struct selection only;                             /* borrowed */
 
     bool healed;   /* the second phase */
@@ -188,9 +262,11 @@ struct sim_world {
 /* --- world.c --- */
 
 void sim_world_init(struct sim_world *w, const struct sim_plan *plan,
-                    const struct sim_options *options);
+                    const struct sim_options *options,
+                    struct sim_outcome *outcome); /* its counts are kept up all the time */
 void sim_world_release(struct sim_world *w);
 void sim_world_run(struct sim_world *w); /* both phases and all checks; see w->failed */
+bool sim_step(struct sim_world *w);      /* the next event; false when the world has failed */
 
 struct sim_event *sim_at(struct sim_world *w, uint64_t when_us,
                          void (*run)(struct sim_world *, struct sim_event *));
@@ -230,46 +306,96 @@ void sim_tell_parked(struct sim_world *w, struct sim_region *r); /* what had to 
 void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions,
                    uint32_t steps); /* 0: the seed's choice */
 int64_t sim_clock_offset(struct prng *p, int64_t range_us);
+bool sim_plan_parts(const struct sim_plan *plan); /* some two regions never meet in the chaos */
+extern const char *const sim_fault_names[SIM_FAULTS];
 void sim_plan_print(const struct sim_plan *plan, FILE *to);
 
 /* --- region.c --- */
 
 void sim_region_init(struct sim_region *r, uint32_t index);
 void sim_region_release(struct sim_world *w, struct sim_region *r);
+/* False when its disk did not let it: then it is as after a crash while it recovered. */
 bool sim_region_start(struct sim_world *w, struct sim_region *r);
-void sim_region_crash(struct sim_world *w, struct sim_region *r,
-                      struct prng *p); /* the fault's own stream */
-uint64_t sim_region_clock_us(const struct sim_world *w, const struct sim_region *r);
+/* It loses its power or is killed; `p` is the fault's own stream. */
+void sim_region_crash(struct sim_world *w, struct sim_region *r, struct prng *p);
+void sim_region_crash_by(struct sim_world *w, struct sim_region *r, bool power, struct prng *p);
+/* Its process gets no processor until then: what is for it waits. Never shorter than before. */
+void sim_region_sleep(struct sim_world *w, struct sim_region *r, uint64_t until_us);
+bool sim_region_is_asleep(const struct sim_world *w, const struct sim_region *r);
 
 /* Every input to a node stands between these two. The turn ends at once, or a little later with
  * whatever comes until then. */
 void sim_turn_begin(struct sim_world *w, struct sim_region *r);
 void sim_turn_end(struct sim_world *w, struct sim_region *r);
 
+/* --- clock.c --- */
+
+void sim_clock_start(struct sim_world *w, struct sim_region *r);      /* of its process */
+uint64_t sim_clock_now_us(struct sim_world *w, struct sim_region *r); /* the process's time */
+/* So far the process's time is from the right one. */
+int64_t sim_clock_error_us(struct sim_world *w, struct sim_region *r);
+/* Sets the wall clock: so far from the right time. */
+void sim_clock_set(struct sim_world *w, struct sim_region *r, int64_t error_us);
+bool sim_clock_is_right(struct sim_world *w, struct sim_region *r);
+
+/* --- fault.c --- */
+
+void sim_fault_begin(struct sim_world *w); /* the chaos */
+void sim_fault_end(struct sim_world *w);   /* all but what parts regions: they are up, and whole */
+void sim_fault_join(struct sim_world *w);  /* those that never met */
+
 /* --- net.c --- */
 
 void sim_net_dial(struct sim_world *w, struct sim_region *r, struct peer *peer);
 void sim_net_flush(struct sim_world *w, struct link *l);
-void sim_net_region_down(struct sim_world *w, struct sim_region *r); /* after its links are gone */
-void sim_net_cut(struct sim_world *w, uint32_t from, uint32_t to, bool stall, uint32_t number);
-void sim_net_heal(struct sim_world *w, uint32_t from, uint32_t to,
-                  uint32_t number); /* number 0: whatever fault */
+/* After its links are gone. Who is connected to it is told at once, or (lost power) when it is up
+ * again and something comes. */
+void sim_net_region_down(struct sim_world *w, struct sim_region *r, bool power);
+void sim_net_region_awake(struct sim_world *w, struct sim_region *r);
+/* The connections that `from` has dialled to `to` are reset. */
+void sim_net_reset(struct sim_world *w, uint32_t from, uint32_t to);
+/* What a way held goes on, after its faults were taken away. */
+void sim_net_release_held(struct sim_world *w, uint32_t from, uint32_t to);
 void sim_net_release(struct sim_world *w);
+
+/* --- command.c --- */
+
+enum { SIM_TEMPLATE_COMMANDS_MAX = 8 };
+
+extern const char *const sim_family_names[SIM_FAMILIES];
+/* Appends the commands of a random template, and where each ends in `out`; returns how many. */
+uint32_t sim_command_make(struct sim_world *w, struct prng *p, struct buffer *out,
+                          size_t ends[SIM_TEMPLATE_COMMANDS_MAX]);
 
 /* --- load.c --- */
 
-extern const char *const sim_family_names[SIM_FAMILIES];
 void sim_load_start(struct sim_world *w, struct sim_region *r);       /* its clients connect */
 void sim_load_region_down(struct sim_world *w, struct sim_region *r); /* their sessions are gone */
 void sim_load_answers(struct sim_world *w,
                       struct sim_client *c);   /* output that may go; or the end of the session */
 bool sim_load_idle(const struct sim_world *w); /* every command was answered */
 
+/* --- probe.c --- */
+
+void sim_probe_start(struct sim_world *w, struct sim_region *r);
+void sim_probe_region_down(struct sim_world *w, struct sim_region *r);
+void sim_probe_answers(struct sim_world *w, struct sim_probe *probe);
+void sim_probe_once_more(struct sim_world *w); /* each writes: all faults have ended */
+bool sim_probe_done(struct sim_world *w);      /* each was answered OK */
+
+/* --- watch.c --- */
+
+void sim_watch_start(struct sim_world *w, struct sim_region *r);  /* recovered, no turn yet */
+void sim_watch_turn(struct sim_world *w, struct sim_region *r);   /* ended */
+void sim_watch_always(struct sim_world *w, struct sim_region *r); /* at intervals */
+
 /* --- verify.c --- */
 
 void sim_verify_always(struct sim_world *w); /* at intervals */
 void sim_verify_recovered(struct sim_world *w, struct sim_region *r);
 bool sim_verify_settled(struct sim_world *w); /* everybody has everything, and nobody waits */
+/* Nobody waits, and everybody has what is made where he has a connection to. */
+bool sim_verify_relayed(struct sim_world *w);
 void sim_verify_say_unsettled(const struct sim_world *w,
                               struct buffer *out); /* who lacks what, for people */
 void sim_verify_end(struct sim_world *w);          /* when settled */

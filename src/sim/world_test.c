@@ -29,6 +29,44 @@ TEST(a_seed_reruns_bit_for_bit)
     }
 }
 
+static struct selection all_of(const struct sim_outcome *o)
+{
+    struct selection all = { { .chosen = true }, { .chosen = true } };
+    for (uint32_t n = 1; n <= o->faults; n++)
+        selection_add(&all.faults, n);
+    for (uint32_t r = 0; r < o->regions; r++) {
+        for (uint32_t c = 0; c < o->clients; c++) {
+            for (uint32_t n = 1; n <= o->drawn[r][c]; n++)
+                selection_add(&all.commands, selection_command(r, c, n));
+        }
+    }
+    return all;
+}
+
+TEST(a_world_of_all_its_commands_and_faults_is_the_same_world)
+{
+    for (uint64_t seed = 201; seed <= 206; seed++) {
+        struct sim_outcome once = run(seed), again;
+        struct sim_options listed = { .seed = seed, .only = all_of(&once) };
+        sim_run(&listed, &again);
+        selection_release(&listed.only.commands);
+        selection_release(&listed.only.faults);
+        EXPECT_EQ(once.trace_hash, again.trace_hash);
+        EXPECT(again.commands > 0);
+    }
+}
+
+TEST(a_world_of_no_commands_and_no_faults_is_quiet)
+{
+    struct sim_options options = { .seed = 204,
+                                   .only = { { .chosen = true }, { .chosen = true } } };
+    struct sim_outcome quiet;
+    sim_run(&options, &quiet);
+    EXPECT(quiet.held);
+    EXPECT(quiet.steps > 0);
+    EXPECT_EQ(quiet.crashes, 0);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
