@@ -273,12 +273,26 @@ class World:
                     pipeline.type(key).ttl(key)
                 facts = pipeline.execute()
                 for key, kind in zip(keys, facts[::2]):
-                    {b"hash": pipeline.hgetall, b"set": pipeline.smembers}.get(kind, pipeline.get)(key)
-                values = pipeline.execute()
+                    read_all(pipeline, kind, key)
+                values = pipeline.execute(raise_on_error=False)
+            values = [client.dump(key) if isinstance(value, redis.ResponseError) else value     # a hyperloglog is no text
+                      for key, value in zip(keys, values)]
             found.update((key, (kind, value, ttl >= 0))
                          for key, kind, ttl, value in zip(keys, facts[::2], facts[1::2], values) if kind != b"none")
         client.close()
         return found
+
+
+def read_all(pipeline, kind, key):
+    """Reads the whole value of a key of this type."""
+    if kind == b"list":
+        pipeline.lrange(key, 0, -1)
+    elif kind == b"zset":
+        pipeline.zrange(key, 0, -1, withscores=True)
+    elif kind == b"stream":
+        pipeline.xrange(key)
+    else:
+        {b"hash": pipeline.hgetall, b"set": pipeline.smembers}.get(kind, pipeline.get)(key)
 
 
 def difference(a, b):
