@@ -75,19 +75,22 @@ static bool load_string(struct call *call, struct span text, uint8_t *registers)
     return false;
 }
 
-void hyperloglog_put(struct buffer *out, const uint8_t *registers)
+/* The count that Redis keeps in the header is marked as not known. */
+void hyperloglog_reply(struct call *call, const struct entry *object)
 {
-    static const uint8_t header[HEADER_BYTES] = { 'H', 'Y', 'L', 'L', [15] = 0x80 };
-    uint8_t packed[DENSE_BYTES + 1] = { 0 };
+    static const uint8_t header[HEADER_BYTES] = { 'H', 'Y', 'L', 'L', [HEADER_BYTES - 1] = 0x80 };
+    uint8_t registers[HLL_REGISTERS] = { 0 };
+    uint8_t text[HEADER_BYTES + DENSE_BYTES + 1] = { 0 }, *packed = text + HEADER_BYTES;
 
+    hll_maxima(&object_part(object, COMPONENT_HLL)->hll, registers);
+    memcpy(text, header, HEADER_BYTES);
     for (unsigned i = 0; i < HLL_REGISTERS; i++) {
         unsigned at = i * 6 / 8, value = (unsigned)registers[i] << i * 6 % 8;
 
         packed[at] |= (uint8_t)value;
         packed[at + 1] |= (uint8_t)(value >> 8);
     }
-    buffer_put_bytes(out, header, sizeof(header));
-    buffer_put_bytes(out, packed, DENSE_BYTES);
+    reply_bulk(call->reply, span_of(text, HEADER_BYTES + DENSE_BYTES));
 }
 
 bool hyperloglog_load(struct call *call, struct span key, uint8_t *registers, bool *found)

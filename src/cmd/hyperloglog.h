@@ -14,7 +14,7 @@
  * replied: it is something else. *found says whether there is a key. */
 bool hyperloglog_load(struct call *call, struct span key, uint8_t *registers, bool *found);
 
-/* Appends registers in Redis's dense form. */
-void hyperloglog_put(struct buffer *out, const uint8_t *registers);
+/* Replies the hyperloglog of an object in Redis's dense form. */
+void hyperloglog_reply(struct call *call, const struct entry *object);
 
 #endif

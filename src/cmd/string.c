@@ -2,6 +2,7 @@
  * string -- commands that read and write whole strings: GET, SET, and their variants.
  */
 #include "cmd/expire.h"
+#include "cmd/hyperloglog.h"
 #include "cmd/view.h"
 
 /* Replies the value of a string, or null. False when it replied an error. */
@@ -16,11 +17,29 @@ static bool reply_value(struct call *call, struct span key, struct entry **found
     return true;
 }
 
+/* Of a string, or of a hyperloglog: that is one too for who wants to keep its bytes. False when it
+ * is neither. */
+static bool reply_text(struct call *call, const struct entry *e)
+{
+    enum component c = e != NULL ? object_visible(e) : COMPONENT_NONE;
+
+    if (c == COMPONENT_STRING)
+        view_reply_string(call, e);
+    else if (c == COMPONENT_HLL)
+        hyperloglog_reply(call, e);
+    return c == COMPONENT_STRING || c == COMPONENT_HLL;
+}
+
 void cmd_get(struct call *call)
 {
     struct entry *e;
 
-    reply_value(call, call->argv[1], &e);
+    if (!call_find(call, call->argv[1], COMPONENT_NONE, &e))
+        return;
+    if (e == NULL)
+        reply_null(call->reply);
+    else if (!reply_text(call, e))
+        call_wrong_type(call);
 }
 
 /* --- options of SET and GETEX --- */
@@ -186,9 +205,7 @@ void cmd_mget(struct call *call)
         struct entry *e;
 
         call_find(call, call->argv[i], COMPONENT_NONE, &e);
-        if (e != NULL && object_visible(e) == COMPONENT_STRING)
-            view_reply_string(call, e);
-        else
+        if (!reply_text(call, e))
             reply_null(call->reply);
     }
 }

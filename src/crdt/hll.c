@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/mutation.h"
 
 static bool take_register(struct span *in, uint32_t *index, uint8_t *value)
 {
@@ -113,10 +114,10 @@ void hll_put(struct hll *h, stamp_t rank, struct span p)
     uint8_t value;
     CHECK(span_take_u64(&p, &name) && span_take_varint(&p, &n));
     struct generation *g = find(h, name ? name : rank);
-    if (!g && name != 0)
+    if (!g && name != 0 && !MUTATION(reopens_generation))
         return; /* a removal took it */
     if (!g)
-        g = open_generation(h, rank);
+        g = open_generation(h, name ? name : rank);
     if (rank > g->newest)
         g->newest = rank;
     for (; n > 0; n--) {
@@ -129,7 +130,7 @@ void hll_drop(struct hll *h, const struct observer *by)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < h->count; i++) {
-        if (observes(by, h->generations[i].name))
+        if (observes(by, h->generations[i].name) || MUTATION(wipes_generations))
             generation_free(&h->generations[i]);
         else
             h->generations[kept++] = h->generations[i];

@@ -1,6 +1,7 @@
 #include "crdt/position.h"
 
 #include "base/check.h"
+#include "base/mutation.h"
 
 enum {
     LEVEL_BYTES_MAX = 9 + 8 + 8 + 9,
@@ -178,8 +179,8 @@ static bool go_on(struct position_place *place, const struct neighbours *n)
     if (near.len == 0)
         return false;
     struct level l = last_level(near, &parent);
-    return stamp_origin(l.run) == stamp_origin(place->op) && (l.u > 0) == place->right &&
-           try(place, n, parent, l.k, l.run);
+    bool own = stamp_origin(l.run) == stamp_origin(place->op) || MUTATION(joins_runs);
+    return own && (l.u > 0) == place->right && try(place, n, parent, l.k, l.run);
 }
 
 /* (2) At an end: one level beyond what stands there. */

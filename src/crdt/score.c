@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/check.h"
+#include "base/mutation.h"
 
 struct span score_encode(double score, uint8_t *bytes)
 {
@@ -39,7 +40,7 @@ static double cell_score(const struct cell *c)
         const struct reg *newest = &c->regs[c->reg_count - 1];
         sum = score_decode(span_of(newest->value, newest->len));
     }
-    for (uint16_t i = 0; i < c->tally_count; i++)
+    for (uint16_t i = 0; i < c->tally_count && !MUTATION(scores_alone); i++)
         sum += amount_subtract(c->tallies[i].sum, c->tallies[i].base_sum).f;
     return isnan(sum) ? 0 : sum;
 }

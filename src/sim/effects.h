@@ -38,6 +38,9 @@ static inline bool oracle_saw(const struct oracle_op *by, const struct oracle_op
     return stamp <= by->seen[stamp_origin(stamp)];
 }
 
+/* Whether the positions that a push or a write to a list names are its own to make, or were seen. */
+bool oracle_positions_good(const struct oracle_op *by);
+
 /* Ops of one key compare equal. */
 int oracle_compare_keys(const struct op *a, const struct op *b);
 

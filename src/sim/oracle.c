@@ -53,6 +53,12 @@ static bool add_batch(struct oracle *o, const struct batch *b, stamp_t *last)
         }
         *last = op.stamp;
         add_op(o, &op, &b->context);
+        if (!oracle_positions_good(&o->ops[o->op_count - 1])) {
+            snprintf(o->problem, sizeof(o->problem),
+                     "origin %u: op %llx names positions that it could not make", b->origin,
+                     (unsigned long long)op.stamp);
+            return false;
+        }
     }
     return true;
 }

@@ -21,5 +21,21 @@ class Hyperloglogs(Family):
     def make_type(self):
         return [self.one_of(b"TYPE", b"EXISTS"), self.rng.choice(self.KEYS)]
 
+    def make_carry(self):
+        """The bytes of one server's hyperloglog count at the other as they did."""
+        source = self.rng.choice(self.KEYS)
+
+        def story(pair):
+            payloads = pair.both(b"GET", source)
+            if not all(isinstance(payload, bytes) for payload in payloads):
+                return
+            for client, payload in zip(pair.clients, reversed(payloads)):
+                client.ask(b"SET", b"carried", payload)
+            pair.compare(b"PFCOUNT", b"carried", source)
+            pair.compare(b"PFADD", b"carried", b"e1", b"e2", b"e3")
+            pair.compare(b"PFCOUNT", b"carried")
+            pair.compare(b"DEL", b"carried")
+        return story
+
     def make_del(self):
         return [b"DEL", self.key()]
