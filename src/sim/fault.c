@@ -255,7 +255,7 @@ static void mend(struct sim_region *r)
     r->disk_bad = false;
     r->disk.die_at = 0;
     for (int i = 0; i < SIM_DISK_CALLS; i++)
-        sim_disk_fail(&r->disk, i, 0, E_OK);
+        sim_disk_fail(&r->disk, (enum sim_disk_call)i, 0, E_OK);
 }
 
 /* What the failed disk still showed is lost with the power, if it was not written anew. */
