@@ -103,9 +103,9 @@ static void part(struct sim_plan *plan, uint32_t a, uint32_t b, bool parted)
  * of the others. */
 static void plan_parted(struct sim_plan *plan, struct prng p)
 {
-    if (plan->regions < 3 || !often(&p, 15))
+    if (plan->regions < 3 || !often(&p, 20))
         return;
-    if (often(&p, 50)) {
+    if (often(&p, 40)) {
         uint32_t a = (uint32_t)prng_below(&p, plan->regions);
         part(plan, a, (a + 1 + (uint32_t)prng_below(&p, plan->regions - 1)) % plan->regions, true);
         return;
