@@ -121,6 +121,8 @@ def test_versions_are_the_same_on_all_sides_and_nothing_is_overruled_unseen():
             assert {k["prefix"]: k["conflicts"] for k in status["keyspaces"]} == \
                 {"": 2, "sib:": 0, "cart:": 0, "bad:": 0, "live:": 0}
             assert world.client(i).info("conflicts")["contested_keys"] == 1
+            shown = support.run("status", "--http", f"127.0.0.1:{world.http_ports[i]}")[1]
+            assert "\ncontested keys 1   conflicts 2 " in shown, shown
 
         world.restart(1)
         everywhere(world, "CONFLICT", "VERSIONS", "k")
@@ -164,6 +166,7 @@ def test_a_view_is_switched_while_the_region_runs():
                 raise AssertionError(name)
             except redis.ResponseError as error:
                 assert name in str(error), error
+                assert name != "none.lua" or f"{world.dir}/none.lua cannot be read: No such" in str(error), error
         assert client.get("live:k") == "a+b"
         world.restart(0)
         assert world.client(0).get("live:k") == "b", "until the restart"
@@ -205,7 +208,9 @@ def test_a_function_that_does_not_compile_is_told_by_file_and_line():
         assert status == 1 and len(errors.splitlines()) == 1 and "union.lua:" in errors, errors
         os.remove(os.path.join(world.dir, "merge/union.lua"))
         status, _, errors = support.run("check", world.config)
-        assert status == 1 and "union.lua: cannot be read: No such file" in errors, errors
+        path = os.path.join(world.dir, "merge/union.lua")
+        assert status == 1 and re.match(re.escape(world.config) + r":\d+: keyspaces\[\d\]\.merge: ", errors), errors
+        assert f"{path} cannot be read: No such file" in errors, errors
         write(world, "merge/union.lua", UNION)
         assert support.run("check", world.config)[0] == 0
     finally:

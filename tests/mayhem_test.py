@@ -6,7 +6,6 @@ as the product promises; else it is shorter.
 """
 import os
 import random
-import threading
 import time
 
 import redis
@@ -68,16 +67,12 @@ def random_command(rng):
     return made
 
 
-class Client(threading.Thread):
+class Client(support.ClientThread):
     """Sends random commands, now and then a MULTI of some, now and then a DUMP that it RESTOREs elsewhere."""
 
     def __init__(self, world, region, seed):
-        super().__init__()
-        self.client = world.client(region, decode_responses=False, socket_timeout=30)
-        self.rng = random.Random(seed)
-        self.stopping = threading.Event()
+        super().__init__(world.client(region, decode_responses=False), seed)
         self.done = self.refused = 0
-        self.problem = None
 
     def one(self):
         try:
@@ -96,21 +91,11 @@ class Client(threading.Thread):
         if payload is not None:
             self.client.restore(self.rng.choice(KEYS), 0, payload, replace=True)
 
-    def run(self):
-        try:
-            while not self.stopping.is_set():
-                chance = self.rng.random()
-                (self.group if chance < 0.05 else self.carry if chance < 0.07 else self.one)()
-                self.done += 1
-                time.sleep(self.rng.random() * 0.004)
-        except Exception as problem:    # told by stop(), in the thread that judges
-            self.problem = problem
-
-    def stop(self):
-        self.stopping.set()
-        self.join()
-        if self.problem:
-            raise self.problem
+    def step(self):
+        chance = self.rng.random()
+        (self.group if chance < 0.05 else self.carry if chance < 0.07 else self.one)()
+        self.done += 1
+        time.sleep(self.rng.random() * 0.004)
 
 
 READS = {

@@ -8,12 +8,14 @@ The binary is the one that MERIDIAN names, by default build/meridian.
 """
 import json
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import urllib.error
@@ -281,6 +283,33 @@ class World:
                          for key, kind, ttl, value in zip(keys, facts[::2], facts[1::2], values) if kind != b"none")
         client.close()
         return found
+
+
+class ClientThread(threading.Thread):
+    """Does step() with a client and random numbers of its own, again and again, from start() to stop()."""
+
+    def __init__(self, client, seed):
+        super().__init__()
+        self.client = client
+        self.rng = random.Random(seed)
+        self.stopping = threading.Event()
+        self.problem = None
+
+    def step(self):
+        raise NotImplementedError
+
+    def run(self):
+        try:
+            while not self.stopping.is_set():
+                self.step()
+        except Exception as problem:    # told by stop(), in the thread that judges
+            self.problem = problem
+
+    def stop(self):
+        self.stopping.set()
+        self.join()
+        if self.problem:
+            raise self.problem
 
 
 def read_all(pipeline, kind, key):

@@ -41,7 +41,17 @@ static void take_links(const json_t *links, struct page *p)
         take_link(json_array_get(links, i), &p->links[i]);
 }
 
-bool page_parse(struct span json, struct page *out)
+static uint64_t count_conflicts(const json_t *keyspaces)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < json_array_size(keyspaces); i++)
+        count += number(json_array_get(keyspaces, i), "conflicts");
+    return count;
+}
+
+/* False when it is not such a JSON text. */
+static bool parse(struct span json, struct page *out)
 {
     json_t *root = json_loadb((const char *)json.at, json.len, 0, NULL);
     const json_t *memory, *log;
@@ -60,6 +70,8 @@ bool page_parse(struct span json, struct page *out)
     out->uptime_s = number(root, "uptime_seconds");
     out->keys = number(root, "keys");
     out->expiring_keys = number(root, "keys_with_deadline");
+    out->contested_keys = number(root, "contested_keys");
+    out->conflicts = count_conflicts(json_object_get(root, "keyspaces"));
     out->clients = number(root, "clients");
     out->commands = number(root, "commands");
     out->used_bytes = number(memory, "used_bytes");
@@ -81,7 +93,7 @@ bool page_fetch(const struct endpoint *http, uint32_t timeout_ms, struct page *o
 {
     struct buffer body = { 0 };
     int status = ask_http(http, "/status", timeout_ms, &body, problem);
-    bool good = status == 200 && page_parse(buffer_span(&body), out);
+    bool good = status == 200 && parse(buffer_span(&body), out);
 
     if (!good && status != 0)
         snprintf(problem, ASK_PROBLEM_MAX, "the region answered with HTTP status %d", status);

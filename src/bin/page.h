@@ -22,16 +22,16 @@ struct page {
     char deployment[PAGE_TEXT_MAX], region[PAGE_TEXT_MAX], version[PAGE_TEXT_MAX];
     char writes[PAGE_TEXT_MAX]; /* "ok", or why they are refused */
     uint64_t uptime_s, keys, expiring_keys, clients, commands;
+    uint64_t contested_keys; /* now */
+    uint64_t conflicts;      /* of all keyspaces since it was started */
     uint64_t used_bytes, rss_bytes, log_bytes, log_durable_bytes;
     struct page_link *links; /* [link_count] */
     size_t link_count;
 };
 
-/* False when it is not such a JSON text. */
-bool page_parse(struct span json, struct page *out);
 void page_release(struct page *p);
 
-/* Asks a region; false, and the cause in `problem` (ASK_PROBLEM_MAX). */
+/* Asks a region; false, and the cause in `problem` (ASK_PROBLEM_MAX). Released by page_release. */
 bool page_fetch(const struct endpoint *http, uint32_t timeout_ms, struct page *out, char *problem);
 
 /* "1.2 MB", "3h12m", "1,234,567"; each returns `to`, which holds PAGE_FIGURE_MAX. */

@@ -13,7 +13,8 @@
 const char status_help[] =
     "usage: meridian status [--http HOST:PORT] [--json] [--watch]\n"
     "\n"
-    "Shows one region: its keys, memory and log, and the links to every other region.\n"
+    "Shows one region: its keys, memory and log, its conflicts if there are any, and the links to\n"
+    "every other region.\n"
     "\n"
     "  --http HOST:PORT  the region's HTTP address; 127.0.0.1:9001, where demo has its first\n"
     "  --json            what the region answers, as it is\n"
@@ -76,6 +77,9 @@ static void print_summary(const struct page *p)
     printf("memory %s (resident %s)", page_bytes(p->used_bytes, a), page_bytes(p->rss_bytes, b));
     printf("   log %s, %s not yet synced\n", page_bytes(p->log_bytes, a),
            page_bytes(p->log_bytes - p->log_durable_bytes, b));
+    if (p->contested_keys > 0 || p->conflicts > 0)
+        printf("contested keys %s   conflicts %s (CONFLICT LIST has them)\n",
+               page_count(p->contested_keys, a), page_count(p->conflicts, b));
 }
 
 static void print_link(const struct page_link *l)

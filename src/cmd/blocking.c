@@ -9,10 +9,19 @@ static const uint64_t FOREVER_US = UINT64_C(1) << 62; /* longer timeouts are as 
 
 enum ending { END_NOT, END_TIMEOUT, END_ERROR }; /* by CLIENT UNBLOCK */
 
+/* Who waits at one key for the same: lists, sorted sets, streams or deliveries of streams. Stands as
+ * long as anybody does. */
+struct line {
+    struct touch_waiter waiter;
+    struct list ready;             /* in server.blocking.ready: touched, not yet tried again */
+    struct list keys;              /* of struct blocked_key, in the order in which they came */
+    const struct command *command; /* one of theirs */
+};
+
 /* One key of a wait. */
 struct blocked_key {
-    struct touch_waiter waiter;
-    struct list ready; /* in server.blocking.ready: touched, not yet tried again */
+    struct list link; /* in line->keys */
+    struct line *line;
     struct blocked *blocked;
 };
 
@@ -26,6 +35,7 @@ struct blocked {
     enum ending ending;
     uint8_t db;
     const struct blocked_key *served; /* for which the retry runs */
+    size_t asked;                     /* the key that blocking_retry_key was asked for last */
     struct span *argv;
     size_t argc;
     size_t key_count;
@@ -36,10 +46,67 @@ struct blocked {
 
 static void note_touched(struct touch_waiter *w)
 {
-    struct blocked_key *key = container_of(w, struct blocked_key, waiter);
+    struct line *line = container_of(w, struct line, waiter);
+    const struct blocked_key *first = container_of(line->keys.next, struct blocked_key, link);
 
-    if (!list_linked(&key->ready))
-        list_add_tail(&key->blocked->server->blocking.ready, &key->ready);
+    if (!list_linked(&line->ready))
+        list_add_tail(&first->blocked->server->blocking.ready, &line->ready);
+}
+
+static bool waits_for_the_same(const struct command *a, const struct command *b)
+{
+    return strcmp(a->group, b->group) == 0 && ((a->flags ^ b->flags) & CMD_WRITE) == 0;
+}
+
+static struct line *find_line(struct server *server, uint8_t db, struct span key,
+                              const struct command *command)
+{
+    void **slot = table_find(&server->touch.keys[db], key);
+
+    if (slot == NULL)
+        return NULL;
+    list_each(&((struct touch_key *)*slot)->waiters, it)
+    {
+        struct touch_waiter *w = container_of(it, struct touch_waiter, link);
+        struct line *line = container_of(w, struct line, waiter);
+
+        if (w->touched == note_touched && waits_for_the_same(line->command, command))
+            return line;
+    }
+    return NULL;
+}
+
+static void join_line(struct blocked_key *key, struct span name)
+{
+    const struct blocked *b = key->blocked;
+    struct line *line = find_line(b->server, b->db, name, b->command);
+
+    if (line == NULL) {
+        line = mem_zalloc(sizeof(*line));
+        line->command = b->command;
+        line->waiter.touched = note_touched;
+        list_init(&line->keys);
+        touch_wait(&b->server->touch, b->db, name, &line->waiter);
+    }
+    key->line = line;
+    list_add_tail(&line->keys, &key->link);
+}
+
+static void leave_line(struct blocked_key *key)
+{
+    struct server *server = key->blocked->server;
+    struct line *line = key->line;
+
+    if (server->blocking.next == &key->link)
+        server->blocking.next = key->link.next;
+    list_remove(&key->link);
+    if (!list_empty(&line->keys))
+        return;
+    if (server->blocking.next == &line->keys)
+        server->blocking.next = NULL;
+    list_remove(&line->ready);
+    touch_end(&server->touch, &line->waiter);
+    mem_free(line);
 }
 
 static size_t bytes_of(const struct span *argv, size_t argc)
@@ -73,8 +140,7 @@ static void wait_for_keys(struct blocked *b, const struct span *keys)
 {
     for (size_t i = 0; i < b->key_count; i++) {
         b->keys[i].blocked = b;
-        b->keys[i].waiter.touched = note_touched;
-        touch_wait(&b->server->touch, b->db, keys[i], &b->keys[i].waiter);
+        join_line(&b->keys[i], keys[i]);
     }
 }
 
@@ -146,10 +212,8 @@ void blocking_forget(struct server *server, struct session *s)
 
     if (b == NULL)
         return;
-    for (size_t i = 0; i < b->key_count; i++) {
-        list_remove(&b->keys[i].ready);
-        touch_end(&server->touch, &b->keys[i].waiter);
-    }
+    for (size_t i = 0; i < b->key_count; i++)
+        leave_line(&b->keys[i]);
     list_remove(&b->ended);
     heap_remove(&server->blocking.deadlines, &b->deadline);
     mem_free(b);
@@ -217,19 +281,39 @@ uint64_t blocking_deadline_us(const struct server *server)
 
 /* --- trying again --- */
 
-static void try_again(const struct blocked_key *key, blocking_answered_fn answered, void *context)
+/* False when there was nothing for it. */
+static bool try_again(const struct blocked_key *key, blocking_answered_fn answered, void *context)
 {
     struct blocked *b = key->blocked;
     struct session *s = b->session;
     size_t start = s->output.len;
 
     if (s->killed || s->closing)
-        return; /* what it took would be lost */
+        return true; /* what it took would be lost */
     b->served = key;
     command_retry(b->server, s, b->command, b->db, b->argv, b->argc);
     b->served = NULL;
-    if (s->output.len != start)
-        end_wait(b, start, answered, context);
+    if (s->output.len == start)
+        return false;
+    end_wait(b, start, answered, context);
+    return true;
+}
+
+/* Where one finds no list or sorted set, nobody does; streams have other entries for everyone. */
+static void serve_line(struct blocking *all, const struct line *line, blocking_answered_fn answered,
+                       void *context)
+{
+    bool alike = strcmp(line->command->group, "stream") != 0;
+
+    all->next = line->keys.next;
+    while (all->next != NULL && all->next != &line->keys) {
+        const struct blocked_key *key = container_of(all->next, struct blocked_key, link);
+
+        all->next = key->link.next;
+        if (!try_again(key, answered, context) && alike)
+            break;
+    }
+    all->next = NULL;
 }
 
 static void move_all(struct list *to, struct list *from)
@@ -252,26 +336,32 @@ void blocking_serve(struct server *server, bool writes, blocking_answered_fn ans
     while (!list_empty(&all->ended))
         answer_timeout(container_of(all->ended.next, struct blocked, ended), answered, context);
     while (!list_empty(&all->ready)) {
-        struct blocked_key *key = container_of(all->ready.next, struct blocked_key, ready);
+        struct line *line = container_of(all->ready.next, struct line, ready);
 
-        list_remove(&key->ready);
-        if (!writes && key->blocked->command->flags & CMD_WRITE)
-            list_add_tail(&later, &key->ready);
+        list_remove(&line->ready);
+        if (!writes && line->command->flags & CMD_WRITE)
+            list_add_tail(&later, &line->ready);
         else
-            try_again(key, answered, context);
+            serve_line(all, line, answered, context);
     }
     move_all(&all->ready, &later);
 }
 
+static struct span key_of(const struct blocked_key *key)
+{
+    return touch_waiter_key(&key->line->waiter);
+}
+
 enum retry_key blocking_retry_key(const struct call *call, struct span key)
 {
-    const struct blocked *b = call->session->blocked;
+    struct blocked *b = call->session->blocked;
 
     CHECK(call->retry && b != NULL && b->served != NULL);
-    if (span_equal(key, touch_waiter_key(&b->served->waiter)))
+    if (span_equal(key, key_of(b->served)))
         return RETRY_SERVED;
     for (size_t i = 0; i < b->key_count; i++) {
-        if (span_equal(key, touch_waiter_key(&b->keys[i].waiter)))
+        b->asked = b->asked + 1 < b->key_count ? b->asked + 1 : 0; /* they are asked in turn */
+        if (span_equal(key, key_of(&b->keys[b->asked])))
             return RETRY_HIDDEN;
     }
     return RETRY_OTHER;

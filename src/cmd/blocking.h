@@ -5,7 +5,8 @@
  * When one of the keys is touched, by anybody in any region, the handler is run again with the same
  * arguments (call->retry is true). If it replies, the wait ends; if it does not, whether it calls
  * call_block again or just returns, the session keeps its place. Touched keys are served in the
- * order in which they were touched, the clients of a key in the order in which they began to wait.
+ * order in which they were touched, the clients of a key in the order in which they began to wait;
+ * where one finds no list, or no sorted set, those behind it are not tried until the next touch.
  * Inside MULTI nothing waits.
  *
  * A retry is for one key: to call_find every other key of the wait is empty then, a wrong type at

@@ -240,6 +240,22 @@ static void run_call(struct call *call, struct command_figures *figures)
         call->command->run(call);
 }
 
+static struct call call_of(struct server *server, struct session *session, uint8_t db,
+                           const struct command *command, const struct span *argv, size_t argc)
+{
+    return (struct call){
+        .server = server,
+        .session = session,
+        .replica = server->replica,
+        .command = command,
+        .argv = argv,
+        .argc = argc,
+        .reply = &session->reply,
+        .now_ms = replica_hlc_ms(server->replica),
+        .db = db,
+    };
+}
+
 void command_run(struct server *server, struct session *session, const struct span *argv,
                  size_t argc)
 {
@@ -250,19 +266,10 @@ void command_run(struct server *server, struct session *session, const struct sp
     struct command_figures *figures = row != NULL ? &server->figures[command_index(row)] : NULL;
     size_t start = session->output.len;
     uint64_t errors = session->reply.errors;
-    struct call call = {
-        .server = server,
-        .session = session,
-        .replica = server->replica,
-        .command = row,
-        .argv = argv,
-        .argc = argc,
-        .reply = &session->reply,
-        .now_ms = replica_hlc_ms(server->replica),
-        .db = session->db,
-    };
+    struct call call = call_of(server, session, session->db, row, argv, argc);
 
     session->wrote = false;
+    session->merge_steps = 0;
     if (!admit(&call)) {
         transaction_refuse(&call, start);
         if (figures != NULL)
@@ -282,22 +289,30 @@ void command_run(struct server *server, struct session *session, const struct sp
 }
 
 /* The errors counted here are taken back from the reply's, for EXEC itself has not failed. */
+/* What the command would have taken away did not fit into the MULTI's group, and was not emitted: the
+ * answer says so. */
+static void refuse_unfit(struct call *call, size_t start)
+{
+    if (!call->replica->group_refused)
+        return;
+    call->replica->group_refused = false;
+    call->reply->out->len = start;
+    CHECK(!call_fits_group(call, SIZE_MAX));
+}
+
 void command_run_nested(const struct call *exec, const struct span *argv, size_t argc)
 {
     const struct command *row = command_find(argv[0]);
     struct command_figures *figures = &exec->server->figures[command_index(row)];
     size_t start = exec->reply->out->len;
     uint64_t errors = exec->reply->errors;
-    struct call call = *exec;
+    struct call call = call_of(exec->server, exec->session, exec->session->db, row, argv, argc);
 
-    call.command = row;
-    call.argv = argv;
-    call.argc = argc;
-    call.now_ms = replica_hlc_ms(exec->replica);
-    call.db = exec->session->db;
     call.nested = true;
-    if (admit(&call) && transaction_fits(&call))
+    if (admit(&call) && transaction_fits(&call)) {
         run_call(&call, figures);
+        refuse_unfit(&call, start);
+    }
     count_call(&call, figures, start, errors);
     call.reply->errors = errors;
 }
@@ -307,20 +322,11 @@ void command_retry(struct server *server, struct session *session, const struct 
 {
     size_t start = session->output.len;
     uint64_t errors = session->reply.errors;
-    struct call call = {
-        .server = server,
-        .session = session,
-        .replica = server->replica,
-        .command = command,
-        .argv = argv,
-        .argc = argc,
-        .reply = &session->reply,
-        .now_ms = replica_hlc_ms(server->replica),
-        .db = db,
-        .retry = true,
-    };
+    struct call call = call_of(server, session, db, command, argv, argc);
 
+    call.retry = true;
     session->wrote = false;
+    session->merge_steps = 0;
     if (!(command->flags & CMD_WRITE))
         command->run(&call);
     else if (may_write(&call))

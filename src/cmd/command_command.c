@@ -1,6 +1,7 @@
 /* COMMAND: the command table, told to clients in the shapes of Redis 7.0. */
 #include "base/check.h"
 #include "cmd/command_keys.h"
+#include "cmd/data.h"
 #include "cmd/handlers.h"
 
 /* --- names --- */
@@ -299,7 +300,7 @@ static void info(struct call *call)
         return;
     }
     reply_array(call->reply, call->argc - 2);
-    for (size_t i = 2; i < call->argc; i++) {
+    for (size_t i = 2; i < call->argc && !data_reply_too_long(call); i++) {
         const struct command *command = find_full(call->argv[i]);
 
         if (command == NULL)
@@ -347,7 +348,7 @@ static void docs(struct call *call)
     size_t place = reply_later(call->reply);
     uint64_t found = 0;
 
-    for (size_t i = 2; i < call->argc; i++) {
+    for (size_t i = 2; i < call->argc && !data_reply_too_long(call); i++) {
         const struct command *command = find_full(call->argv[i]);
 
         if (command == NULL)

@@ -25,7 +25,8 @@ static void date_of(uint64_t days, int *year, unsigned *month, unsigned *day)
     *year = (int)(year_of_era + era * 400 + (*month <= 2));
 }
 
-void conflict_put_time(struct call *call, const char *name, uint64_t ms)
+/* A pair of a map: the time since 1970 as "2026-11-21T13:16:28.042Z". */
+static void put_time(struct call *call, const char *name, uint64_t ms)
 {
     uint64_t s = ms / 1000;
     unsigned month, day;
@@ -46,7 +47,7 @@ void conflict_put_origin(struct call *call, stamp_t stamp)
 
     reply_bulk_text(call->reply, "region");
     reply_bulk_text(call->reply, server_region_of(call->server, stamp));
-    conflict_put_time(call, "time", stamp_ms(stamp));
+    put_time(call, "time", stamp_ms(stamp));
     snprintf(text, sizeof(text), "%016llx", (unsigned long long)stamp);
     reply_bulk_text(call->reply, "stamp");
     reply_bulk_text(call->reply, text);
@@ -96,8 +97,17 @@ const struct entry *conflict_find_item(struct call *call, const struct entry *ob
 
 /* --- RESOLVE --- */
 
-static void resolve_string(struct call *call)
+/* A collection alone is not to be lost to a forgotten argument. */
+static void resolve_string(struct call *call, const struct entry *object)
 {
+    uint32_t components = object_components(object);
+    enum component visible = object_visible(object);
+
+    if ((components & ~component_family(visible)) == 0 && visible != COMPONENT_STRING) {
+        reply_errorf(call->reply, "ERR the key holds a %s: name an item, or use SET to replace it",
+                     conflict_type_name(visible));
+        return;
+    }
     emit_string(call->replica, call->db, call->argv[2], call->argv[3], TIME_KEEP, 0);
     reply_ok(call->reply);
 }
@@ -153,7 +163,7 @@ static void resolve(struct call *call)
     else if (e == NULL)
         reply_error(call->reply, "ERR no such key");
     else if (call->argc == 4)
-        resolve_string(call);
+        resolve_string(call, e);
     else
         resolve_item(call, e);
 }
@@ -265,7 +275,7 @@ static void put_side(struct call *call, const struct conflict_side *side)
 static void put_record(struct call *call, const struct conflict_record *r)
 {
     reply_map(call->reply, 7);
-    conflict_put_time(call, "seen", r->seen_ms);
+    put_time(call, "seen", r->seen_ms);
     put_text(call, "keyspace", server_prefix(call->server, r->keyspace));
     put_int(call, "db", r->db);
     put_cut(call, "key", r->key);

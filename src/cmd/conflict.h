@@ -6,9 +6,6 @@
 
 #include "cmd/data.h"
 
-/* A pair of a map: the time since 1970 as "2026-11-21T13:16:28.042Z". */
-void conflict_put_time(struct call *call, const char *name, uint64_t ms);
-
 /* Three pairs: region, time and stamp. */
 void conflict_put_origin(struct call *call, stamp_t stamp);
 

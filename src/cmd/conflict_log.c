@@ -189,3 +189,15 @@ void conflict_log_failure(struct server *server, struct keyspace_live *k, struct
     k->failures_untold = 0;
     tell(server, true, &line);
 }
+
+void conflict_log_setting(const struct server *server, const struct keyspace_live *k,
+                          struct span field, struct span value)
+{
+    struct buffer line = { 0 };
+
+    buffer_put_text(&line, "ev=keyspace.set");
+    put_quoted(&line, "keyspace", span_str(server_prefix(server, k)));
+    put_quoted(&line, "field", field);
+    put_quoted(&line, "value", value);
+    tell(server, false, &line);
+}

@@ -58,6 +58,10 @@ const struct conflict_record *conflict_log_at(const struct conflict_log *log, ui
 /* The databases' hook; the context is the server. */
 void conflict_log_note(void *server, const struct conflict *c);
 
+/* KEYSPACE SET changed what readers see. */
+void conflict_log_setting(const struct server *server, const struct keyspace_live *k,
+                          struct span field, struct span value);
+
 /* A merge function failed on a key: counted, and told once a second. */
 void conflict_log_failure(struct server *server, struct keyspace_live *k, struct span key,
                           const char *problem);

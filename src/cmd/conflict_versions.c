@@ -87,7 +87,7 @@ static void add_object(struct versions *all, const struct entry *e, struct reg *
         return;
     }
     add_cell(all, &e->body->string, COMPONENT_STRING, visible == COMPONENT_STRING);
-    for (const struct part *p = e->body->parts; p != NULL; p = p->next) {
+    for (struct part *p = e->body->parts; p != NULL; p = p->next) {
         enum component type = (enum component)p->component;
 
         add(all, (struct version){ .stamp = part_newest(p),

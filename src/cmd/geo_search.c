@@ -325,6 +325,10 @@ static void store_found(struct search *s)
         buffer_put(&items,
                    score_encode(s->store_distance ? f->distance_m / s->metres : f->score, bytes));
     }
+    if (!call_fits_group(call, items.len)) {
+        buffer_release(&items);
+        return;
+    }
     if (data_live(call, call->db, *s->store) != NULL)
         emit_remove(call->replica, call->db, *s->store);
     emit_fields_begin(&put, call->replica, OP_PUT, COMPONENT_ZSET, call->db, *s->store);

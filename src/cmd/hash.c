@@ -1,7 +1,6 @@
 /*
  * hash -- commands on hashes. Their counters are in counter.c, HSCAN in keys_scan.c.
  */
-#include "base/memory.h"
 #include "cmd/data.h"
 #include "cmd/random_pick.h"
 #include "cmd/view.h"
@@ -96,7 +95,7 @@ void cmd_hmget(struct call *call)
     if (!data_find_fields(call, call->argv[1], COMPONENT_HASH, &fields))
         return;
     reply_array(call->reply, call->argc - 2);
-    for (size_t i = 2; i < call->argc; i++)
+    for (size_t i = 2; i < call->argc && !data_reply_too_long(call); i++)
         reply_field(call, fields, call->argv[i]);
 }
 
@@ -155,7 +154,7 @@ static void reply_all(struct call *call, bool names, bool values)
     if (fields == NULL)
         return;
     table_iter_init(&it, fields);
-    while ((slot = table_iter_next(&it)) != NULL) {
+    while ((slot = table_iter_next(&it)) != NULL && !data_reply_too_long(call)) {
         if (names)
             reply_name(call, *slot);
         if (values)
@@ -180,12 +179,6 @@ void cmd_hvals(struct call *call)
 
 /* --- HRANDFIELD --- */
 
-/* With values RESP2 has one flat array, RESP3 an array of pairs. */
-static void reply_pick_header(struct call *call, uint64_t count, bool values)
-{
-    reply_array(call->reply, values && call->reply->protocol < 3 ? count * 2 : count);
-}
-
 static void reply_pick(struct call *call, const struct entry *field, bool values)
 {
     if (values && call->reply->protocol >= 3)
@@ -195,68 +188,7 @@ static void reply_pick(struct call *call, const struct entry *field, bool values
         reply_value(call, field);
 }
 
-static void pick_with_repeats(struct call *call, const struct table *fields, uint64_t count,
-                              bool values)
-{
-    reply_pick_header(call, count, values);
-    for (uint64_t i = 0; i < count && !data_reply_too_long(call); i++)
-        reply_pick(call, table_random(fields, &call->replica->prng), values);
-}
-
-static void pick_different(struct call *call, const struct table *fields, uint64_t count,
-                           bool values)
-{
-    if (count > fields->count)
-        count = fields->count;
-    const struct entry **picked = mem_alloc(count * sizeof(*picked));
-    random_pick(fields, &call->replica->prng, count, picked);
-    reply_pick_header(call, count, values);
-    for (uint64_t i = 0; i < count; i++)
-        reply_pick(call, picked[i], values);
-    mem_free(picked);
-}
-
-static void pick_many(struct call *call, int64_t count, bool values)
-{
-    const struct table *fields;
-
-    if (!data_find_fields(call, call->argv[1], COMPONENT_HASH, &fields))
-        return;
-    if (fields == NULL || count == 0)
-        reply_array(call->reply, 0);
-    else if (count < 0)
-        pick_with_repeats(call, fields, (uint64_t)-count, values);
-    else
-        pick_different(call, fields, (uint64_t)count, values);
-}
-
-static void pick_one(struct call *call)
-{
-    const struct table *fields;
-
-    if (!data_find_fields(call, call->argv[1], COMPONENT_HASH, &fields))
-        return;
-    if (fields == NULL)
-        reply_null(call->reply);
-    else
-        reply_name(call, table_random(fields, &call->replica->prng));
-}
-
 void cmd_hrandfield(struct call *call)
 {
-    bool values = call->argc == 4 && call_is(call, 3, "withvalues");
-    int64_t count;
-
-    if (call->argc == 2) {
-        pick_one(call);
-        return;
-    }
-    if (!data_int_within(call, call->argv[2], -INT64_MAX, INT64_MAX, NULL, &count))
-        return;
-    if (call->argc > 3 && !values)
-        call_syntax_error(call);
-    else if (values && (count < -INT64_MAX / 2 || count > INT64_MAX / 2))
-        reply_error(call->reply, "ERR value is out of range");
-    else
-        pick_many(call, count, values);
+    random_pick_command(call, COMPONENT_HASH, "withvalues", reply_pick);
 }

@@ -16,16 +16,19 @@ enum {
 
 /* --- Redis's string form: "HYLL", encoding (0 dense, 1 sparse), 3 spare, 8 of a cached count --- */
 
-static void get_dense(struct span packed, uint8_t *registers)
+static bool get_dense(struct span packed, uint8_t *registers)
 {
     for (unsigned i = 0; i < HLL_REGISTERS; i++) {
         unsigned at = i * 6 / 8, shift = i * 6 % 8;
         unsigned two = packed.at[at] | (shift > 2 ? (unsigned)packed.at[at + 1] << 8 : 0);
         uint8_t value = two >> shift & 0x3f;
 
+        if (value > HLL_VALUE_MAX)
+            return false;
         if (registers[i] < value)
             registers[i] = value;
     }
+    return true;
 }
 
 /* Runs: 00nnnnnn so many zeros + 1; 01nnnnnn nnnnnnnn likewise; 1vvvvvnn (n + 1) times v + 1. */
@@ -65,11 +68,8 @@ static bool load_string(struct call *call, struct span text, uint8_t *registers)
         reply_error(call->reply, "WRONGTYPE Key is not a valid HyperLogLog string value.");
         return false;
     }
-    if (text.at[4] == 0) {
-        get_dense(span_skip(text, HEADER_BYTES), registers);
-        return true;
-    }
-    if (get_sparse(span_skip(text, HEADER_BYTES), registers))
+    struct span packed = span_skip(text, HEADER_BYTES);
+    if (text.at[4] == 0 ? get_dense(packed, registers) : get_sparse(packed, registers))
         return true;
     reply_error(call->reply, "INVALIDOBJ Corrupted HLL object detected");
     return false;
@@ -93,7 +93,9 @@ void hyperloglog_reply(struct call *call, const struct entry *object)
     reply_bulk(call->reply, span_of(text, HEADER_BYTES + DENSE_BYTES));
 }
 
-bool hyperloglog_load(struct call *call, struct span key, uint8_t *registers, bool *found)
+/* Raises registers[HLL_REGISTERS] to those of a key that readers see. False when the error was
+ * replied: it is something else. *found says whether there is a key. */
+static bool load(struct call *call, struct span key, uint8_t *registers, bool *found)
 {
     char scratch[CELL_SCRATCH_BYTES];
     struct entry *e;
@@ -227,7 +229,7 @@ void cmd_pfadd(struct call *call)
     struct span key = call->argv[1];
     bool found, raised = false;
 
-    if (!hyperloglog_load(call, key, registers, &found))
+    if (!load(call, key, registers, &found))
         return;
     struct hll_register *news = mem_alloc(call->argc * sizeof(*news));
     size_t count = 0;
@@ -254,7 +256,7 @@ void cmd_pfcount(struct call *call)
     bool found;
 
     for (size_t i = 1; i < call->argc; i++) {
-        if (!hyperloglog_load(call, call->argv[i], registers, &found))
+        if (!load(call, call->argv[i], registers, &found))
             return;
     }
     reply_int(call->reply, estimate(registers));
@@ -266,12 +268,12 @@ void cmd_pfmerge(struct call *call)
     struct span key = call->argv[1];
     bool found, destination;
 
-    if (!hyperloglog_load(call, key, registers, &destination))
+    if (!load(call, key, registers, &destination))
         return;
     if (!is_string(call, key))
         memcpy(there, registers, sizeof(there));
     for (size_t i = 2; i < call->argc; i++) {
-        if (!hyperloglog_load(call, call->argv[i], registers, &found))
+        if (!load(call, call->argv[i], registers, &found))
             return;
     }
     if (!destination || memcmp(registers, there, sizeof(there)) != 0)

@@ -10,10 +10,6 @@
 
 #include "cmd/data.h"
 
-/* Raises registers[HLL_REGISTERS] to those of a key that readers see. False when the error was
- * replied: it is something else. *found says whether there is a key. */
-bool hyperloglog_load(struct call *call, struct span key, uint8_t *registers, bool *found);
-
 /* Replies the hyperloglog of an object in Redis's dense form. */
 void hyperloglog_reply(struct call *call, const struct entry *object);
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "cmd/conflict_log.h"
 #include "cmd/data.h"
 
 static const char *const modes[] = {
@@ -217,6 +218,8 @@ static void set(struct call *call)
         return;
     c.live->conflict = (enum keyspace_conflict)c.conflict;
     c.live->streams = (enum keyspace_streams)c.streams;
+    for (size_t i = 3; i < call->argc; i += 2)
+        conflict_log_setting(call->server, c.live, call->argv[i], call->argv[i + 1]);
     reply_ok(call->reply);
 }
 

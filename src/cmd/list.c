@@ -25,7 +25,8 @@ uint64_t list_count(const struct call *call, struct span key)
     return order != NULL ? order->count : 0;
 }
 
-bool list_rank(int64_t index, uint64_t count, uint64_t *rank)
+/* A rank as clients give it, negative from the end: false when it is not within `count`. */
+static bool take_rank(int64_t index, uint64_t count, uint64_t *rank)
 {
     *rank = index < 0 ? count + (uint64_t)index : (uint64_t)index; /* wraps below the first */
     return *rank < count;
@@ -201,7 +202,7 @@ void cmd_lindex(struct call *call)
         reply_null(call->reply);
     else if (!call_int(call, call->argv[2], &index))
         return;
-    else if (!list_rank(index, order->count, &rank))
+    else if (!take_rank(index, order->count, &rank))
         reply_null(call->reply);
     else
         reply_element(call, btree_at(order, rank));
@@ -304,7 +305,7 @@ void cmd_lset(struct call *call)
         reply_error(call->reply, "ERR no such key");
     } else if (!call_int(call, call->argv[2], &index)) {
         return;
-    } else if (!list_rank(index, order->count, &rank)) {
+    } else if (!take_rank(index, order->count, &rank)) {
         reply_error(call->reply, "ERR index out of range");
     } else {
         put_element(call, call->argv[1], btree_at(order, rank), call->argv[3]);

@@ -22,9 +22,6 @@ static inline struct span list_value(const struct entry *element, char *scratch)
     return data_value(element, scratch);
 }
 
-/* A rank as clients give it, negative from the end: false when it is not within `count`. */
-bool list_rank(int64_t index, uint64_t count, uint64_t *rank);
-
 /* "LEFT" or "RIGHT"; replies the error and returns false when argv[index] is neither. */
 bool list_side(struct call *call, size_t index, bool *right);
 

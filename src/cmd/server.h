@@ -81,7 +81,8 @@ struct error_count {
 
 /* Who waits for keys: cmd/blocking.c. */
 struct blocking {
-    struct list ready; /* touched keys of waits, to be tried again */
+    struct list ready; /* lines at touched keys, to be tried again */
+    struct list *next; /* in the line that is being served: who comes next; NULL: it is gone */
     struct list ended; /* waits that CLIENT UNBLOCK has ended */
     struct heap deadlines;
     uint64_t count;

@@ -45,9 +45,9 @@ struct session {
     bool wait_silent;          /* CLIENT REPLY says that its answer is not wanted */
     uint64_t wait_deadline_us; /* 0: for ever */
     uint32_t wait_regions;
-    stamp_t last_write;      /* stamp of the newest own write of this session; 0: none */
-    uint64_t last_write_lsn; /* LSN below which that write stands once sealed */
-    bool wrote;              /* in the command that runs now */
+    stamp_t last_write;   /* stamp of the newest own write of this session; 0: none */
+    bool wrote;           /* in the command that runs now */
+    uint64_t merge_steps; /* taken by merge functions in it: cmd/view.c */
 
     void *host; /* the host's connection */
 };

@@ -19,6 +19,7 @@ struct sorting {
     bool unsorted;  /* BY a pattern without a star */
     bool alpha, descending;
     int64_t offset, count;
+    struct span *gets; /* [get_count], owned: the patterns of GET */
     size_t get_count;
     const struct span *store; /* NULL: reply */
     struct element *elements;
@@ -56,6 +57,7 @@ static bool take_sort_options(struct sorting *s, bool read_only)
 {
     struct call *call = s->call;
 
+    s->gets = mem_alloc(call->argc * sizeof(*s->gets));
     for (size_t i = 2; i < call->argc; i++) {
         size_t left = call->argc - i - 1;
 
@@ -73,8 +75,7 @@ static bool take_sort_options(struct sorting *s, bool read_only)
         } else if (call_is(call, i, "by") && left >= 1) {
             take_by(s, call->argv[++i]);
         } else if (call_is(call, i, "get") && left >= 1) {
-            s->get_count++;
-            i++;
+            s->gets[s->get_count++] = call->argv[++i];
         } else {
             call_syntax_error(call);
             return false;
@@ -193,7 +194,6 @@ static bool weight_of(struct span text, double *number)
 static bool weigh(struct sorting *s)
 {
     char scratch[CELL_SCRATCH_BYTES];
-    bool counted = true;
 
     /* the spans point into it: room for all first */
     buffer_room(&s->scratch, s->element_count * CELL_SCRATCH_BYTES);
@@ -204,10 +204,10 @@ static bool weigh(struct sorting *s)
         e->has_text = s->by.len == 0 || look_up(s, s->by, e->name, scratch, &e->text);
         if (e->has_text && e->text.at == (const uint8_t *)scratch)
             e->text = keep(s, e->text);
-        if (!s->alpha && e->has_text)
-            counted &= weight_of(e->text, &e->number);
+        if (!s->alpha && e->has_text && !weight_of(e->text, &e->number))
+            return false;
     }
-    return counted;
+    return true;
 }
 
 static int order(const void *a, const void *b, void *context)
@@ -238,52 +238,52 @@ static void limit(struct sorting *s)
 
 /* --- results --- */
 
-/* Calls `put` for every result in turn: the element, or what each GET names. */
-static void each_result(struct sorting *s, void (*put)(struct sorting *s, const struct span *value))
+/* Calls `put` for every result in turn, the element, or what each GET names, until it says that there
+ * is no more room: they can be many times what is stored. */
+static void each_result(struct sorting *s, bool (*put)(struct sorting *s, const struct span *value))
 {
-    const struct call *call = s->call;
     char scratch[CELL_SCRATCH_BYTES];
     struct span value;
 
     for (size_t i = s->from; i < s->to; i++) {
-        if (s->get_count == 0)
-            put(s, &s->elements[i].name);
-        for (size_t k = 2; k < call->argc && s->get_count > 0; k++) {
-            if (call_is(call, k, "limit")) {
-                k += 2;
-            } else if (call_is(call, k, "by") || call_is(call, k, "store")) {
-                k++;
-            } else if (call_is(call, k, "get")) {
-                bool found = look_up(s, call->argv[++k], s->elements[i].name, scratch, &value);
-                put(s, found ? &value : NULL);
-            }
+        struct span name = s->elements[i].name;
+
+        if (s->get_count == 0 && !put(s, &name))
+            return;
+        for (size_t k = 0; k < s->get_count; k++) {
+            bool found = look_up(s, s->gets[k], name, scratch, &value);
+
+            if (!put(s, found ? &value : NULL))
+                return;
         }
     }
 }
 
-static void reply_result(struct sorting *s, const struct span *value)
+static bool reply_result(struct sorting *s, const struct span *value)
 {
     if (value != NULL)
         reply_bulk(s->call->reply, *value);
     else
         reply_null(s->call->reply);
+    return !data_reply_too_long(s->call);
 }
 
-/* Results by their length and bytes: what they point into is about to change. */
-static void keep_result(struct sorting *s, const struct span *value)
+/* Results by their length and bytes: what they point into is about to change. No more than what is
+ * refused already. */
+static bool keep_result(struct sorting *s, const struct span *value)
 {
     buffer_put_prefixed(&s->scratch, value != NULL ? *value : span_of("", 0));
+    return s->scratch.len <= GROUP_MAX_BYTES;
 }
 
 static void store(struct sorting *s, size_t count)
 {
     struct call *call = s->call;
-    struct span *values = mem_alloc(count * sizeof(*values));
 
     buffer_release(&s->scratch);
     each_result(s, keep_result);
     if (call_fits_group(call, s->scratch.len)) {
-        struct span rest = buffer_span(&s->scratch);
+        struct span rest = buffer_span(&s->scratch), *values = mem_alloc(count * sizeof(*values));
 
         for (size_t i = 0; i < count; i++)
             CHECK(span_take_prefixed(&rest, &values[i]));
@@ -292,8 +292,8 @@ static void store(struct sorting *s, size_t count)
         if (count > 0)
             CHECK(emit_list_insert(call->replica, call->db, *s->store, 0, true, values, count));
         reply_int(call->reply, (int64_t)count);
+        mem_free(values);
     }
-    mem_free(values);
 }
 
 static void finish(struct sorting *s)
@@ -346,10 +346,10 @@ static void sort(struct call *call, bool read_only)
     struct sorting s = { .call = call, .count = -1, .by = { (const uint8_t *)"", 0 } };
     struct entry *e;
 
-    if (!take_sort_options(&s, read_only) || !call_find(call, call->argv[1], COMPONENT_NONE, &e) ||
-        (e != NULL && !sortable(call, e)))
-        return;
-    sort_elements(&s, e);
+    if (take_sort_options(&s, read_only) && call_find(call, call->argv[1], COMPONENT_NONE, &e) &&
+        (e == NULL || sortable(call, e)))
+        sort_elements(&s, e);
+    mem_free(s.gets);
     mem_free(s.elements);
     buffer_release(&s.scratch);
 }

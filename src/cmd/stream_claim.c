@@ -23,6 +23,20 @@ struct claim {
     uint64_t claimed;
 };
 
+/* XCLAIM and XAUTOCLAIM begin with key, group and consumer. */
+static struct claim claim_of(struct call *call, struct reply *reply)
+{
+    return (struct claim){
+        .call = call,
+        .key = call->argv[1],
+        .group = call->argv[2],
+        .consumer = call->argv[3],
+        .delivered_ms = call->now_ms,
+        .deliveries = -1,
+        .reply = reply,
+    };
+}
+
 /* --- one entry --- */
 
 static bool idle_enough(const struct claim *c, const struct stream_pending *p)
@@ -180,7 +194,7 @@ static void claim_ids(struct claim *c, const struct stream_id *ids, size_t count
 {
     size_t place = reply_later(c->reply);
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !data_reply_too_long(c->call); i++) {
         if (i > 0 && stream_id_compare(ids[i], ids[i - 1]) <= 0) {
             group_emit(c->call, c->key, &c->changes);
             CHECK(stream_find(c->call, c->key, &c->view));
@@ -202,15 +216,7 @@ static size_t leading_ids(const struct call *call, size_t first, struct stream_i
 
 void cmd_xclaim(struct call *call)
 {
-    struct claim c = {
-        .call = call,
-        .key = call->argv[1],
-        .group = call->argv[2],
-        .consumer = call->argv[3],
-        .delivered_ms = call->now_ms,
-        .deliveries = -1,
-        .reply = call->reply,
-    };
+    struct claim c = claim_of(call, call->reply);
     struct stream_group g;
     struct stream_id last_id;
 
@@ -300,15 +306,7 @@ void cmd_xautoclaim(struct call *call)
 {
     struct buffer entries = { 0 }, gone = { 0 };
     struct reply aside = { .out = &entries, .protocol = call->reply->protocol };
-    struct claim c = {
-        .call = call,
-        .key = call->argv[1],
-        .group = call->argv[2],
-        .consumer = call->argv[3],
-        .delivered_ms = call->now_ms,
-        .deliveries = -1,
-        .reply = &aside,
-    };
+    struct claim c = claim_of(call, &aside);
     struct stream_group g;
     struct stream_id from;
     int64_t count;

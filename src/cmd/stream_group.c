@@ -247,15 +247,6 @@ static const struct entry *next_entry(struct group_items *it)
     return e;
 }
 
-bool group_next_name(struct group_items *it, struct span *name)
-{
-    const struct entry *e = next_entry(it);
-
-    if (e != NULL)
-        *name = entry_name(e);
-    return e != NULL;
-}
-
 bool group_next(struct group_items *it, struct span *name, struct stream_group *g)
 {
     for (const struct entry *e; (e = next_entry(it)) != NULL;) {
@@ -399,11 +390,6 @@ void group_take_pending(struct group_changes *c, struct span group, const struct
     take_made(c);
 }
 
-void group_take_name(struct group_changes *c, struct span name)
-{
-    buffer_put_prefixed(&c->takes, name);
-}
-
 static struct span must_prefixed(struct span *in)
 {
     struct span s;
@@ -436,10 +422,10 @@ void group_emit(struct call *call, struct span key, struct group_changes *c)
 
 static bool gather_names(struct group_items *it, struct group_changes *c)
 {
-    struct span name;
+    const struct entry *e;
 
-    while (c->takes.len < PIECE_BYTES && group_next_name(it, &name))
-        group_take_name(c, name);
+    while (c->takes.len < PIECE_BYTES && (e = next_entry(it)) != NULL)
+        buffer_put_prefixed(&c->takes, entry_name(e));
     group_items_release(it);
     return c->takes.len > 0;
 }

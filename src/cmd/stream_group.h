@@ -70,8 +70,6 @@ void group_items_release(struct group_items *it);
 bool group_next(struct group_items *it, struct span *name, struct stream_group *g);
 bool group_next_consumer(struct group_items *it, struct span *name, uint64_t *seen_ms);
 bool group_next_pending(struct group_items *it, struct stream_pending *p); /* or held */
-/* Whatever is in the range, whole names. */
-bool group_next_name(struct group_items *it, struct span *name);
 
 /* --- writing: gathered while the view is read, then emitted --- */
 
@@ -87,7 +85,6 @@ void group_put_consumer(struct group_changes *c, struct span group, struct span 
 void group_put_pending(struct group_changes *c, struct span group, const struct stream_pending *p,
                        const struct span *before);
 void group_take_pending(struct group_changes *c, struct span group, const struct stream_pending *p);
-void group_take_name(struct group_changes *c, struct span name);
 
 /* Whether another entry may be delivered by this command: what it writes has to fit a group of ops,
  * its reply the client's output buffer. The rest comes with the next command. */

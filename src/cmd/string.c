@@ -201,7 +201,7 @@ void cmd_psetex(struct call *call)
 void cmd_mget(struct call *call)
 {
     reply_array(call->reply, call->argc - 1);
-    for (size_t i = 1; i < call->argc; i++) {
+    for (size_t i = 1; i < call->argc && !data_reply_too_long(call); i++) {
         struct entry *e;
 
         call_find(call, call->argv[i], COMPONENT_NONE, &e);

@@ -1,8 +1,14 @@
 #include "cmd/view.h"
 
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "cmd/data.h"
 #include "merge/merge.h"
+
+/* Merge functions together, in one command: a few runs at their limit, or thousands of small ones.
+ * A run that was begun is finished. */
+static const uint64_t COMMAND_MERGE_STEPS = 8 * MERGE_STEPS;
 
 /* NULL where there is one value to see. */
 static const struct cell *contested(const struct cell *c)
@@ -33,12 +39,10 @@ static void reply_newest(struct call *call, const struct cell *c)
 
 /* --- merge --- */
 
-/* False when readers get the lww view. */
-static bool merge(struct call *call, struct keyspace_live *k, struct span key, struct span field,
-                  const struct cell *c, struct buffer *merged)
+static bool run(struct call *call, struct keyspace_live *k, struct span key, struct span field,
+                const struct cell *c, struct buffer *merged, char *problem, size_t problem_size)
 {
     struct merge_version *versions = mem_alloc(c->reg_count * sizeof(*versions));
-    char problem[256] = "the keyspace has no merge function";
 
     for (uint16_t i = 0; i < c->reg_count; i++)
         versions[i] = (struct merge_version){
@@ -47,9 +51,24 @@ static bool merge(struct call *call, struct keyspace_live *k, struct span key, s
             .time_ms = stamp_ms(c->regs[i].stamp),
             .stamp = c->regs[i].stamp,
         };
-    bool good = k->merge != NULL && merge_run(k->merge, key, field, versions, c->reg_count, merged,
-                                              problem, sizeof(problem));
+    bool good = merge_run(k->merge, key, field, versions, c->reg_count, merged, problem,
+                          problem_size);
+    call->session->merge_steps += merge_steps_taken(k->merge);
     mem_free(versions);
+    return good;
+}
+
+/* False when readers get the lww view. */
+static bool merge(struct call *call, struct keyspace_live *k, struct span key, struct span field,
+                  const struct cell *c, struct buffer *merged)
+{
+    char problem[256] = "the keyspace has no merge function";
+    bool good = false;
+
+    if (call->session->merge_steps >= COMMAND_MERGE_STEPS)
+        snprintf(problem, sizeof(problem), "the command's merges take too many steps together");
+    else if (k->merge != NULL)
+        good = run(call, k, key, field, c, merged, problem, sizeof(problem));
     if (!good)
         conflict_log_failure(call->server, k, key, problem);
     return good;

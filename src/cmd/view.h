@@ -9,7 +9,8 @@
  * HGETALL HVALS. What computes on a value (APPEND, INCR, STRLEN, SORT…) takes the lww view, and so do
  * all other types and HSCAN and HRANDFIELD, whose replies have a place for one value only.
  * Increments count on top of whichever value is shown, where that is a number.
- * Costs nothing where there is one value.
+ * Costs nothing where there is one value. The functions of one command have a budget together
+ * (docs/merge.md): what is left when it is used up is seen by lww.
  */
 #ifndef CMD_VIEW_H
 #define CMD_VIEW_H

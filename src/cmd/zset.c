@@ -1,13 +1,14 @@
 /*
  * zset -- writing members of a sorted set and asking for them. Ranges are in
- * zset_range_commands.c, what combines several sets in zset_algebra.c, pops in zset_pop.c, random
- * choices in zset_random.c, ZSCAN in keys_scan.c.
+ * zset_range_commands.c, what combines several sets in zset_algebra.c, pops in zset_pop.c, ZSCAN in
+ * keys_scan.c.
  */
 #include "cmd/zset.h"
 
 #include <math.h>
 
 #include "base/memory.h"
+#include "cmd/random_pick.h"
 
 /* --- what is shared --- */
 
@@ -363,4 +364,14 @@ void cmd_zrank(struct call *call)
 void cmd_zrevrank(struct call *call)
 {
     reply_rank(call, true);
+}
+
+static void reply_pick(struct call *call, const struct entry *e, bool scores)
+{
+    zset_reply_member(call, entry_name(e), scores ? entry_score(e) : 0, scores);
+}
+
+void cmd_zrandmember(struct call *call)
+{
+    random_pick_command(call, COMPONENT_ZSET, "withscores", reply_pick);
 }

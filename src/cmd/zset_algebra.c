@@ -18,6 +18,7 @@ struct source {
     const struct table *members; /* NULL: no such key */
     bool scored;                 /* a sorted set */
     double weight;
+    size_t place; /* among those given */
 };
 
 struct request {
@@ -71,6 +72,7 @@ static bool take_sources(struct call *call, size_t at, struct request *q)
     for (size_t i = 0; i < q->count; i++) {
         if (!find_source(call, call->argv[at + 1 + i], &q->sources[i]))
             return false;
+        q->sources[i].place = i;
     }
     return true;
 }
@@ -143,8 +145,8 @@ static bool take_request(struct call *call, struct request *q)
 /* --- the three operations --- */
 
 struct result {
-    struct scored *at; /* [room], owned: pointers into it are good */
-    size_t count;
+    struct scored *at; /* [room], owned */
+    size_t count, room;
 };
 
 static double score_of(const struct source *s, const struct entry *e)
@@ -177,22 +179,39 @@ static uint64_t size_of(const struct source *s)
     return s->members != NULL ? s->members->count : 0;
 }
 
+static int by_size(const void *a, const void *b)
+{
+    const struct source *x = a, *y = b;
+
+    if (size_of(x) != size_of(y))
+        return size_of(x) < size_of(y) ? -1 : 1;
+    return (x->place > y->place) - (x->place < y->place);
+}
+
 /* Small ones first; else as they were given: sums of doubles hang on their order. */
 static void sort_sources(struct request *q)
 {
-    for (size_t i = 1; i < q->count; i++) {
-        struct source moving = q->sources[i];
-        size_t to = i;
-
-        for (; to > 0 && size_of(&q->sources[to - 1]) > size_of(&moving); to--)
-            q->sources[to] = q->sources[to - 1];
-        q->sources[to] = moving;
-    }
+    qsort(q->sources, q->count, sizeof(*q->sources), by_size);
 }
 
 static struct span name_of(const void *scored)
 {
     return ((const struct scored *)scored)->name;
+}
+
+/* Twice the room; `seen` points into it. */
+static void grow(struct result *r, struct table *seen)
+{
+    struct scored *larger = mem_alloc(2 * r->room * sizeof(*larger));
+    struct table_iter it;
+
+    memcpy(larger, r->at, r->count * sizeof(*larger));
+    table_iter_init(&it, seen);
+    for (void **slot; (slot = table_iter_next(&it)) != NULL;)
+        *slot = larger + ((struct scored *)*slot - r->at);
+    mem_free(r->at);
+    r->at = larger;
+    r->room *= 2;
 }
 
 static void unite(const struct request *q, struct result *out)
@@ -209,6 +228,8 @@ static void unite(const struct request *q, struct result *out)
         seen.seed = seen.count == 0 ? s->members->seed : seen.seed;
         table_iter_init(&it, s->members);
         for (void **slot; (slot = table_iter_next(&it)) != NULL;) {
+            if (out->count == out->room)
+                grow(out, &seen);
             void **place = table_find_or_add(&seen, entry_name(*slot));
             double score = weighted(s, *slot);
 
@@ -275,21 +296,21 @@ static void subtract(const struct request *q, struct result *out)
     }
 }
 
-/* How many members a result may have. */
-static uint64_t room_for(const struct request *q)
+/* How many members a result may have; UNITE makes more when it needs it, for sources may be the same
+ * ones, and many. Not 0. */
+static size_t room_for(const struct request *q)
 {
-    uint64_t room = size_of(&q->sources[0]);
+    const struct source *s = q->operation == UNITE ? &q->sources[q->count - 1] : &q->sources[0];
 
-    for (size_t i = 1; q->operation == UNITE && i < q->count; i++)
-        room += size_of(&q->sources[i]);
-    return q->count_only ? 0 : room;
+    return q->count_only ? 1 : size_of(s) + 1;
 }
 
 static void gather(struct request *q, struct result *out)
 {
     if (q->operation != SUBTRACT)
         sort_sources(q);
-    *out = (struct result){ .at = mem_alloc(room_for(q) * sizeof(*out->at)) };
+    *out = (struct result){ .room = room_for(q) };
+    out->at = mem_alloc(out->room * sizeof(*out->at));
     switch (q->operation) {
     case UNITE:
         unite(q, out);

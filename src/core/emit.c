@@ -10,6 +10,7 @@
 /* A group of GROUP_MAX_BYTES with the headers of its ops fits below this; above it comes at most one
  * op more, of twice GROUP_MAX_BYTES. */
 enum { OPEN_MAX_BYTES = GROUP_MAX_BYTES + GROUP_MAX_BYTES / 2 };
+enum { KEEP_BYTES = 1 << 20 }; /* of scratch, between commands */
 static_assert(OPEN_MAX_BYTES + 2 * GROUP_MAX_BYTES + BATCH_HEADER_MAX < RECORD_PAYLOAD_MAX,
               "a record holds whatever batch there can be");
 
@@ -84,16 +85,21 @@ void emit_finish(struct replica *r, struct op *op, size_t place)
     vector_set(&r->last_op, op->stamp);
 }
 
-/* Emits what r->items holds as one op over `count` fields. */
+/* Emits these encoded items as one op. */
+static void put_some(struct replica *r, struct op *op, struct span items, uint64_t count)
+{
+    size_t place = emit_start(r, op);
+    buffer_put_varint(&r->open, count);
+    buffer_put(&r->open, items);
+    emit_finish(r, op, place);
+}
+
+/* Emits what r->items holds as one op over `count` items. */
 static void put_items(struct replica *r, enum op_kind kind, enum component c, uint8_t db,
                       struct span key, uint64_t count)
 {
     struct op op = { .kind = kind, .component = (uint8_t)c, .db = db, .key = key };
-    size_t place = emit_start(r, &op);
-    buffer_put_varint(&r->open, count);
-    buffer_put(&r->open, buffer_span(&r->items));
-    emit_finish(r, &op, place);
-    buffer_clear(&r->items);
+    put_some(r, &op, buffer_span(&r->items), count);
 }
 
 /* Some counters of a hash or a sorted set, as many as make an op of about GROUP_MAX_BYTES. */
@@ -114,25 +120,27 @@ static uint64_t gather_counters(struct replica *r, const struct part *p)
     return count;
 }
 
-/* A part whose tallies are too many for one op, or NULL. */
-static const struct part *too_counted(const struct entry *e)
+/* A part among those of the mask whose tallies are too many for one op, or NULL. */
+static const struct part *too_counted(const struct entry *e, uint32_t mask)
 {
     const struct part *p = e->form == ENTRY_BODY ? e->body->parts : NULL;
-    while (p && part_drop_bytes(p) <= GROUP_MAX_BYTES)
+    while (p && (!(mask >> p->component & 1) || part_drop_bytes(p) <= GROUP_MAX_BYTES))
         p = p->next;
     return p;
 }
 
 /* A removal names every counter that it resets. Where these are too many for one op, they are taken
  * out piece by piece before. Returns what is left of the object. */
-static const struct entry *thin_out(struct replica *r, uint8_t db, const struct entry *e)
+static const struct entry *thin_out(struct replica *r, uint8_t db, const struct entry *e,
+                                    uint32_t mask)
 {
     struct buffer key = { 0 };
-    for (const struct part *p; e && (p = too_counted(e));) {
+    for (const struct part *p; e && (p = too_counted(e, mask));) {
         buffer_clear(&key);
         buffer_put(&key, entry_name(e));
         uint64_t count = gather_counters(r, p);
         put_items(r, OP_TAKE, (enum component)p->component, db, buffer_span(&key), count);
+        buffer_clear(&r->items);
         replica_split_group(r);
         e = database_find(&r->databases[db], buffer_span(&key));
     }
@@ -142,7 +150,7 @@ static const struct entry *thin_out(struct replica *r, uint8_t db, const struct 
 
 static void emit_drop(struct replica *r, uint8_t db, const struct entry *e, uint32_t mask)
 {
-    e = thin_out(r, db, e);
+    e = thin_out(r, db, e, mask);
     if (!e)
         return;
     struct op op = { .kind = OP_DROP, .db = db, .key = entry_name(e) };
@@ -247,6 +255,19 @@ void emit_fields_begin(struct emit_fields *e, struct replica *r, enum op_kind ki
     CHECK(kind == OP_PUT || kind == OP_TAKE);
     *e = (struct emit_fields){ .replica = r, .kind = kind, .component = c, .db = db, .key = key };
     buffer_clear(&r->items);
+    buffer_clear(&r->cuts);
+}
+
+/* Items that are too many for one op are cut into several; here it is noted where. */
+static void cut_items(struct emit_fields *e)
+{
+    struct replica *r = e->replica;
+    if (r->items.len - e->cut < GROUP_MAX_BYTES)
+        return;
+    buffer_put_u64(&r->cuts, r->items.len - e->cut);
+    buffer_put_u64(&r->cuts, e->count);
+    e->cut = r->items.len;
+    e->count = 0;
 }
 
 void emit_fields_add(struct emit_fields *e, struct span name, struct span value)
@@ -263,18 +284,45 @@ void emit_fields_add(struct emit_fields *e, struct span name, struct span value)
     if (component_counts((uint8_t)e->component))
         entry_put_observed(items, find_field(e->object, e->component, name));
     e->count++;
-    if (e->kind == OP_TAKE && items->len >= GROUP_MAX_BYTES) {
-        emit_fields_end(e);
-        replica_split_group(e->replica);
-        e->object = database_find(&e->replica->databases[e->db], e->key);
-        e->count = 0;
+    cut_items(e);
+}
+
+/* What a MULTI takes away besides what its commands say is known only now. */
+static bool fits_kept_group(struct emit_fields *e)
+{
+    struct replica *r = e->replica;
+    if (!r->group_kept || replica_group_bytes(r) + r->items.len <= GROUP_MAX_BYTES)
+        return true;
+    r->group_refused = true;
+    return false;
+}
+
+static void put_cut_items(struct emit_fields *e)
+{
+    struct replica *r = e->replica;
+    struct span items = buffer_span(&r->items), cuts = buffer_span(&r->cuts);
+    struct op op = {
+        .kind = e->kind, .component = (uint8_t)e->component, .db = e->db, .key = e->key
+    };
+    uint64_t bytes, count;
+    while (span_take_u64(&cuts, &bytes) && span_take_u64(&cuts, &count)) {
+        struct op one = op;
+        put_some(r, &one, span_of(items.at, bytes), count);
+        items = span_skip(items, bytes);
+        replica_split_group(r);
     }
+    if (e->count > 0)
+        put_some(r, &op, items, e->count);
 }
 
 void emit_fields_end(struct emit_fields *e)
 {
-    if (e->count > 0)
-        put_items(e->replica, e->kind, e->component, e->db, e->key, e->count);
+    struct replica *r = e->replica;
+    if (r->items.len > 0 && e->opened && fits_kept_group(e))
+        put_cut_items(e);
+    if (r->items.cap > KEEP_BYTES)
+        buffer_release(&r->items);
+    buffer_clear(&r->items);
 }
 
 /* --- whole keys --- */

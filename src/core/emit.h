@@ -38,11 +38,15 @@ struct emit_fields {
     enum component component;
     uint8_t db;
     struct span key;
-    uint64_t count;
+    uint64_t count;             /* private: items since the last cut, */
+    size_t cut;                 /* and where that was */
     bool opened;                /* private: way was made */
     const struct entry *object; /* private: as it was then */
 };
 
+/* Nothing is emitted before the end, but what makes way: until then spans into the object stay good.
+ * Where items are more than GROUP_MAX_BYTES they are several ops, and several groups. In a group that
+ * is not to be split nothing is emitted then, and replica.group_refused is set. */
 void emit_fields_begin(struct emit_fields *e, struct replica *r, enum op_kind kind,
                        enum component c, uint8_t db, struct span key);
 void emit_fields_add(struct emit_fields *e, struct span name, struct span value);
@@ -50,12 +54,12 @@ void emit_fields_end(struct emit_fields *e);
 
 /* Pushes elements to where `rank` elements of the visible list stand before them: a run that grows
  * right, or left: then each stands before the one given before it (LPUSH a b: b a). False, and
- * nothing emitted, where the neighbours' positions are so long that another insert is refused. */
+ * nothing emitted, where there is no place between the neighbours (crdt/position.h). More than
+ * GROUP_MAX_BYTES are several ops, and several groups. */
 bool emit_list_insert(struct replica *r, uint8_t db, struct span key, uint64_t rank, bool right,
                       const struct span *values, size_t count);
 
-/* An entry whose id is the op's stamp, or, where that is not above `after`, the one after it; the
- * fields as crdt/stream.h has them. Returns the id. */
+/* An entry whose id is the op's stamp, or, where that is not above `after`, one after it; the fields as crdt/stream.h has them. Returns the id. */
 struct stream_id emit_stream_add(struct replica *r, uint8_t db, struct span key,
                                  struct stream_id after, struct span fields);
 

@@ -1,6 +1,7 @@
 /*
  * emit_types -- ops whose payload needs the stamp they are given: positions, ids, generations.
  */
+#include "base/check.h"
 #include "core/emit.h"
 #include "core/internal.h"
 #include "crdt/position.h"
@@ -14,45 +15,98 @@ static struct span position_at(const struct entry *e, uint64_t rank)
     return element ? entry_name(element) : span_of(NULL, 0);
 }
 
-static void put_elements(struct replica *r, const struct position_place *place,
-                         const struct span *values, size_t count)
+/* The stamp that the next op will bear. */
+static stamp_t next_stamp(const struct replica *r)
 {
-    struct buffer *position = &r->items;
-    buffer_put_varint(&r->open, count);
-    for (size_t i = 0; i < count; i++) {
-        buffer_clear(position);
-        position_put(position, place, i);
-        buffer_put_prefixed(&r->open, buffer_span(position));
-        buffer_put_prefixed(&r->open, values[i]);
+    struct hlc ahead = r->hlc;
+    return hlc_tick(&ahead, r->now_ms, r->options.region);
+}
+
+/* The place for an op that comes next; false when there is none beside those that stand there. */
+static bool find_place(const struct replica *r, const struct entry *e, uint64_t rank, bool right,
+                       struct position_place *place)
+{
+    struct span before = rank > 0 ? position_at(e, rank - 1) : span_of(NULL, 0);
+    return position_between(place, before, position_at(e, rank), next_stamp(r), right);
+}
+
+/* Encodes elements into r->items, as many as one op should hold; returns how many. */
+static size_t gather_elements(struct replica *r, const struct position_place *place,
+                              const struct span *values, size_t count)
+{
+    struct buffer position = { 0 };
+    size_t done = 0;
+    buffer_clear(&r->items);
+    while (done < count && r->items.len < GROUP_MAX_BYTES) {
+        buffer_clear(&position);
+        position_put(&position, place, done);
+        buffer_put_prefixed(&r->items, buffer_span(&position));
+        buffer_put_prefixed(&r->items, values[done++]);
     }
-    buffer_clear(position);
+    buffer_release(&position);
+    return done;
+}
+
+static size_t put_elements(struct replica *r, uint8_t db, struct span key,
+                           struct position_place *place, const struct span *values, size_t count)
+{
+    struct op op = { .kind = OP_PUT, .component = COMPONENT_LIST, .db = db, .key = key };
+    size_t done = gather_elements(r, place, values, count);
+    size_t start = emit_start(r, &op);
+    CHECK(op.stamp == place->op);
+    buffer_put_varint(&r->open, done);
+    buffer_put(&r->open, buffer_span(&r->items));
+    buffer_clear(&r->items);
+    emit_finish(r, &op, start);
+    return done;
+}
+
+/* More than one op holds go on where those before ended, as a group of their own. */
+static void put_rest(struct replica *r, uint8_t db, struct span key, uint64_t rank, bool right,
+                     const struct span *values, size_t count)
+{
+    while (count > 0) {
+        struct position_place place;
+        replica_split_group(r);
+        CHECK(find_place(r, database_find(&r->databases[db], key), rank, right, &place));
+        size_t done = put_elements(r, db, key, &place, values, count);
+        position_release(&place);
+        rank += right ? done : 0;
+        values += done;
+        count -= done;
+    }
 }
 
 bool emit_list_insert(struct replica *r, uint8_t db, struct span key, uint64_t rank, bool right,
                       const struct span *values, size_t count)
 {
-    const struct entry *e = emit_make_way(r, db, key, COMPONENT_LIST);
-    struct span before = rank > 0 ? position_at(e, rank - 1) : span_of(NULL, 0);
-    struct span after = position_at(e, rank);
-    if (before.len > POSITION_DEEP_BYTES || after.len > POSITION_DEEP_BYTES)
-        return false;
-    struct op op = { .kind = OP_PUT, .component = COMPONENT_LIST, .db = db, .key = key };
-    size_t start = emit_start(r, &op);
     struct position_place place;
-    position_between(&place, before, after, op.stamp, right);
-    put_elements(r, &place, values, count);
-    buffer_release(&place.parent);
-    emit_finish(r, &op, start);
+    const struct entry *e = database_find(&r->databases[db], key);
+    bool expired = e && object_expired(e, replica_hlc_ms(r));
+    if (!find_place(r, expired ? NULL : e, rank, right, &place)) {
+        position_release(&place);
+        return false;
+    }
+    position_release(&place);
+    e = emit_make_way(r, db, key, COMPONENT_LIST);
+    CHECK(find_place(r, e, rank, right, &place)); /* for a stamp that may be a later one */
+    size_t done = put_elements(r, db, key, &place, values, count);
+    position_release(&place);
+    put_rest(r, db, key, right ? rank + done : rank, right, values + done, count - done);
     return true;
 }
 
 /* --- streams --- */
 
-static struct stream_id id_after(struct stream_id id)
+/* Above `after`, and of no other region: the millisecond after its own, with the low bits of the
+ * stamp, in which the origin is. Where one region writes, the very next. */
+static struct stream_id id_after(const struct replica *r, struct stream_id after, stamp_t stamp)
 {
-    if (++id.sequence == 0)
-        id.ms++;
-    return id;
+    if (r->options.writer_count > 1 && after.ms < UINT64_MAX)
+        return (struct stream_id){ after.ms + 1, stream_id_of_stamp(stamp).sequence };
+    if (++after.sequence == 0)
+        after.ms++;
+    return after;
 }
 
 struct stream_id emit_stream_add(struct replica *r, uint8_t db, struct span key,
@@ -63,7 +117,7 @@ struct stream_id emit_stream_add(struct replica *r, uint8_t db, struct span key,
     size_t place = emit_start(r, &op);
     struct stream_id id = stream_id_of_stamp(op.stamp);
     if (stream_id_compare(id, after) <= 0)
-        id = id_after(after);
+        id = id_after(r, after, op.stamp);
     uint8_t name[STREAM_ID_BYTES];
     buffer_put_varint(&r->open, 1);
     buffer_put_prefixed(&r->open, stream_id_encode(id, name));

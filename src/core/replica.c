@@ -42,6 +42,7 @@ void replica_release(struct replica *r)
     buffer_release(&r->log_out);
     buffer_release(&r->payload);
     buffer_release(&r->items);
+    buffer_release(&r->cuts);
     *r = (struct replica){ 0 };
 }
 

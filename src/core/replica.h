@@ -94,6 +94,7 @@ struct replica {
     size_t group_last_offset; /* of its last op in `open` */
     size_t group_start;       /* where it begins in `open` */
     bool group_kept;          /* it is not to be split */
+    bool group_refused;       /* and so something was not emitted: whoever sees it clears it */
     /* that op's hashed bytes: they count once it is known whether the group goes on */
     size_t unhashed_offset;
     stamp_t unhashed; /* its stamp; 0: none */
@@ -116,7 +117,8 @@ struct replica {
     uint32_t event_count;
 
     struct buffer payload; /* scratch of the op being built */
-    struct buffer items;   /* scratch of emit_fields */
+    struct buffer items;   /* scratch of emit_fields, */
+    struct buffer cuts;    /* and where they are cut: lengths and counts */
     uint64_t now_ms;       /* of the running turn */
     uint64_t reclaimed;    /* keys removed because their time had come */
     bool replaying;

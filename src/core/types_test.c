@@ -211,6 +211,114 @@ TEST(two_types_under_one_key_are_a_conflict)
     end_of_world();
 }
 
+/* --- more than one op holds --- */
+
+static void put_big_fields(size_t region, const char *key, enum op_kind kind, size_t count)
+{
+    static uint8_t megabyte[1 << 20];
+    struct replica *r = begin(region);
+    struct emit_fields e;
+    emit_fields_begin(&e, r, kind, COMPONENT_HASH, 0, span_str(key));
+    for (size_t i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "%zu", i);
+        emit_fields_add(&e, span_str(name), span_of(megabyte, sizeof(megabyte)));
+    }
+    emit_fields_end(&e);
+    end(region);
+}
+
+static uint64_t item_count(size_t region, const char *key, enum component c)
+{
+    const struct part *p = part_at(region, key, c);
+    return p ? part_count(p) : 0;
+}
+
+TEST(a_write_of_more_than_one_op_holds_is_several)
+{
+    world(1);
+    put_big_fields(A, "h", OP_PUT, 150);
+    EXPECT_EQ(item_count(A, "h", COMPONENT_HASH), 150);
+    end_of_world();
+}
+
+TEST(a_push_of_more_than_one_op_holds_goes_on_where_it_was)
+{
+    enum { COUNT = 150, BYTES = 1 << 20 };
+    static uint8_t megabyte[BYTES];
+    struct span values[COUNT];
+    world(1);
+    for (size_t i = 0; i < COUNT; i++)
+        values[i] = span_of(megabyte, BYTES - i);
+    COMMAND(A, EXPECT(emit_list_insert(r, 0, span_str("l"), 0, true, values, COUNT)));
+    COMMAND(A, EXPECT(emit_list_insert(r, 0, span_str("m"), 0, false, values, COUNT)));
+    for (size_t i = 0; i < COUNT; i++) {
+        const struct btree *right = &part_at(A, "l", COMPONENT_LIST)->order;
+        const struct btree *left = &part_at(A, "m", COMPONENT_LIST)->order;
+        EXPECT_EQ(((struct entry *)btree_at(right, i))->value_len, BYTES - i);
+        EXPECT_EQ(((struct entry *)btree_at(left, COUNT - 1 - i))->value_len, BYTES - i);
+    }
+    end_of_world();
+}
+
+TEST(what_does_not_fit_into_a_kept_group_is_not_taken)
+{
+    enum { COUNT = 70000, NAME_BYTES = 1000 };
+    char name[NAME_BYTES + 1];
+    struct emit_fields e;
+    world(1);
+    struct replica *r = begin(A);
+    replica_keep_group(r);
+    memset(name, 'n', NAME_BYTES);
+    name[NAME_BYTES] = 0;
+    emit_string(r, 0, span_str("a"), span_str("1"), TIME_NONE, 0);
+    emit_fields_begin(&e, r, OP_TAKE, COMPONENT_SET, 0, span_str("s"));
+    for (size_t i = 0; i < COUNT; i++)
+        emit_fields_add(&e, span_str(name), span_of(NULL, 0));
+    emit_fields_end(&e);
+    EXPECT(r->group_refused);
+    r->group_refused = false;
+    emit_string(r, 0, span_str("b"), span_str("1"), TIME_NONE, 0);
+    EXPECT_EQ(r->open_ops, 2);
+    end(A);
+    end_of_world();
+}
+
+TEST(making_way_for_a_write_leaves_the_visible_type_alone)
+{
+    enum { FIELDS = 60000, PREFIX = 1200 }; /* whose counters are too many for one op */
+    char name[PREFIX + 16];
+    world(2);
+    set(A, "k", "hidden");
+    memset(name, 'f', sizeof(name));
+    struct replica *r = begin(B);
+    for (int i = 0; i < FIELDS; i++) {
+        int len = snprintf(name + PREFIX, 16, "%d", i);
+        emit_field_bump(r, 0, COMPONENT_HASH, span_str("k"), span_of(name, PREFIX + (size_t)len),
+                        whole(1));
+    }
+    end(B);
+    synced();
+    EXPECT(part_drop_bytes(part_at(A, "k", COMPONENT_HASH)) > GROUP_MAX_BYTES);
+    hset(A, "k", "one", "more");
+    EXPECT_EQ(item_count(A, "k", COMPONENT_HASH), FIELDS + 1);
+    EXPECT(!(object_components(object_at(A, "k")) & 1 << COMPONENT_STRING));
+    end_of_world();
+}
+
+TEST(two_writers_past_a_far_id_make_two_entries)
+{
+    static const uint8_t fields[] = { 1, 1, 'f', 1, 'v' };
+    struct stream_id far = { UINT64_C(1) << 50, 7 };
+    world(2);
+    for (size_t region = A; region <= B; region++)
+        COMMAND(region, emit_stream_add(r, 0, span_str("x"), far, span_of(fields, sizeof(fields))));
+    synced();
+    EXPECT(all_equal());
+    EXPECT_EQ(item_count(A, "x", COMPONENT_STREAM), 2);
+    end_of_world();
+}
+
 /* --- random histories --- */
 
 static const char *const KEYS[] = { "k1", "k2" };
@@ -307,13 +415,19 @@ static void act(struct prng *p, size_t region)
 }
 
 /* What the part says of itself is so. */
-static bool consistent(const struct part *p)
+static bool consistent(struct part *p)
 {
     uint32_t found = 0;
+    stamp_t newest = 0;
     struct part_iter it;
     part_iter_init(&it, p);
-    for (const struct entry *e; (e = part_iter_next(&it));)
+    for (const struct entry *e; (e = part_iter_next(&it));) {
+        stamp_t s = e->form == ENTRY_CELL ? cell_newest(e->cell) : e->stamp;
         found += e->form == ENTRY_CELL && cell_contested(e->cell);
+        newest = s > newest ? s : newest;
+    }
+    if (p->component != COMPONENT_HLL && part_newest(p) != newest)
+        return false;
     if (component_in_order(p->component)) {
         btree_check(&p->order);
         if (p->component == COMPONENT_ZSET && p->order.count != p->fields.count)
@@ -331,7 +445,7 @@ static bool all_consistent(size_t region)
     for (void **slot; (slot = table_iter_next(&it));) {
         const struct entry *e = *slot;
         listed += object_contested(e);
-        for (const struct part *p = e->form == ENTRY_BODY ? e->body->parts : NULL; p; p = p->next) {
+        for (struct part *p = e->form == ENTRY_BODY ? e->body->parts : NULL; p; p = p->next) {
             if (!consistent(p))
                 return false;
         }

@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/mutation.h"
-#include "crdt/object.h"
+#include "crdt/contest.h"
 
 static uint64_t must_varint(struct span *in)
 {
@@ -81,14 +81,16 @@ static void clear_none(struct body *b, const struct observer *by)
 struct standing {
     bool ghost;
     bool deadline;
+    uint32_t components;
 };
 
 static struct standing standing_of(const struct entry *e)
 {
+    uint32_t components = e ? object_components(e) : 0;
     if (!e || e->form == ENTRY_INLINE)
-        return (struct standing){ false, false };
-    bool ghost = object_components(e) == 0;
-    return (struct standing){ ghost, !ghost && object_deadline_ms(e) != 0 };
+        return (struct standing){ false, false, components };
+    bool ghost = components == 0;
+    return (struct standing){ ghost, !ghost && object_deadline_ms(e) != 0, components };
 }
 
 /* When nobody can keep any more what a ghost says: a writer may have seen an object with the longest
@@ -155,11 +157,19 @@ static void remove_key(struct database *d, struct entry *e)
     object_free(e);
 }
 
+/* A type that was not there came to stand beside another one: told once, not for every write. */
+static void tell_new_type(struct database *d, const struct op *op, const struct entry *e,
+                          struct standing before)
+{
+    if ((before.components & component_family((enum component)op->component)) == 0)
+        contest_tell_types(d, op, e);
+}
+
 /* After any change of a key that has a body. */
 static void settle(struct database *d, struct entry **slot, struct standing before)
 {
     struct entry *e = *slot;
-    struct standing after = { false, false };
+    struct standing after = { false, false, 0 };
     if (object_components(e) == 0 && e->body->deadline_count == 0) {
         remove_key(d, e);
     } else {
@@ -170,68 +180,6 @@ static void settle(struct database *d, struct entry **slot, struct standing befo
     }
     d->ghosts += (uint64_t)after.ghost - (uint64_t)before.ghost;
     d->with_deadline += (uint64_t)after.deadline - (uint64_t)before.deadline;
-}
-
-/* --- conflicts --- */
-
-/* A register came to stand beside others of different values. */
-static void tell_contested(struct database *d, const struct op *op, struct span item,
-                           const struct cell *c)
-{
-    const struct reg *mine = NULL, *other = NULL;
-    if (!d->watch || !d->watch->conflict || c->reg_count < 2 || !cell_contested(c))
-        return;
-    for (uint16_t i = 0; i < c->reg_count; i++) {
-        if (c->regs[i].stamp == op->rank)
-            mine = &c->regs[i];
-        else
-            other = &c->regs[i];
-    }
-    if (!mine || !other)
-        return;
-    d->watch->conflict(d->watch->context, &(struct conflict){
-                                              .db = op->db,
-                                              .key = op->key,
-                                              .component = (enum component)op->component,
-                                              .against = (enum component)op->component,
-                                              .item = item,
-                                              .stamp = { mine->stamp, other->stamp },
-                                              .value = { span_of(mine->value, mine->len),
-                                                         span_of(other->value, other->len) },
-                                          });
-}
-
-static struct span newest_value(const struct cell *c)
-{
-    if (c->reg_count == 0)
-        return span_of(NULL, 0);
-    const struct reg *newest = &c->regs[c->reg_count - 1];
-    return span_of(newest->value, newest->len);
-}
-
-/* A write of one type came to stand beside another type. */
-static void tell_types(struct database *d, const struct op *op, const struct entry *e)
-{
-    uint32_t others = object_components(e) & ~component_family((enum component)op->component);
-    if (!d->watch || !d->watch->conflict || others == 0)
-        return;
-    enum component against = COMPONENT_NONE;
-    for (int c = 0; c < COMPONENT_COUNT; c++) {
-        if (others >> c & 1 && (against == COMPONENT_NONE ||
-                                object_newest(e, (enum component)c) > object_newest(e, against)))
-            against = (enum component)c;
-    }
-    struct span string = newest_value(&e->body->string);
-    d->watch->conflict(d->watch->context,
-                       &(struct conflict){
-                           .db = op->db,
-                           .key = op->key,
-                           .component = (enum component)op->component,
-                           .against = against,
-                           .stamp = { op->rank, object_newest(e, against) },
-                           .value = { op->component == COMPONENT_STRING ? string : span_of(NULL, 0),
-                                      against == COMPONENT_STRING ? string : span_of(NULL, 0) },
-                       });
 }
 
 /* --- strings --- */
@@ -265,9 +213,7 @@ static void put_string_wide(struct database *d, struct entry **slot, const struc
     cell_add_reg(&b->string, &(struct write){ op->rank, p->value, p->rule == TIME_NONE });
     if (p->rule == TIME_DEADLINE)
         add_deadline(b, op->rank, p->deadline_ms);
-    tell_contested(d, op, span_of(NULL, 0), &b->string);
-    if (b->parts)
-        tell_types(d, op, *slot);
+    contest_tell_item(d, op, span_of(NULL, 0), &b->string);
 }
 
 static void put_string(struct database *d, struct entry **slot, const struct op *op,
@@ -288,6 +234,7 @@ static void put_string(struct database *d, struct entry **slot, const struct op 
     if (is_new)
         *slot = object_new(d, op->key);
     put_string_wide(d, slot, op, by, &p);
+    tell_new_type(d, op, *slot, before);
     settle(d, slot, before);
 }
 
@@ -301,8 +248,7 @@ static void bump_string(struct database *d, struct entry **slot, const struct op
     if (*slot == NULL)
         *slot = object_new(d, op->key);
     cell_bump(&object_widen(d, slot)->string, op->stamp, previous, from, to);
-    if ((*slot)->body->parts)
-        tell_types(d, op, *slot);
+    tell_new_type(d, op, *slot, before);
     settle(d, slot, before);
 }
 
@@ -345,7 +291,7 @@ static void put_items(struct database *d, struct part *part, const struct op *op
         const struct entry *e = part_put(part, name, by, &(struct write){ op->rank, value, false },
                                          observed);
         if (e->form == ENTRY_CELL)
-            tell_contested(d, op, name, e->cell);
+            contest_tell_item(d, op, name, e->cell);
     }
 }
 
@@ -387,7 +333,7 @@ static void change_part(struct database *d, struct entry **slot, const struct op
         bump_item(part, op);
     drop_empty_parts(b);
     if (op->kind != OP_TAKE)
-        tell_types(d, op, *slot);
+        tell_new_type(d, op, *slot, before);
     settle(d, slot, before);
 }
 

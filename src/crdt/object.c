@@ -107,7 +107,7 @@ stamp_t object_newest(const struct entry *e, enum component c)
         return e->stamp;
     if (c == COMPONENT_STRING)
         return cell_newest(&e->body->string);
-    const struct part *p = object_part(e, c);
+    struct part *p = object_part(e, c);
     return p ? part_newest(p) : 0;
 }
 
@@ -119,8 +119,7 @@ enum component object_visible(const struct entry *e)
     enum component first = (enum component)__builtin_ctz(mask), visible = first;
     if ((mask & ~component_family(first)) == 0) /* groups alone: a stream that is empty */
         return first == COMPONENT_GROUPS ? COMPONENT_STREAM : first;
-    /* Two types side by side: rare, and over with the next write, so the search for the newest is
-     * not cached. */
+    /* Two types side by side: over with the next write. */
     stamp_t newest = 0;
     for (int c = 0; c < COMPONENT_COUNT; c++) {
         stamp_t s = mask & (1u << c) ? object_newest(e, (enum component)c) : 0;

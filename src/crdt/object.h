@@ -35,8 +35,9 @@ struct body {
 };
 
 /* Concurrent writes of different values, or of different types, that now stand side by side:
- * [0] the one that came, [1] the newest that it stands against. Values are empty where the component
- * is not the string and no item is in question. Spans are good during the call. */
+ * [0] the one that came, [1] the newest that it stands against. Of a write of another type the first
+ * item and its value are told; of the collection that it stands against, no value. Spans are good
+ * during the call. */
 struct conflict {
     uint8_t db;
     struct span key;

@@ -21,6 +21,11 @@ static uint32_t contested(const struct entry *e)
     return e->form == ENTRY_CELL && cell_contested(e->cell);
 }
 
+static stamp_t item_newest(const struct entry *e)
+{
+    return e->form == ENTRY_INLINE ? e->stamp : cell_newest(e->cell);
+}
+
 static int name_compare(const void *a, const void *b)
 {
     return span_compare(entry_name(a), entry_name(b));
@@ -145,18 +150,30 @@ struct entry *part_find(const struct part *p, struct span name)
     return slot ? *slot : NULL;
 }
 
-/* --- changing one item: it leaves the tree while its order or its place in memory may change --- */
+/* --- changing one item: it leaves while its order or its place in memory may change --- */
 
-static void leave_order(struct part *p, const struct entry *e)
+static void leave(struct part *p, const struct entry *e)
 {
     if (component_in_order(p->component))
         CHECK(btree_remove(&p->order, e) == e);
+    p->contested -= contested(e);
+    p->newest_stale |= item_newest(e) == p->newest;
 }
 
-static void enter_order(struct part *p, struct entry *e)
+static void note_newest(struct part *p, stamp_t newest)
+{
+    if (newest < p->newest)
+        return;
+    p->newest = newest;
+    p->newest_stale = false; /* nothing was newer than what it was */
+}
+
+static void enter(struct part *p, struct entry *e)
 {
     if (component_in_order(p->component))
         CHECK(btree_insert(&p->order, e));
+    p->contested += contested(e);
+    note_newest(p, item_newest(e));
 }
 
 /* The slot to change the item in: the table's, or *own for what stands in a tree alone. */
@@ -182,20 +199,19 @@ struct entry *part_put(struct part *p, struct span name, const struct observer *
 {
     struct entry *own = NULL, **slot = slot_of(p, name, true, &own);
     if (*slot && only_newer(*slot, by, w)) {
+        p->newest_stale |= (*slot)->stamp == p->newest;
         (*slot)->stamp = w->rank;
+        note_newest(p, w->rank);
         return *slot;
     }
     if (*slot) {
-        leave_order(p, *slot);
-        p->contested -= contested(*slot);
+        leave(p, *slot);
         entry_put(slot, by, w, observed);
     } else {
         *slot = entry_new(name, w->rank, w->value, w->none);
     }
-    struct entry *e = *slot;
-    p->contested += contested(e);
-    enter_order(p, e);
-    return e;
+    enter(p, *slot);
+    return *slot;
 }
 
 void part_take(struct part *p, struct span name, const struct observer *by, struct span observed)
@@ -203,8 +219,7 @@ void part_take(struct part *p, struct span name, const struct observer *by, stru
     struct entry *own = NULL, **slot = slot_of(p, name, false, &own);
     if (!slot)
         return;
-    leave_order(p, *slot);
-    p->contested -= contested(*slot);
+    leave(p, *slot);
     if (entry_take(slot, by, observed)) {
         struct entry *e = *slot;
         if (component_in_table(p->component))
@@ -212,8 +227,7 @@ void part_take(struct part *p, struct span name, const struct observer *by, stru
         entry_free(e);
         return;
     }
-    p->contested += contested(*slot);
-    enter_order(p, *slot);
+    enter(p, *slot);
 }
 
 void part_bump(struct part *p, struct span name, stamp_t stamp, stamp_t previous,
@@ -221,11 +235,11 @@ void part_bump(struct part *p, struct span name, stamp_t stamp, stamp_t previous
 {
     struct entry *own = NULL, **slot = slot_of(p, name, true, &own);
     if (*slot)
-        leave_order(p, *slot);
+        leave(p, *slot);
     else
         *slot = entry_new_wide(name);
     entry_bump(slot, stamp, previous, before, after);
-    enter_order(p, *slot);
+    enter(p, *slot);
 }
 
 /* --- changing all of it --- */
@@ -236,63 +250,65 @@ static void drop_in_table(struct part *p, const struct observer *by)
     table_iter_init(&it, &p->fields);
     for (void **slot; (slot = table_iter_next(&it));) {
         struct entry *e = *slot;
-        p->contested -= contested(e);
         if (entry_take((struct entry **)slot, by, span_of(NULL, 0))) {
             table_iter_remove(&it);
             entry_free(e);
         } else {
-            e = *slot;
-            p->contested += contested(e);
-            enter_order(p, e);
+            enter(p, *slot);
         }
     }
 }
 
-static void drop_in_tree(struct part *p, const struct observer *by)
+static void drop_in_tree(struct part *p, struct btree *before, const struct observer *by)
 {
-    struct btree before = p->order;
     struct btree_cursor c;
-    btree_init(&p->order, before.compare);
-    p->contested = 0;
-    for (struct entry *e = btree_seek(&before, 0, &c); e; e = btree_next(&c)) {
-        if (entry_take(&e, by, span_of(NULL, 0))) {
+    for (struct entry *e = btree_seek(before, 0, &c); e; e = btree_next(&c)) {
+        if (entry_take(&e, by, span_of(NULL, 0)))
             entry_free(e);
-        } else {
-            p->contested += contested(e);
-            enter_order(p, e);
-        }
+        else
+            enter(p, e);
     }
-    btree_release(&before);
 }
 
+/* All items leave; those that stay enter again, as they are then. */
 void part_drop(struct part *p, const struct observer *by)
 {
+    struct btree before = { 0 };
     if (p->component == COMPONENT_HLL) {
         hll_drop(&p->hll, by);
-    } else if (component_in_table(p->component)) {
-        if (p->component == COMPONENT_ZSET) { /* what stays enters it again, by its new score */
-            btree_release(&p->order);
-            btree_init(&p->order, score_compare);
-        }
-        drop_in_table(p, by);
-    } else {
-        drop_in_tree(p, by);
+        return;
     }
+    p->contested = 0;
+    p->newest = 0;
+    p->newest_stale = false;
+    if (component_in_order(p->component)) {
+        before = p->order;
+        btree_init(&p->order, before.compare);
+    }
+    if (component_in_table(p->component))
+        drop_in_table(p, by);
+    else
+        drop_in_tree(p, &before, by);
+    btree_release(&before);
 }
 
 /* --- what is told of it --- */
 
-stamp_t part_newest(const struct part *p)
+stamp_t part_newest(struct part *p)
 {
-    stamp_t newest = p->component == COMPONENT_HLL ? hll_newest(&p->hll) : 0;
     struct part_iter it;
+    if (p->component == COMPONENT_HLL)
+        return hll_newest(&p->hll);
+    if (!p->newest_stale)
+        return p->newest;
+    p->newest = 0;
+    p->newest_stale = false;
     part_iter_init(&it, p);
     for (const struct entry *e; (e = part_iter_next(&it));) {
-        stamp_t s = e->form == ENTRY_INLINE ? e->stamp : cell_newest(e->cell);
-        if (s > newest)
-            newest = s;
+        if (item_newest(e) > p->newest)
+            p->newest = item_newest(e);
     }
-    return newest;
+    return p->newest;
 }
 
 size_t part_bytes(const struct part *p)

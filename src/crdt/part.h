@@ -11,7 +11,8 @@
  *     GROUPS      whatever the commands chose, in a counted B+tree  bytes
  *     HLL         generations (hll.h)
  *
- * Invariant: `contested` counts the items that hold registers of different values.
+ * Invariants: `contested` counts the items that hold registers of different values; no item is newer
+ * than `newest`, and unless that is stale, one is as new.
  */
 #ifndef CRDT_PART_H
 #define CRDT_PART_H
@@ -24,7 +25,9 @@
 struct part {
     struct part *next; /* of the same object */
     uint8_t component;
+    bool newest_stale; /* what bore the newest stamp has gone: it is looked for when asked */
     uint32_t contested;
+    stamp_t newest; /* of all items */
     union {
         struct table fields; /* HASH, SET, ZSET */
         struct hll hll;
@@ -60,7 +63,9 @@ void part_bump(struct part *p, struct span name, stamp_t stamp, stamp_t previous
 /* Removes what `by` has observed of everything; tallies are reset one by one (part_take). */
 void part_drop(struct part *p, const struct observer *by);
 
-stamp_t part_newest(const struct part *p); /* takes time in proportion to the items */
+/* Of two types under a key this decides which is visible: known at once, but after the removal of the
+ * newest item, when all are looked at. */
+stamp_t part_newest(struct part *p);
 size_t part_bytes(const struct part *p);
 
 /* Visits every item: in order where there is one. */

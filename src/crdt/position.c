@@ -164,6 +164,8 @@ static bool fits(const struct position_place *place, const struct neighbours *n)
 static bool try(struct position_place *place, const struct neighbours *n, struct span parent,
                 int64_t k, stamp_t run)
 {
+    if (k <= -K_MAX || k >= K_MAX)
+        return false;
     buffer_clear(&place->parent);
     buffer_put(&place->parent, parent);
     place->k = k;
@@ -171,8 +173,13 @@ static bool try(struct position_place *place, const struct neighbours *n, struct
     return fits(place, n);
 }
 
+static bool is_end(const struct neighbours *n)
+{
+    return n->before.len == 0 || n->after.len == 0;
+}
+
 /* (1) The run of the neighbour that one pushes away from goes on, if it is one's own and grows this
- * way. */
+ * way; at an end, if it is one level deep. */
 static bool go_on(struct position_place *place, const struct neighbours *n)
 {
     struct span near = place->right ? n->before : n->after, parent;
@@ -180,14 +187,15 @@ static bool go_on(struct position_place *place, const struct neighbours *n)
         return false;
     struct level l = last_level(near, &parent);
     bool own = stamp_origin(l.run) == stamp_origin(place->op) || MUTATION(joins_runs);
-    return own && (l.u > 0) == place->right && try(place, n, parent, l.k, l.run);
+    return own && (l.u > 0) == place->right && (parent.len == 0 || !is_end(n)) &&
+           try(place, n, parent, l.k, l.run);
 }
 
 /* (2) At an end: one level beyond what stands there. */
 static bool at_an_end(struct position_place *place, const struct neighbours *n)
 {
     struct span top = span_of(NULL, 0);
-    if (n->before.len > 0 && n->after.len > 0)
+    if (!is_end(n))
         return false;
     int64_t k = n->before.len > 0  ? level_at(n->before).k + 1
                 : n->after.len > 0 ? level_at(n->after).k - 1
@@ -215,17 +223,24 @@ static bool below(struct position_place *place, const struct neighbours *n)
     return try(place, n, n->before, k, place->op);
 }
 
-void position_between(struct position_place *place, struct span before, struct span after,
+static bool is_deep(const struct neighbours *n)
+{
+    return n->before.len > POSITION_DEEP_BYTES || n->after.len > POSITION_DEEP_BYTES;
+}
+
+bool position_between(struct position_place *place, struct span before, struct span after,
                       stamp_t op, bool right)
 {
     struct neighbours n = { before, after };
     *place = (struct position_place){ .op = op, .right = right };
-    bool found = go_on(place, &n) || at_an_end(place, &n);
-    if (!found) {
-        CHECK(before.len > 0 && after.len > 0);
-        found = beside(place, &n) || below(place, &n);
-    }
-    CHECK(found);
+    if (go_on(place, &n) || at_an_end(place, &n))
+        return true;
+    return !is_end(&n) && !is_deep(&n) && (beside(place, &n) || below(place, &n));
+}
+
+void position_release(struct position_place *place)
+{
+    buffer_release(&place->parent);
 }
 
 void position_put(struct buffer *out, const struct position_place *place, uint64_t index)

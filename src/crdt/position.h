@@ -21,22 +21,25 @@
 #include "clock/stamp.h"
 
 enum {
-    POSITION_BYTES_MAX = 1 << 16,
-    POSITION_DEEP_BYTES = POSITION_BYTES_MAX - 64, /* no place is made beside longer ones */
+    POSITION_BYTES_MAX = 1 << 14, /* some 900 levels */
+    POSITION_DEEP_BYTES = POSITION_BYTES_MAX - 64, /* no place is made between longer ones */
 };
 
 /* The place of one command's elements: everything but the last level's index. */
 struct position_place {
-    struct buffer parent; /* encoded levels above the last; released by the caller */
+    struct buffer parent; /* encoded levels above the last */
     int64_t k;
     stamp_t run, op;
     bool right; /* the run grows right */
 };
 
 /* A place strictly between two neighbours (empty span: the end of the list), for elements pushed by
- * the op `op`, growing right (RPUSH, LINSERT AFTER) or left. */
-void position_between(struct position_place *place, struct span before, struct span after,
+ * the op `op`, growing right (RPUSH, LINSERT AFTER) or left. False when there is none: both are as
+ * long as positions may be, or somebody made one that no push would have. Released either way. */
+bool position_between(struct position_place *place, struct span before, struct span after,
                       stamp_t op, bool right);
+
+void position_release(struct position_place *place);
 
 /* Appends the encoded position of the command's element `index`. */
 void position_put(struct buffer *out, const struct position_place *place, uint64_t index);

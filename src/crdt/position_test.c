@@ -159,7 +159,7 @@ static struct buffer put_by_place(const struct position *p)
         place.op = (stamp_t)(place.right ? l->u : -l->u);
         position_put(&out, &place, (uint64_t)(place.right ? l->j : -l->j));
     }
-    buffer_release(&place.parent);
+    position_release(&place);
     return out;
 }
 
@@ -247,10 +247,10 @@ TEST(a_position_at_the_end_of_a_short_list_takes_18_bytes)
 {
     struct position_place place;
     struct buffer out = { 0 };
-    position_between(&place, span_of(NULL, 0), span_of(NULL, 0), stamp_make(1, 0, 1), true);
+    CHECK(position_between(&place, span_of(NULL, 0), span_of(NULL, 0), stamp_make(1, 0, 1), true));
     position_put(&out, &place, 0);
     EXPECT_EQ(out.len, 18);
-    buffer_release(&place.parent);
+    position_release(&place);
     buffer_release(&out);
 }
 
@@ -371,7 +371,7 @@ static bool is_prefix(const struct position *a, const struct position *of)
     return of->count > a->count;
 }
 
-/* The rules, tried in their order: go on with one's own run; an end; beside a neighbour; below. */
+/* The rules, tried in their order: go on with one's own run (at an end only at one level); an end; beside a neighbour; below. */
 static struct position place_by_model(const struct position *before, const struct position *after,
                                       stamp_t op, bool right)
 {
@@ -380,7 +380,8 @@ static struct position place_by_model(const struct position *before, const struc
     if (near) {
         const struct level *last = &near->at[near->count - 1];
         struct level mine = { last->k, last->run, l.u, 0 };
-        if (stamp_origin(last->run) == stamp_origin(op) && (last->u > 0) == right &&
+        bool deep_end = (!before || !after) && near->count > 1;
+        if (stamp_origin(last->run) == stamp_origin(op) && (last->u > 0) == right && !deep_end &&
             fits(near, near->count - 1, mine, before, after))
             return extended(near, near->count - 1, mine);
     }
@@ -396,6 +397,23 @@ static struct position place_by_model(const struct position *before, const struc
         return extended(after, after->count - 1, l);
     l.k = is_prefix(before, after) ? after->at[before->count].k - 1 : 0;
     return extended(before, before->count, l);
+}
+
+TEST(beside_what_no_push_would_make_there_is_no_place_at_the_end)
+{
+    struct position far = { .count = 1 };
+    struct buffer bytes = { 0 };
+    struct position_place place;
+    far.at[0] = (struct level){ ((int64_t)1 << 60) - 1, 7, 7, 0 };
+    put_model(&bytes, &far);
+    EXPECT(position_valid(buffer_span(&bytes)));
+    EXPECT(!position_between(&place, buffer_span(&bytes), span_of(NULL, 0), stamp_make(9, 0, 1),
+                             true));
+    position_release(&place);
+    EXPECT(position_between(&place, span_of(NULL, 0), buffer_span(&bytes), stamp_make(9, 0, 1),
+                            false));
+    position_release(&place);
+    buffer_release(&bytes);
 }
 
 enum { LIST_MAX = 400 };
@@ -421,7 +439,8 @@ static bool insert(size_t rank, stamp_t op, bool right, size_t count)
         put_model(&before_bytes, before);
     if (after)
         put_model(&after_bytes, after);
-    position_between(&place, buffer_span(&before_bytes), buffer_span(&after_bytes), op, right);
+    CHECK(
+        position_between(&place, buffer_span(&before_bytes), buffer_span(&after_bytes), op, right));
     struct position expected = place_by_model(before, after, op, right);
     bool fine = fits(&expected, expected.count - 1, expected.at[expected.count - 1], before, after);
     for (size_t i = 0; i < count && fine; i++) {
@@ -434,7 +453,7 @@ static bool insert(size_t rank, stamp_t op, bool right, size_t count)
         buffer_release(&model);
         insert_at(right ? rank + i : rank, &expected);
     }
-    buffer_release(&place.parent);
+    position_release(&place);
     buffer_release(&before_bytes);
     buffer_release(&after_bytes);
     return fine;

@@ -346,7 +346,33 @@ static const struct schema_field DEPLOYMENT[] = {
     { .name = NULL },
 };
 
-bool config_parse(const char *file, struct span text, struct deployment *out, struct buffer *errors)
+/* The functions that the file names, which stand beside it. `errors` grows by the faults in them; that
+ * one cannot be read is a problem of the configuration. */
+static bool check_merge_files(const char *file, const struct yamltree *tree,
+                              const struct deployment *d, struct problems *problems,
+                              struct buffer *errors)
+{
+    const struct yamltree *list = yamltree_find(tree, "keyspaces");
+    const struct yamltree *item = list ? list->first : NULL;
+    bool good = true;
+    for (size_t i = 0; i < d->keyspace_count; i++, item = item->next) {
+        const char *name = d->keyspaces[i].merge_file;
+        if (!name)
+            continue;
+        struct buffer source = { 0 };
+        const char *unread = mergefile_read(file, name, &source);
+        if (unread)
+            problems_add(problems, yamltree_find(item, "merge")->line, "keyspaces[%zu].merge: %s",
+                         i, unread);
+        else
+            good &= mergefile_compiles(file, name, buffer_span(&source), errors);
+        buffer_release(&source);
+    }
+    return good;
+}
+
+static bool parse(const char *file, struct span text, bool with_files, struct deployment *out,
+                  struct buffer *errors)
 {
     struct problems problems = { 0 };
     deployment_init(out);
@@ -359,9 +385,11 @@ bool config_parse(const char *file, struct span text, struct deployment *out, st
             &problems, 1,
             "empty; a configuration begins with \"deployment: NAME\" and its \"regions:\"");
     }
+    bool good = problems.count > 0 || !with_files ||
+                check_merge_files(file, tree, out, &problems, errors);
     yamltree_free(tree);
 
-    bool good = problems.count == 0;
+    good &= problems.count == 0;
     if (good)
         deployment_finish(out);
     else
@@ -371,15 +399,16 @@ bool config_parse(const char *file, struct span text, struct deployment *out, st
     return good;
 }
 
+bool config_parse(const char *file, struct span text, struct deployment *out, struct buffer *errors)
+{
+    return parse(file, text, false, out, errors);
+}
+
 bool config_load(const char *path, struct deployment *out, struct buffer *errors)
 {
     struct buffer text = { 0 };
     const char *problem = textfile_read(path, CONFIG_MAX_BYTES, &text);
-    bool good = !problem && config_parse(path, buffer_span(&text), out, errors);
-    if (good && !mergefile_check(path, out, errors)) {
-        deployment_release(out);
-        good = false;
-    }
+    bool good = !problem && parse(path, buffer_span(&text), true, out, errors);
     if (problem) {
         *out = (struct deployment){ 0 };
         buffer_printf(errors, "%s: cannot be read: %s\n", path, problem);

@@ -1,8 +1,15 @@
 #include "host/config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
+#include "base/check.h"
 #include "base/test.h"
+
+#ifndef CONFIG_EXAMPLES
+#error "CONFIG_EXAMPLES names the folder of the examples"
+#endif
 
 /* A good file, one line each, to which the tests add what they try. */
 #define ONE_REGION                                                                                 \
@@ -453,6 +460,62 @@ TEST(a_missing_file_and_a_directory_are_one_line_each)
     EXPECT_TEXT(buffer_span(&errors), "/no/such/f.yaml: cannot be read: No such file or directory\n"
                                       "/tmp: cannot be read: Is a directory\n");
     buffer_release(&errors);
+}
+
+/* The examples as they are shipped: the merge functions that they name are compiled too. */
+TEST(every_example_is_a_good_configuration)
+{
+    static const char *const NAMES[] = { "conflicts.yaml", "loopback.yaml", "three-regions.yaml" };
+    for (size_t i = 0; i < COUNT_OF(NAMES); i++) {
+        struct buffer path = { 0 }, errors = { 0 };
+        struct deployment d;
+        buffer_printf(&path, "%s/%s", CONFIG_EXAMPLES, NAMES[i]);
+        buffer_put_u8(&path, 0);
+        bool good = config_load((const char *)path.at, &d, &errors);
+        EXPECT_TEXT(buffer_span(&errors), "");
+        EXPECT(good);
+        deployment_release(&d);
+        buffer_release(&path);
+        buffer_release(&errors);
+    }
+}
+
+/* Writes a file below a new directory, for what is read from a disk. */
+static void write_file(const char *path, const char *text, size_t times)
+{
+    FILE *file = fopen(path, "w");
+    CHECK(file != NULL);
+    while (times-- > 0)
+        CHECK(fputs(text, file) >= 0);
+    CHECK(fclose(file) == 0);
+}
+
+TEST(a_merge_file_that_cannot_be_read_is_told_with_its_line_and_its_whole_path)
+{
+    char dir[] = "/tmp/meridian-config-XXXXXX", config[64], lua[64];
+    struct buffer errors = { 0 }, want = { 0 };
+    struct deployment d;
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(config, sizeof(config), "%s/f.yaml", dir);
+    snprintf(lua, sizeof(lua), "%s/long.lua", dir);
+    write_file(config,
+               TWO_REGIONS "keyspaces:\n"
+                           "  - { prefix: a, conflict: merge, merge: long.lua }\n"
+                           "  - { prefix: bb, conflict: merge, merge: nothere.lua }\n",
+               1);
+    write_file(lua, "-- sixteen bytes\n", 4096);
+    EXPECT(!config_load(config, &d, &errors));
+    buffer_printf(&want,
+                  "%s:10: keyspaces[0].merge: %s cannot be read: larger than 64 KiB\n"
+                  "%s:11: keyspaces[1].merge: %s/nothere.lua cannot be read: No such file or "
+                  "directory\n",
+                  config, lua, config, dir);
+    EXPECT_SPAN(buffer_span(&errors), buffer_span(&want));
+    buffer_release(&errors);
+    buffer_release(&want);
+    remove(lua);
+    remove(config);
+    rmdir(dir);
 }
 
 int main(int argc, char **argv)

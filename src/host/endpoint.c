@@ -74,7 +74,7 @@ bool endpoint_is_wildcard(const struct endpoint *e)
     return strcmp(e->host, "0.0.0.0") == 0 || strcmp(e->host, "::") == 0;
 }
 
-bool endpoint_is_loopback(const struct endpoint *e)
+static bool is_loopback(const struct endpoint *e)
 {
     return strncmp(e->host, "127.", 4) == 0 || strcmp(e->host, "::1") == 0 ||
            strcmp(e->host, "localhost") == 0;
@@ -85,6 +85,6 @@ bool endpoint_clash(const struct endpoint *a, const struct endpoint *b, bool sam
     if (a->port == 0 || a->port != b->port)
         return false;
     if (strcmp(a->host, b->host) == 0)
-        return same_machine || (!endpoint_is_wildcard(a) && !endpoint_is_loopback(a));
+        return same_machine || (!endpoint_is_wildcard(a) && !is_loopback(a));
     return same_machine && (endpoint_is_wildcard(a) || endpoint_is_wildcard(b));
 }

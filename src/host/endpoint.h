@@ -18,9 +18,8 @@ const char *endpoint_parse(const char *text, struct endpoint *out);
 /* Writes HOST:PORT to `to`, which holds ENDPOINT_TEXT_MAX; returns it. */
 const char *endpoint_text(const struct endpoint *e, char *to);
 
-/* Whether the host means every address of the machine, or only the machine itself. */
+/* Whether the host means every address of the machine. */
 bool endpoint_is_wildcard(const struct endpoint *e);
-bool endpoint_is_loopback(const struct endpoint *e);
 
 /* Whether two listeners at these addresses would get into each other's way: always on one machine,
  * and on two only where the address is not private to each. Missing endpoints (port 0) never clash.

@@ -1,5 +1,9 @@
 #include "host/mergefile.h"
 
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "base/memory.h"
 #include "host/textfile.h"
 #include "merge/merge.h"
@@ -38,6 +42,19 @@ static char *path_of(const char *config_path, const char *name)
     return (char *)path.at;
 }
 
+/* Whoever asked knows neither where the configuration is nor where the server was started. */
+static const char *say_unread(const char *path, const char *problem)
+{
+    static char text[PATH_MAX + 256];
+    char here[PATH_MAX] = "";
+
+    if (path[0] != '/' && getcwd(here, sizeof(here)))
+        snprintf(text, sizeof(text), "%s/%s cannot be read: %s", here, path, problem);
+    else
+        snprintf(text, sizeof(text), "%s cannot be read: %s", path, problem);
+    return text;
+}
+
 const char *mergefile_read(const char *config_path, const char *name, struct buffer *out)
 {
     const char *problem = mergefile_judge(name);
@@ -46,36 +63,23 @@ const char *mergefile_read(const char *config_path, const char *name, struct buf
         return problem;
     char *path = path_of(config_path, name);
     problem = textfile_read(path, MERGE_SOURCE_MAX_BYTES, out);
+    if (problem)
+        problem = say_unread(path, problem);
     mem_free(path);
     return problem;
 }
 
-static bool check_one(const char *config_path, const char *name, struct buffer *errors)
+bool mergefile_compiles(const char *config_path, const char *name, struct span source,
+                        struct buffer *errors)
 {
-    struct buffer source = { 0 };
-    char *path = path_of(config_path, name);
-    const char *unread = mergefile_read(config_path, name, &source);
-    struct merge_function *merge = NULL;
     char problem[512];
-
-    if (unread)
-        buffer_printf(errors, "%s: cannot be read: %s\n", path, unread);
-    else if (!(merge = merge_compile(path, buffer_span(&source), problem, sizeof(problem))))
-        buffer_printf(errors, "%s\n", problem);
+    char *path = path_of(config_path, name);
+    struct merge_function *merge = merge_compile(path, source, problem, sizeof(problem));
     bool good = merge != NULL;
+
+    if (!good)
+        buffer_printf(errors, "%s\n", problem);
     merge_release(merge);
-    buffer_release(&source);
     mem_free(path);
-    return good;
-}
-
-bool mergefile_check(const char *config_path, const struct deployment *d, struct buffer *errors)
-{
-    bool good = true;
-
-    for (const struct keyspace *k = d->keyspaces; k < d->keyspaces + d->keyspace_count; k++) {
-        if (k->merge_file)
-            good &= check_one(config_path, k->merge_file, errors);
-    }
     return good;
 }

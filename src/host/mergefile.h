@@ -8,17 +8,16 @@
 #define HOST_MERGEFILE_H
 
 #include "base/buffer.h"
-#include "policy/deployment.h"
 
 /* NULL, or what is wrong with a name, as a sentence. */
 const char *mergefile_judge(const char *name);
 
-/* Appends the source to `out`. NULL, or what kept it from being read, as a sentence (borrowed, good
- * until the next call). */
+/* Appends the source to `out`. NULL, or what kept it from being read, as a sentence with the whole
+ * path (borrowed, good until the next call). */
 const char *mergefile_read(const char *config_path, const char *name, struct buffer *out);
 
-/* Reads and compiles all that the deployment names; `errors` grows by a line FILE:LINE: message for
- * each that is faulty. */
-bool mergefile_check(const char *config_path, const struct deployment *d, struct buffer *errors);
+/* Whether the source is that of a function; else `errors` grows by a line FILE:LINE: message. */
+bool mergefile_compiles(const char *config_path, const char *name, struct span source,
+                        struct buffer *errors);
 
 #endif

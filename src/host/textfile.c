@@ -3,6 +3,13 @@
 #include <errno.h>
 #include <stdio.h>
 
+static const char *say_limit(size_t max_bytes)
+{
+    static char text[64];
+    snprintf(text, sizeof(text), "larger than %zu KiB", max_bytes / 1024);
+    return text;
+}
+
 const char *textfile_read(const char *path, size_t max_bytes, struct buffer *out)
 {
     FILE *file = fopen(path, "rb");
@@ -18,7 +25,7 @@ const char *textfile_read(const char *path, size_t max_bytes, struct buffer *out
 
     const char *problem = ferror(file) ? strerror(errno) : NULL;
     if (!problem && out->len - before > max_bytes)
-        problem = "too large to be what it should be";
+        problem = say_limit(max_bytes);
     fclose(file);
     return problem;
 }

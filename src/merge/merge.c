@@ -124,7 +124,8 @@ void sandbox_charge_walk(lua_State *L)
 static void grant(struct merge_function *f, size_t input_bytes)
 {
     f->used_max = f->used + MERGE_MEMORY_BYTES + MERGE_MEMORY_PER_INPUT_BYTE * input_bytes;
-    f->steps_left = MERGE_STEPS + MERGE_STEPS_PER_INPUT_BYTE * input_bytes;
+    f->granted = MERGE_STEPS + MERGE_STEPS_PER_INPUT_BYTE * input_bytes;
+    f->steps_left = f->granted;
     f->string_max = 0;
     f->block_max = 0;
     f->refusals = 0;
@@ -227,6 +228,15 @@ static void push_arguments(lua_State *L, const struct call *call)
         lua_pushnil(L);
 }
 
+/* As in a sentence. */
+static const char *type_of_top(lua_State *L)
+{
+    if (lua_isnil(L, -1))
+        return "nil";
+    bool is_float = lua_type(L, -1) == LUA_TNUMBER && !lua_isinteger(L, -1);
+    return lua_pushfstring(L, "a %s", is_float ? "float" : luaL_typename(L, -1));
+}
+
 /* Runs the file, so that its variables are fresh, then the function that it returns. */
 static int call_body(lua_State *L)
 {
@@ -235,14 +245,14 @@ static int call_body(lua_State *L)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &chunk_key);
     lua_call(L, 0, 1);
     if (!lua_isfunction(L, -1))
-        return luaL_error(L, "the file must return a function, not a %s", luaL_typename(L, -1));
+        return luaL_error(L, "the file must return a function, not %s", type_of_top(L));
     if (call->trial)
         return 1;
     push_arguments(L, call);
     lua_call(L, 3, 1);
     if (lua_type(L, -1) != LUA_TSTRING && !lua_isinteger(L, -1))
-        return luaL_error(L, "the function must return a string or an integer, not a %s",
-                          lua_type(L, -1) == LUA_TNUMBER ? "float" : luaL_typename(L, -1));
+        return luaL_error(L, "the function must return a string or an integer, not %s",
+                          type_of_top(L));
     lua_tostring(L, -1);
     return 1;
 }
@@ -392,6 +402,26 @@ static bool take_result(struct call *call, struct buffer *out, char *problem, si
     return true;
 }
 
+static void charge_run(struct merge_function *f)
+{
+    f->taken += f->granted - f->steps_left + (uint64_t)f->refusals * MERGE_STEPS_PER_REFUSAL;
+}
+
+/* The state that a run before this one has closed. */
+static bool open_again(struct merge_function *f, char *problem, size_t problem_size)
+{
+    bool opened = open_state(f, problem, problem_size);
+
+    f->taken += MERGE_STEPS_PER_SOURCE_BYTE * f->source.len;
+    charge_run(f);
+    return opened;
+}
+
+uint64_t merge_steps_taken(const struct merge_function *f)
+{
+    return f->taken;
+}
+
 bool merge_run(struct merge_function *f, struct span key, struct span field,
                const struct merge_version *versions, size_t count, struct buffer *out,
                char *problem, size_t problem_size)
@@ -400,15 +430,17 @@ bool merge_run(struct merge_function *f, struct span key, struct span field,
     size_t bytes = input_bytes(&call);
     bool done;
 
+    f->taken = MERGE_RUN_STEPS;
     if (bytes > MERGE_INPUT_MAX_BYTES) {
         say(problem, problem_size, "%s: versions of %zu bytes are more than is merged (%d)",
             name_of(f), bytes, MERGE_INPUT_MAX_BYTES);
         return false;
     }
-    if (f->lua == NULL && !open_state(f, problem, problem_size))
+    if (f->lua == NULL && !open_again(f, problem, problem_size))
         return false;
     grant(f, bytes);
     done = take_result(&call, out, problem, problem_size);
+    charge_run(f);
     clean(f);
     buffer_release(&f->text);
     if (f->used != f->used_fresh)

@@ -37,6 +37,11 @@ enum {
     MERGE_STEPS = 1000 * 1000,
     MERGE_STEPS_PER_INPUT_BYTE = 16,
     MERGE_STEP_BYTES = 16 * 1024,
+    /* What merge_steps_taken adds to a run's own: for its beginning and end, for every byte of the
+     * source when the state is made anew, and for every refused allocation (below). */
+    MERGE_RUN_STEPS = 1000,
+    MERGE_STEPS_PER_SOURCE_BYTE = 16,
+    MERGE_STEPS_PER_REFUSAL = 100 * 1000,
     /* Each refused allocation costs a full collection, so a run at its limit could pass its time
      * collecting: then the next refusal is final. */
     MERGE_REFUSALS_MAX = 64,
@@ -68,5 +73,9 @@ void merge_release(struct merge_function *f); /* NULL is fine */
 bool merge_run(struct merge_function *f, struct span key, struct span field,
                const struct merge_version *versions, size_t count, struct buffer *out,
                char *problem, size_t problem_size);
+
+/* What the last run cost, in steps, for who makes many runs at a stretch and has to end
+ * somewhere. */
+uint64_t merge_steps_taken(const struct merge_function *f);
 
 #endif

@@ -76,7 +76,7 @@ TEST(strings_and_integers_are_results_and_nothing_else)
     EXPECT_TEXT(trial_body("return math.mininteger"), "-9223372036854775808");
     EXPECT_TEXT(trial_body("return 'first', 'second'"), "first");
     EXPECT_TEXT(trial_body("return"),
-                "error: trial.lua: the function must return a string or an integer, not a nil");
+                "error: trial.lua: the function must return a string or an integer, not nil");
     EXPECT_TEXT(trial_body("return versions"),
                 "error: trial.lua: the function must return a string or an integer, not a table");
     EXPECT_TEXT(trial_body("return 1.0"),
@@ -112,7 +112,7 @@ TEST(a_faulty_file_is_refused_with_its_line)
                 "error: trial.lua:3: unexpected symbol near 'end'");
     EXPECT_TEXT(trial_source("return 5"),
                 "error: trial.lua: the file must return a function, not a number");
-    EXPECT_TEXT(trial_source(""), "error: trial.lua: the file must return a function, not a nil");
+    EXPECT_TEXT(trial_source(""), "error: trial.lua: the file must return a function, not nil");
     EXPECT_TEXT(trial_source("\n\nerror('at once')"), "error: trial.lua:3: at once");
     EXPECT_TEXT(trial_source("while true do end"), TOO_MANY_STEPS);
     EXPECT_TEXT(trial_source("\033Lua is not taken as bytecode"),

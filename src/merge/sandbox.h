@@ -22,6 +22,8 @@ struct merge_function {
     size_t block_max;    /* and the largest block of any kind */
     uint32_t refusals;   /* of allocations, in this run */
     uint64_t steps_left; /* of this run */
+    uint64_t granted;    /* steps, to this run */
+    uint64_t taken;      /* by the last run, or what it is charged with */
 };
 
 struct merge_function *sandbox_of(lua_State *L);

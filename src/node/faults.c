@@ -193,8 +193,11 @@ void faults_command(struct node *n, struct call *call)
     if (peer_a == NULL || peer_b == NULL)
         ask_here(n, peer_a == NULL ? peer_b : peer_a, &m);
     else if (!ask_there(n, peer_a, peer_b, &m)) {
-        reply_errorf(call->reply, "ERR neither %s nor %s can be reached from here", a->name,
-                     b->name);
+        reply_errorf(
+            call->reply,
+            "ERR neither %s nor %s can be reached from here: ask one of them (--port %u or "
+            "--port %u)",
+            a->name, b->name, a->clients.port, b->clients.port);
         return;
     }
     reply_ok(call->reply);

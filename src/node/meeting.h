@@ -101,6 +101,7 @@ static inline void world_start(size_t count, uint64_t seed)
         struct region *r = deployment_add_region(&world.deployment);
         r->name = text_of(names[i]);
         r->id = (uint8_t)(i + 1);
+        r->clients.port = (uint16_t)(7001 + i);
     }
     deployment_finish(&world.deployment);
     for (size_t i = 0; i < count; i++) {

@@ -29,20 +29,20 @@ struct sim_file;
 struct sim_name;
 
 struct sim_disk {
-    struct disk disk;               /* what the store is given */
+    struct disk disk; /* what the store is given */
     struct prng prng;
-    struct sim_name *names;         /* as readers see them */
+    struct sim_name *names; /* as readers see them */
     struct sim_name *durable_names;
-    struct sim_name *name_changes;  /* oldest first, since the last sync_names */
-    uint64_t epoch;                 /* crashes so far */
-    uint64_t calls;                 /* that changed something, since init; for choosing die_at */
-    uint64_t die_at;                /* from this call on all fail with E_IO, until the crash; 0: no */
-    uint64_t fail_in[SIM_DISK_CALLS];   /* the nth of the kind from now fails, once; 0 = none */
+    struct sim_name *name_changes; /* oldest first, since the last sync_names */
+    uint64_t epoch;                /* crashes so far */
+    uint64_t calls;                /* that changed something, since init; for choosing die_at */
+    uint64_t die_at; /* from this call on all fail with E_IO, until the crash; 0: no */
+    uint64_t fail_in[SIM_DISK_CALLS]; /* the nth of the kind from now fails, once; 0 = none */
     int fail_code[SIM_DISK_CALLS];
 };
 
 void sim_disk_init(struct sim_disk *d, uint64_t seed);
-void sim_disk_release(struct sim_disk *d);      /* after all handles are closed */
+void sim_disk_release(struct sim_disk *d); /* after all handles are closed */
 
 /* Power is lost and comes back. */
 void sim_disk_crash(struct sim_disk *d);

@@ -41,6 +41,10 @@ static inline bool oracle_saw(const struct oracle_op *by, const struct oracle_op
 /* Whether the positions that a push or a write to a list names are its own to make, or were seen. */
 bool oracle_positions_good(const struct oracle_op *by);
 
+/* "r2 674+2 on key s0", and "on key 2/left" in database 2, as the trace has them. */
+enum { ORACLE_TEXT_BYTES = 120 };
+const char *oracle_op_text(const struct op *op, char text[ORACLE_TEXT_BYTES]);
+
 /* Ops of one key compare equal. */
 int oracle_compare_keys(const struct op *a, const struct op *b);
 

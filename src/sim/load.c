@@ -44,25 +44,23 @@ static void put_count(struct sim_client *c, struct sim_pending *pending)
  * out. */
 static void add_command(struct sim_world *w, struct sim_client *c)
 {
-    size_t before = c->unsent.len, ends[SIM_TEMPLATE_COMMANDS_MAX];
+    size_t before = c->unsent.len;
     struct sim_pending pending = { .n = ++w->outcome->drawn[c->region][c->index] };
     uint32_t count = 1;
     w->outcome->steps = ++w->sent;
     if (counts(c))
         put_count(c, &pending);
     else
-        count = sim_command_make(w, &c->commands, &c->unsent, ends);
+        count = sim_command_make(w, &c->commands, &c->unsent);
     if (!selection_has(&w->only.commands, selection_command(c->region, c->index, pending.n))) {
         c->unsent.len = before;
         return;
     }
-    if (count == 1)
-        ends[0] = c->unsent.len;
-    for (uint32_t i = 0; i < count; i++) {
-        struct span all = span_of(c->unsent.at, ends[i]);
+    sim_tell_command(w, c, pending.n, span_skip(buffer_span(&c->unsent), before));
+    for (; count > 0; count--) {
         CHECK(c->pending_count < COUNT_OF(c->pending));
+        pending.more = count > 1;
         c->pending[c->pending_count++] = pending;
-        sim_tell_command(w, c, pending.n, span_skip(all, i > 0 ? ends[i - 1] : before));
     }
 }
 
@@ -186,25 +184,42 @@ static bool is_pair(struct span reply)
            span_equal(span_of(items.at, items.len / 2), span_skip(items, items.len / 2));
 }
 
+static void fail_half_seen(struct sim_world *w, const struct sim_client *c, struct span reply)
+{
+    struct buffer text = { 0 };
+    sim_put_reply(&text, reply);
+    sim_fail(w, "region %u client %u: half of a group is seen: %.*s", c->region + 1, c->index,
+             (int)text.len, (const char *)text.at);
+    buffer_release(&text);
+}
+
 static void take_answer(struct sim_world *w, struct sim_client *c, struct span reply)
 {
     if (c->pending_count == 0) {
         sim_fail(w, "region %u client %u: an answer to nothing", c->region + 1, c->index);
         return;
     }
-    sim_tell_reply(w, c, c->pending[0].n, reply);
+    sim_tell_reply(w, c, &c->pending[0], reply);
     bool unknown = reply.len > 8 && memcmp(reply.at, "-UNKNOWN", 8) == 0;
     if (unknown)
         note_lost(w, &c->pending[0]);
     else if (c->pending[0].pair && !is_pair(reply))
-        sim_fail(w, "region %u client %u: half of a group is seen: %.*s", c->region + 1, c->index,
-                 (int)reply.len, (const char *)reply.at);
+        fail_half_seen(w, c, reply);
     w->answered++;
     if (reply.at[0] == '-')
         w->errors++;
     else
         w->counter_acknowledged += c->pending[0].counter_by;
     memmove(c->pending, c->pending + 1, --c->pending_count * sizeof(c->pending[0]));
+}
+
+static void fail_not_a_reply(struct sim_world *w, const struct sim_client *c)
+{
+    struct buffer text = { 0 };
+    sim_put_reply(&text, buffer_span(&c->answers));
+    sim_fail(w, "region %u client %u: not a reply: %.*s", c->region + 1, c->index, (int)text.len,
+             (const char *)text.at);
+    buffer_release(&text);
 }
 
 static void take_answers(struct sim_world *w, struct sim_client *c)
@@ -215,8 +230,7 @@ static void take_answers(struct sim_world *w, struct sim_client *c)
         buffer_consume(&c->answers, (size_t)len);
     }
     if (len < 0)
-        sim_fail(w, "region %u client %u: not a reply: %.*s", c->region + 1, c->index,
-                 (int)c->answers.len, (const char *)c->answers.at);
+        fail_not_a_reply(w, c);
 }
 
 void sim_load_answers(struct sim_world *w, struct sim_client *c)

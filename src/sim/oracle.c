@@ -1,10 +1,12 @@
 #include "sim/effects.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "sim/world.h"
 #include "wire/record.h"
 
 void oracle_init(struct oracle *o)
@@ -19,6 +21,30 @@ void oracle_release(struct oracle *o)
     mem_free(o->ops);
     mem_free(o->effects);
     *o = (struct oracle){ 0 };
+}
+
+/* --- what is wrong, for people --- */
+
+static const char *fail(struct oracle *o, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static const char *fail(struct oracle *o, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(o->problem, sizeof(o->problem), format, args);
+    va_end(args);
+    return o->problem;
+}
+
+const char *oracle_op_text(const struct op *op, char text[ORACLE_TEXT_BYTES])
+{
+    char stamp[SIM_STAMP_BYTES], db[8] = "";
+    if (op->db != 0)
+        snprintf(db, sizeof(db), "%u/", op->db);
+    snprintf(text, ORACLE_TEXT_BYTES, "r%u %s on key %s%.*s", stamp_origin(op->stamp),
+             sim_stamp_text(op->stamp, stamp), db, (int)op->key.len, (const char *)op->key.at);
+    return text;
 }
 
 /* --- reading the histories --- */
@@ -39,24 +65,21 @@ static bool add_batch(struct oracle *o, const struct batch *b, stamp_t *last)
     struct batch_walk w = batch_walk(b);
     struct op op;
     struct span hashed;
+    char text[ORACLE_TEXT_BYTES], a[SIM_STAMP_BYTES], z[SIM_STAMP_BYTES];
     if (b->prev != *last) {
-        snprintf(o->problem, sizeof(o->problem),
-                 "origin %u: a batch follows %llx, the last op is %llx", b->origin,
-                 (unsigned long long)b->prev, (unsigned long long)*last);
+        fail(o, "r%u: a batch follows %s, the last op is %s", b->origin, sim_stamp_text(b->prev, a),
+             sim_stamp_text(*last, z));
         return false;
     }
     while (batch_next_op(&w, &op, &hashed)) {
         if (op.stamp <= *last) {
-            snprintf(o->problem, sizeof(o->problem), "origin %u: stamp %llx after %llx", b->origin,
-                     (unsigned long long)op.stamp, (unsigned long long)*last);
+            fail(o, "%s comes after %s", oracle_op_text(&op, text), sim_stamp_text(*last, z));
             return false;
         }
         *last = op.stamp;
         add_op(o, &op, &b->context);
         if (!oracle_positions_good(&o->ops[o->op_count - 1])) {
-            snprintf(o->problem, sizeof(o->problem),
-                     "origin %u: op %llx names positions that it could not make", b->origin,
-                     (unsigned long long)op.stamp);
+            fail(o, "%s names positions that it could not make", oracle_op_text(&op, text));
             return false;
         }
     }
@@ -75,8 +98,7 @@ bool oracle_add_log(struct oracle *o, uint8_t origin, struct span records, uint6
          in = span_skip(in, record.bytes)) {
         if (record_read(in, lsn, &record, &need) != RECORD_GOOD ||
             !batch_take(record.payload, &b)) {
-            snprintf(o->problem, sizeof(o->problem), "origin %u: no record at %llu", origin,
-                     (unsigned long long)lsn);
+            fail(o, "r%u: no record at %llu", origin, (unsigned long long)lsn);
             return false;
         }
         lsn += record.bytes;
@@ -347,6 +369,7 @@ static bool is_reclaim(const struct oracle_op *w, const struct oracle_reclaim *r
 const char *oracle_check_reclaims(struct oracle *o, const struct oracle_reclaim *reclaims,
                                   size_t count)
 {
+    char text[ORACLE_TEXT_BYTES], unseen[ORACLE_TEXT_BYTES];
     for (size_t i = 0; i < o->op_count; i++) {
         const struct oracle_op *w = &o->ops[i];
         uint64_t at_ms = is_reclaim(w, reclaims, count) ? deadline_seen_by(o, w) : 0;
@@ -355,11 +378,9 @@ const char *oracle_check_reclaims(struct oracle *o, const struct oracle_reclaim 
             if (stamp_ms(other) > at_ms || other <= w->seen[stamp_origin(other)] ||
                 other == w->op.stamp)
                 continue;
-            snprintf(o->problem, sizeof(o->problem),
-                     "%llx reclaims a key that was over at %llu, and has not seen %llx",
-                     (unsigned long long)w->op.stamp, (unsigned long long)at_ms,
-                     (unsigned long long)other);
-            return o->problem;
+            return fail(o, "%s reclaims what was over at %lld, and has not seen %s",
+                        oracle_op_text(&w->op, text), (long long)(at_ms - SIM_START_US / 1000),
+                        oracle_op_text(&o->ops[k].op, unseen));
         }
     }
     return NULL;

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "sim/effects.h"
+#include "sim/world.h"
 
 /* The effects of one key that last, and where it is looked for. */
 struct place {
@@ -14,12 +15,39 @@ struct place {
     const struct op *op; /* any: it has the key */
 };
 
+/* As it is, or in hexadecimal: positions and ids are no text. */
+static void put_name(struct buffer *out, struct span name)
+{
+    bool is_text = true;
+    for (size_t i = 0; i < name.len; i++)
+        is_text &= name.at[i] > ' ' && name.at[i] < 0x7f;
+    if (is_text)
+        buffer_put(out, name);
+    for (size_t i = 0; i < name.len && !is_text; i++)
+        buffer_printf(out, "%02x", name.at[i]);
+}
+
 static const char *wrong(const struct place *p, const char *what, struct span field)
 {
-    snprintf(p->o->problem, sizeof(p->o->problem), "db %u key %.*s%s%.*s: %s", p->op->db,
-             (int)p->op->key.len, (const char *)p->op->key.at, field.len ? " field " : "",
-             (int)field.len, field.len ? (const char *)field.at : "", what);
+    struct buffer name = { 0 };
+    char db[8] = "";
+    put_name(&name, field);
+    if (p->op->db != 0)
+        snprintf(db, sizeof(db), "%u/", p->op->db);
+    snprintf(p->o->problem, sizeof(p->o->problem), "key %s%.*s%s%.*s: %s", db, (int)p->op->key.len,
+             (const char *)p->op->key.at, field.len ? " field " : "", (int)name.len,
+             field.len ? (const char *)name.at : "", what);
+    buffer_release(&name);
     return p->o->problem;
+}
+
+/* The same of an effect that is not there. */
+static const char *missing(const struct place *p, const char *what, const struct oracle_effect *e)
+{
+    char text[160], stamp[SIM_STAMP_BYTES];
+    snprintf(text, sizeof(text), "%s is missing: it lasts, and was written at r%u %s", what,
+             stamp_origin(e->by->op.stamp), sim_stamp_text(e->by->op.stamp, stamp));
+    return wrong(p, text, e->field);
 }
 
 static bool is_at(const struct oracle_effect *e, enum effect_kind kind, uint8_t component,
@@ -71,7 +99,7 @@ static const char *compare_cell(const struct place *p, uint8_t component, struct
             continue;
         values++;
         if (!has_reg(c->regs, c->reg_count, &p->effects[i]))
-            return wrong(p, "a value that lasts is missing", field);
+            return missing(p, "a value", &p->effects[i]);
     }
     if (values != c->reg_count)
         return wrong(p, "a value is there that some write had observed", field);
@@ -155,7 +183,7 @@ static const char *compare_part(const struct place *p, uint8_t component, const 
         const struct oracle_effect *effect = &p->effects[i];
         bool here = effect->kind != EFFECT_TIME && effect->by->op.component == component;
         if (here && (!part || !part_find(part, effect->field)))
-            return wrong(p, "an item that lasts is missing", effect->field);
+            return missing(p, "an item", effect);
     }
     if (!part)
         return NULL;
@@ -247,7 +275,7 @@ static const char *compare_times(const struct place *p, const struct entry *e,
             bits += found;
         }
         if (!found)
-            return wrong(p, "a word about the deadline that lasts is missing", nothing);
+            return missing(p, "a word about the deadline", t);
     }
     for (size_t k = 0; k < string->reg_count; k++)
         bits -= string->regs[k].none;

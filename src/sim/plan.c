@@ -7,6 +7,8 @@ enum {
     CLOCK_RANGE_MAX_US = 100000, /* either way: within what max_skew allows */
     WILD_RANGE_US = 30000,       /* of the right clocks where others are wild and followed slowly */
     QUIET_THINK_US = 50000,
+    READ_SLOWLY_US = 100000,
+    WINDOW_MIN_BYTES = 2000,
     MANY_REGIONS = 4, /* worlds of more are shorter */
 };
 
@@ -60,7 +62,7 @@ static void plan_network(struct sim_plan *plan, struct prng *p)
     plan_delays(plan, p, often(p, 20) ? 300 : often(p, 60) ? 20000 : 150000);
     plan->jitter = often(p, 30) ? 0 : 500000;
     plan->tail = often(p, 40) ? 0 : often(p, 70) ? 10000 : 200000;
-    plan->window_bytes = often(p, 80) ? 1 << 18 : 2000;
+    plan->window_bytes = often(p, 80) ? 1 << 18 : WINDOW_MIN_BYTES;
     plan->piece_bytes = often(p, 70) ? 1 << 16 : often(p, 50) ? 1000 : 40;
 }
 
@@ -91,7 +93,7 @@ static void plan_faults(struct sim_plan *plan, struct prng *p)
                          : often(p, 75) ? 6500000 /* past the timeout of links */
                                         : 15000000;
     plan->narrow_bytes_s = often(p, 50) ? between(p, 2000, 10000) : between(p, 10000, 200000);
-    plan->probe_us = often(p, 40) ? 0 : often(p, 50) ? between(p, 2000, 20000) : 100000;
+    plan->reader_us = often(p, 40) ? 0 : often(p, 50) ? between(p, 2000, 20000) : 100000;
 }
 
 static void part(struct sim_plan *plan, uint32_t a, uint32_t b, bool parted)
@@ -245,6 +247,9 @@ void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions, uint
     if (plan->think_us >= QUIET_THINK_US)
         plan->steps = 20 + plan->steps / 20;
     choose_focus(plan, p);
+    bool slowly = plan->window_bytes <= WINDOW_MIN_BYTES || plan->think_us >= QUIET_THINK_US;
+    if (slowly && plan->reader_us != 0)
+        plan->reader_us = READ_SLOWLY_US; /* else they write more than such links ever carry */
     if (regions != 0)
         plan->regions = regions;
     if (plan->regions > MANY_REGIONS)
@@ -267,10 +272,10 @@ static void print_faults(const struct sim_plan *plan, FILE *to)
     for (int i = 0; i < SIM_FAULTS; i++)
         fprintf(to, " %s %u", sim_fault_names[i], plan->faults[i]);
     fprintf(to,
-            "\nplan: narrow ways %llu bytes/s, wild clocks up to %lld us (0: none), probes every "
+            "\nplan: narrow ways %llu bytes/s, wild clocks up to %lld us (0: none), readers every "
             "%llu us (0: none)\n",
             (unsigned long long)plan->narrow_bytes_s, (long long)plan->clock_wild_us,
-            (unsigned long long)plan->probe_us);
+            (unsigned long long)plan->reader_us);
     for (uint32_t a = 0; a < plan->regions; a++) {
         for (uint32_t b = 0; b < a; b++) {
             if (plan->parted[a][b])

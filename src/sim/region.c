@@ -261,8 +261,8 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
         plan_ceiling(w, r, ceiling_ms);
     plan_reads(w, r);
     while ((session = node_next_dirty_session(&r->node)) != NULL) {
-        if (session->host == &r->probe)
-            sim_probe_answers(w, &r->probe);
+        if (session->host == &r->reader)
+            sim_reader_answers(w, &r->reader);
         else
             sim_load_answers(w, session->host);
     }
@@ -335,8 +335,8 @@ void sim_region_init(struct sim_region *r, uint32_t index)
         r->clients[i].region = index;
         r->clients[i].index = i;
     }
-    r->probe.region = index;
-    r->probe.prng = prng_split(&r->prng);
+    r->reader.region = index;
+    r->reader.prng = prng_split(&r->prng);
 }
 
 /* A disk that is good lets a region start. */
@@ -453,14 +453,14 @@ bool sim_region_start(struct sim_world *w, struct sim_region *r)
     sim_turn_begin(w, r);
     sim_turn_end(w, r);
     sim_load_start(w, r);
-    sim_probe_start(w, r);
+    sim_reader_start(w, r);
     return true;
 }
 
 static void stop(struct sim_world *w, struct sim_region *r, bool power)
 {
     sim_load_region_down(w, r);
-    sim_probe_region_down(w, r);
+    sim_reader_region_down(w, r);
     node_release(&r->node);
     r->up = false;
     r->asleep_until_us = 0;
@@ -495,6 +495,6 @@ void sim_region_release(struct sim_world *w, struct sim_region *r)
         buffer_release(&r->clients[i].answers);
         buffer_release(&r->clients[i].unsent);
     }
-    buffer_release(&r->probe.answers);
+    buffer_release(&r->reader.answers);
     sim_disk_release(&r->disk);
 }

@@ -27,13 +27,6 @@ void selection_add(struct selection_list *l, uint64_t number)
     l->chosen = true;
 }
 
-void selection_copy(struct selection_list *l, const struct selection_list *from)
-{
-    *l = (struct selection_list){ .chosen = from->chosen };
-    for (size_t i = 0; i < from->count; i++)
-        selection_add(l, from->at[i]);
-}
-
 void selection_release(struct selection_list *l)
 {
     mem_free(l->at);

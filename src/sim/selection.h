@@ -34,7 +34,6 @@ static inline uint64_t selection_command(uint32_t region, uint32_t client, uint3
 
 bool selection_has(const struct selection_list *l, uint64_t number);
 void selection_add(struct selection_list *l, uint64_t number); /* above all that are there */
-void selection_copy(struct selection_list *l, const struct selection_list *from);
 void selection_release(struct selection_list *l);
 
 void selection_put_commands(struct buffer *out, const struct selection_list *l);

@@ -1,13 +1,17 @@
 /*
  * trace -- what happens in a world, in columns: time in milliseconds, region, who or what, the rest.
  *
- *     12.345  r1  c2:7       SET s0 5 -> OK          the 7th command of client 2, answered at once
- *     12.345  r1  batch r1   sealed 12..12, PUT s0; after r2 11
- *     14.001  r2  batch r1   applied 12..12, PUT s0
- *     20.000      fault 3    cuts r1 and r2 for 300.000 ms
+ *      12.345  r1  c2:7      SET s0 5 -> OK                the 7th command of client 2
+ *      12.345  r1  batch r1  sealed  12..12, 1 op: put s0; after r2 11
+ *      12.391  r2  c1:3      MULTI; INCR s1; DEL s2; EXEC  not answered at once,
+ *      14.001  r2  batch r1  applied 12..12, 1 op: put s0
+ *      14.120  r2  batch r2  sealed  13..13+1, 2 ops: bump s1 & drop s2; after r1 12
+ *      15.002  r2  c1:3      -> [6 1]                      but here, as EXEC is
+ *      20.000      fault 3   cuts r1 and r2 for 300.000 ms
  *
- * Stamps are milliseconds of their origin's clock, with +N for the counter. Batches are read from
- * the log, where they stand in the order in which they were applied.
+ * Stamps are milliseconds of their origin's clock since the world began, with +N for the counter
+ * when it is not 0. 2/left is a key of database 2; & stands between the ops of one group. Batches are
+ * read from the log, where they stand in the order in which they were applied.
  */
 #include <stdarg.h>
 
@@ -190,18 +194,30 @@ void sim_tell_command(struct sim_world *w, const struct sim_client *c, uint32_t 
     buffer_release(&text);
 }
 
-void sim_tell_reply(struct sim_world *w, const struct sim_client *c, uint32_t n, struct span resp)
+/* What each command of a MULTI is answered before its EXEC, if nothing is wrong. */
+static bool is_dull(struct span resp)
+{
+    return span_equal(resp, span_str("+OK\r\n")) || span_equal(resp, span_str("+QUEUED\r\n"));
+}
+
+void sim_put_reply(struct buffer *out, struct span resp)
+{
+    put_resp(out, &resp, false);
+}
+
+void sim_tell_reply(struct sim_world *w, const struct sim_client *c, const struct sim_pending *to,
+                    struct span resp)
 {
     struct buffer text = { 0 };
     char name[24];
-    sim_trace(w, "c%u.%u:%u gets %.*s", c->region + 1, c->index, n, (int)resp.len,
+    sim_trace(w, "c%u.%u:%u gets %.*s", c->region + 1, c->index, to->n, (int)resp.len,
               (const char *)resp.at);
-    if (!w->trace || n == 0)
+    if (!w->trace || to->n == 0 || (to->more && is_dull(resp)))
         return;
-    put_resp(&text, &resp, false);
+    sim_put_reply(&text, resp);
     buffer_put_u8(&text, 0);
-    name_command(name, c, n);
-    if (w->held[0] != 0 && w->held_client == c && w->held_n == n) {
+    name_command(name, c, to->n);
+    if (w->held[0] != 0 && w->held_client == c && w->held_n == to->n && !to->more) {
         fprintf(w->trace, "%s -> %s\n", w->held, (const char *)text.at);
         w->held[0] = 0;
     } else {
@@ -212,15 +228,19 @@ void sim_tell_reply(struct sim_world *w, const struct sim_client *c, uint32_t n,
 
 /* --- batches, from the log --- */
 
+const char *sim_stamp_text(stamp_t s, char text[SIM_STAMP_BYTES])
+{
+    long long ms = s == 0 ? 0 : (long long)(stamp_ms(s) - SIM_START_US / 1000);
+    int len = snprintf(text, SIM_STAMP_BYTES, "%lld", ms);
+    if (stamp_counter(s) != 0)
+        snprintf(text + len, SIM_STAMP_BYTES - (size_t)len, "+%u", stamp_counter(s));
+    return text;
+}
+
 static void put_stamp(struct buffer *out, stamp_t s)
 {
-    if (s == 0) {
-        buffer_put_text(out, "0");
-        return;
-    }
-    buffer_printf(out, "%lld", (long long)(stamp_ms(s) - SIM_START_US / 1000));
-    if (stamp_counter(s) != 0)
-        buffer_printf(out, "+%u", stamp_counter(s));
+    char text[SIM_STAMP_BYTES];
+    buffer_put_text(out, sim_stamp_text(s, text));
 }
 
 /* Kinds that are not named here are told by their number. */

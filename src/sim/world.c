@@ -240,13 +240,14 @@ static void heal(struct sim_world *w)
         sim_fault_join(w);
     }
     settle(w, sim_verify_settled, "all faults ended");
-    sim_probe_once_more(w);
-    if (!w->failed && !run_until(w, sim_probe_done, WRITE_MAX_US))
+    sim_reader_once_more(w);
+    if (!w->failed && !run_until(w, sim_reader_done, WRITE_MAX_US))
         sim_fail(w, "some region takes no writes %d s after all is well", WRITE_MAX_US / 1000000);
     settle(w, sim_verify_settled, "the last writes");
 }
 
-void sim_world_run(struct sim_world *w)
+/* Both phases and all checks; see w->failed. */
+static void run_world(struct sim_world *w)
 {
     sim_fault_begin(w);
     for (uint32_t i = 0; i < w->plan.regions && !w->failed; i++)
@@ -276,7 +277,7 @@ void sim_run(const struct sim_options *options, struct sim_outcome *outcome)
         sim_plan_print(&plan, options->trace);
     *outcome = (struct sim_outcome){ .regions = plan.regions, .clients = plan.clients };
     sim_world_init(w, &plan, options, outcome);
-    sim_world_run(w);
+    run_world(w);
     outcome->held = !w->failed;
     outcome->trace_hash = w->trace_hash;
     outcome->events = w->event_count;

@@ -12,7 +12,7 @@
  *     plan.c     what this seed's world is like        net.c      connections: delays, pieces, cuts
  *     region.c   node, log and turns of one region     clock.c    its clocks
  *     world.c    time, the phases                      fault.c    what goes wrong, and its end
- *     load.c     clients and their commands            probe.c    clients that know what they must read
+ *     load.c     clients and their commands            reader.c   clients that know what they must read
  *     verify.c   what must hold, at any time           watch.c    clocks, bounds: region by region
  *     trace.c    what happens, told                    oracle.c   the declared contract
  *     quiet.c    a world that is moved by hand
@@ -83,7 +83,7 @@ struct sim_plan {
     uint64_t narrow_bytes_s;     /* of narrow ways */
     /* Never connected before all faults end; whoever else there is joins them. */
     bool parted[SIM_REGIONS_MAX][SIM_REGIONS_MAX];
-    uint64_t probe_us; /* how often a probe looks; 0: there are none */
+    uint64_t reader_us; /* how often a reader looks; 0: there are none */
 
     uint32_t clients; /* of each region */
     uint32_t keys, fields;
@@ -109,6 +109,7 @@ struct sim_event {
 /* A command on its way. */
 struct sim_pending {
     uint32_t n;         /* of this client's commands; 0: none of them */
+    bool more;          /* it is not the last of those that were drawn as this one */
     bool pair;          /* its answer is two equal values */
     int64_t counter_by; /* what its answer will mean for the counter */
 };
@@ -138,8 +139,8 @@ struct sim_clock {
     struct steady steady;   /* the running process's time, as the server makes it of both */
 };
 
-/* A client of a region that alone writes its key, and knows what it must read: probe.c. */
-struct sim_probe {
+/* A client of a region that alone writes its key, and knows what it must read: reader.c. */
+struct sim_reader {
     uint32_t region;
     struct session *session; /* NULL: not connected */
     struct buffer answers;
@@ -184,7 +185,7 @@ struct sim_region {
     bool log_broken;          /* ... and nothing is written any more */
     uint64_t asleep_until_us; /* its process does not run; what comes waits */
     struct sim_clock clock;
-    struct sim_probe probe;
+    struct sim_reader reader;
     struct sim_watch watch;
     struct prng prng;     /* how long its disk and its turns take */
     struct sim_told told; /* trace.c */
@@ -265,8 +266,7 @@ void sim_world_init(struct sim_world *w, const struct sim_plan *plan,
                     const struct sim_options *options,
                     struct sim_outcome *outcome); /* its counts are kept up all the time */
 void sim_world_release(struct sim_world *w);
-void sim_world_run(struct sim_world *w); /* both phases and all checks; see w->failed */
-bool sim_step(struct sim_world *w);      /* the next event; false when the world has failed */
+bool sim_step(struct sim_world *w); /* the next event; false when the world has failed */
 
 struct sim_event *sim_at(struct sim_world *w, uint64_t when_us,
                          void (*run)(struct sim_world *, struct sim_event *));
@@ -291,10 +291,16 @@ void sim_tell(struct sim_world *w, const struct sim_region *r, const char *who, 
  * same. */
 void sim_trace(struct sim_world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A command, as it is sent; and its reply. */
+/* A command (or several, as of a MULTI) as it is sent; and a reply to it. */
 void sim_tell_command(struct sim_world *w, const struct sim_client *c, uint32_t n,
                       struct span resp);
-void sim_tell_reply(struct sim_world *w, const struct sim_client *c, uint32_t n, struct span resp);
+void sim_tell_reply(struct sim_world *w, const struct sim_client *c, const struct sim_pending *to,
+                    struct span resp);
+
+/* Replies and stamps as all lines show them, for whoever says why a world has failed. */
+void sim_put_reply(struct buffer *out, struct span resp);
+enum { SIM_STAMP_BYTES = 40 };
+const char *sim_stamp_text(stamp_t s, char text[SIM_STAMP_BYTES]); /* without its origin */
 
 void sim_tell_end(struct sim_world *w); /* nothing comes any more */
 
@@ -360,12 +366,9 @@ void sim_net_release(struct sim_world *w);
 
 /* --- command.c --- */
 
-enum { SIM_TEMPLATE_COMMANDS_MAX = 8 };
-
 extern const char *const sim_family_names[SIM_FAMILIES];
-/* Appends the commands of a random template, and where each ends in `out`; returns how many. */
-uint32_t sim_command_make(struct sim_world *w, struct prng *p, struct buffer *out,
-                          size_t ends[SIM_TEMPLATE_COMMANDS_MAX]);
+/* Appends the commands of a random template; returns how many. */
+uint32_t sim_command_make(struct sim_world *w, struct prng *p, struct buffer *out);
 
 /* --- load.c --- */
 
@@ -375,13 +378,13 @@ void sim_load_answers(struct sim_world *w,
                       struct sim_client *c);   /* output that may go; or the end of the session */
 bool sim_load_idle(const struct sim_world *w); /* every command was answered */
 
-/* --- probe.c --- */
+/* --- reader.c --- */
 
-void sim_probe_start(struct sim_world *w, struct sim_region *r);
-void sim_probe_region_down(struct sim_world *w, struct sim_region *r);
-void sim_probe_answers(struct sim_world *w, struct sim_probe *probe);
-void sim_probe_once_more(struct sim_world *w); /* each writes: all faults have ended */
-bool sim_probe_done(struct sim_world *w);      /* each was answered OK */
+void sim_reader_start(struct sim_world *w, struct sim_region *r);
+void sim_reader_region_down(struct sim_world *w, struct sim_region *r);
+void sim_reader_answers(struct sim_world *w, struct sim_reader *reader);
+void sim_reader_once_more(struct sim_world *w); /* each writes: all faults have ended */
+bool sim_reader_done(struct sim_world *w);      /* each was answered OK */
 
 /* --- watch.c --- */
 

@@ -1,5 +1,8 @@
 #include "sim/sim.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/test.h"
 
 static struct sim_outcome run(uint64_t seed)
@@ -65,6 +68,33 @@ TEST(a_world_of_no_commands_and_no_faults_is_quiet)
     EXPECT(quiet.held);
     EXPECT(quiet.steps > 0);
     EXPECT_EQ(quiet.crashes, 0);
+}
+
+/* The lines of a world; the caller frees them. */
+static char *trace_of(uint64_t seed)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *trace = open_memstream(&text, &len);
+    struct sim_options options = { .seed = seed, .trace = trace };
+    struct sim_outcome outcome;
+    sim_run(&options, &outcome);
+    fclose(trace);
+    return text;
+}
+
+TEST(a_trace_shows_a_group_in_one_line_with_the_answer_to_all_of_it)
+{
+    size_t groups = 0;
+    for (uint64_t seed = 301; groups == 0 && seed < 400; seed++) {
+        char *text = trace_of(seed);
+        EXPECT(!strstr(text, "QUEUED"));
+        EXPECT(!strstr(text, "EXEC -> OK"));
+        for (const char *at = text; (at = strstr(at, "; EXEC -> [")) != NULL; at++)
+            groups++;
+        free(text);
+    }
+    EXPECT(groups > 0);
 }
 
 int main(int argc, char **argv)

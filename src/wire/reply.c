@@ -147,14 +147,6 @@ void reply_score(struct reply *r, double v)
     put_decimal(r, span_of(text, decimal_of_score(v, text)));
 }
 
-void reply_bool(struct reply *r, bool v)
-{
-    if (v)
-        put_literal(r, ":1\r\n", "#t\r\n");
-    else
-        put_literal(r, ":0\r\n", "#f\r\n");
-}
-
 void reply_verbatim(struct reply *r, struct span s)
 {
     if (r->protocol >= 3)
@@ -189,11 +181,6 @@ void reply_map(struct reply *r, uint64_t pairs)
 void reply_set(struct reply *r, uint64_t n)
 {
     put_aggregate(r, '~', n);
-}
-
-void reply_push(struct reply *r, uint64_t n)
-{
-    put_aggregate(r, '>', n);
 }
 
 size_t reply_later(struct reply *r)

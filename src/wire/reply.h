@@ -28,12 +28,10 @@ void reply_null(struct reply *r);                    /* "$-1" or "_" */
 void reply_null_array(struct reply *r);              /* "*-1" or "_" */
 void reply_double(struct reply *r, double v);        /* bulk string or "," */
 void reply_score(struct reply *r, double v);         /* the same, in 17 digits as Redis 7.0 */
-void reply_bool(struct reply *r, bool v);            /* ":1" or "#t" */
 void reply_verbatim(struct reply *r, struct span s); /* bulk string or "=…txt:" */
 void reply_array(struct reply *r, uint64_t n);
 void reply_map(struct reply *r, uint64_t pairs); /* "*2n" or "%n" */
 void reply_set(struct reply *r, uint64_t n);     /* "*n" or "~n" */
-void reply_push(struct reply *r, uint64_t n);    /* "*n" or ">n" */
 
 /* An aggregate whose count is not known yet: returns its place; `kind` is '*', '%' or '~' (for '%',
  * count pairs). */
