@@ -124,6 +124,7 @@ static struct blocked *new_blocked(const struct span *argv, size_t argc, size_t 
                                    bytes_of(argv, argc));
 
     b->key_count = key_count;
+    b->asked = key_count - 1;
     b->argv = (struct span *)((char *)b->keys + keys_bytes);
     b->argc = argc;
     uint8_t *at = (uint8_t *)(b->argv + argc);

@@ -438,6 +438,62 @@ TEST(a_call_is_counted_once_however_often_it_is_tried)
     close_clients();
 }
 
+TEST(where_one_finds_nothing_the_others_are_left_alone)
+{
+    open_clients();
+    for (int i = 0; i < CLIENTS; i++)
+        ask(i, "BLPOP l 0");
+    clients[2].wrote = clients[3].wrote = true; /* a retry would take it back */
+    run_line("RPUSH l a");
+    EXPECT_TEXT(buffer_span(&served), "0");
+    EXPECT(clients[2].wrote && clients[3].wrote);
+    run_line("SET l v");
+    run_line("DEL l");
+    EXPECT(clients[2].wrote && clients[3].wrote);
+    run_line("RPUSH l b c d");
+    EXPECT_TEXT(buffer_span(&served), "0 1 2 3");
+    EXPECT_ANSWER(3, "[\"l\" \"d\"]");
+    close_clients();
+}
+
+TEST(who_waits_for_another_type_or_is_killed_stands_in_nobodys_way)
+{
+    open_clients();
+    ask(0, "BZPOPMIN k 0");
+    ask(1, "XREAD BLOCK 0 STREAMS k 9-0");
+    ask(2, "XREAD BLOCK 0 STREAMS k 0-0");
+    ask(3, "BLPOP k 0");
+    run_line("RPUSH k x");
+    EXPECT_TEXT(buffer_span(&served), "3");
+    run_line("XADD k 1-0 f v");
+    EXPECT_TEXT(buffer_span(&served), "3 2");
+    run_line("DEL k");
+    ask(2, "BRPOP k 0");
+    ask(3, "BLMPOP 0 1 k RIGHT");
+    clients[2].killed = true;
+    run_line("ZADD k 1 m");
+    EXPECT_TEXT(buffer_span(&served), "3 2 0");
+    run_line("RPUSH k x");
+    EXPECT_TEXT(buffer_span(&served), "3 2 0 3");
+    EXPECT_WAITS(1);
+    close_clients();
+}
+
+TEST(a_key_named_twice_is_waited_for_once)
+{
+    open_clients();
+    ask(0, "BLPOP l other l 0");
+    ask(1, "BLPOP l l 0");
+    run_line("LPUSH other x");
+    EXPECT_ANSWER(0, "[\"other\" \"x\"]");
+    ask(0, "BLPOP other l l 0");
+    run_line("RPUSH l a b c");
+    EXPECT_TEXT(buffer_span(&served), "0 1 0");
+    EXPECT_ANSWER(1, "[\"l\" \"a\"]");
+    EXPECT(world.server.watch.touched == NULL);
+    close_clients();
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

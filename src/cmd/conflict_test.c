@@ -3,6 +3,7 @@
  * hear of each other only when a test says so.
  */
 #include "cmd/trial.h"
+#include "merge/merge.h"
 #include "wire/record.h"
 
 struct place {
@@ -469,6 +470,53 @@ TEST(a_faulty_function_shows_the_newest_and_is_counted)
         holds(buffer_span(&lines),
               "! ev=merge.failed keyspace=\"all:\" key=\"all:k\" failures=1 why=\"merge.lua:1:"));
     EXPECT(memchr(lines.at, '\n', lines.len) == lines.at + lines.len - 1);
+    close_regions();
+}
+
+TEST(the_functions_of_one_command_have_a_budget_together)
+{
+    enum { FIELDS = 60 };
+    char both[2][FIELDS * 8 + 16];
+
+    open_regions();
+    function = "return function(v, key, field) while field ~= 'f7' do end return 'merged' end";
+    BOTH("KEYSPACE SET all: conflict merge merge merge.lua", "OK");
+    for (int side = 0; side < 2; side++) {
+        size_t len = (size_t)snprintf(both[side], sizeof(both[side]), "HSET all:h");
+        for (int i = 0; i < FIELDS; i++)
+            len += (size_t)snprintf(both[side] + len, sizeof(both[side]) - len, " f%d %c", i,
+                                    'a' + side);
+    }
+    collide(both[0], both[1]);
+    EXPECT(holds(ask(&us, "HVALS all:h"), "\"b\" \"b\""));
+    EXPECT(us.server.keyspaces[0].merge_failures >= FIELDS - 1);
+    EXPECT(us.session.merge_steps >= 8 * MERGE_STEPS && us.session.merge_steps < 10 * MERGE_STEPS);
+    ASK(us, "HGET all:h f7", "\"merged\"");
+    EXPECT(us.session.merge_steps < MERGE_STEPS);
+    ASK(us, "MULTI", "OK");
+    for (int i = 0; i < 20; i++)
+        ASK(us, "HGET all:h f8", "QUEUED");
+    ask(&us, "EXEC");
+    EXPECT(us.session.merge_steps < 10 * MERGE_STEPS);
+    close_regions();
+}
+
+TEST(many_small_merges_fit_into_one_command)
+{
+    char both[2][8000];
+
+    open_regions();
+    function = "return function(v) return v[1].value .. v[2].value end";
+    BOTH("KEYSPACE SET all: conflict merge merge merge.lua", "OK");
+    for (int side = 0; side < 2; side++) {
+        size_t len = (size_t)snprintf(both[side], sizeof(both[side]), "HSET all:h");
+        for (int i = 0; i < 500; i++)
+            len += (size_t)snprintf(both[side] + len, sizeof(both[side]) - len, " f%d %c", i,
+                                    'a' + side);
+    }
+    collide(both[0], both[1]);
+    EXPECT(!holds(ask(&us, "HVALS all:h"), "\"b\""));
+    EXPECT_EQ(us.server.keyspaces[0].merge_failures, 0);
     close_regions();
 }
 

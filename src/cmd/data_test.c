@@ -382,6 +382,57 @@ TEST(a_reply_that_grows_past_the_limit_closes_the_session)
     close_world();
 }
 
+/* Runs a line, with its last word 300 times, where a reply may have 64 KiB; "v1" and the field "f" of
+ * "h" have 16. */
+static bool is_cut(const char *head, const char *repeated)
+{
+    struct buffer line = { 0 };
+
+    open_world();
+    execute("SETRANGE v1 16383 x");
+    execute("GETRANGE v1 0 -1");
+    buffer_put_text(&line, "HSET h f ");
+    for (int i = 0; i < 16384; i++)
+        buffer_put_u8(&line, 'x');
+    buffer_put_u8(&line, 0);
+    execute((const char *)line.at);
+    execute("RPUSH l 1");
+    world.server.settings.output_buffer_bytes = 1 << 16;
+    buffer_clear(&line);
+    buffer_put_text(&line, head);
+    for (int i = 0; i < 300; i++)
+        buffer_printf(&line, " %s", repeated);
+    buffer_put_u8(&line, 0);
+    execute((const char *)line.at);
+    bool cut = world.session.killed && world.session.output.len < 1 << 17;
+    buffer_release(&line);
+    close_world();
+    return cut;
+}
+
+TEST(what_is_named_again_and_again_is_not_replied_without_end)
+{
+    EXPECT(is_cut("MGET", "v1"));
+    EXPECT(is_cut("HMGET h", "f"));
+    EXPECT(is_cut("SORT_RO l BY nosort", "GET v*"));
+    EXPECT(is_cut("COMMAND DOCS", "config"));
+    EXPECT(is_cut("COMMAND INFO", "config"));
+}
+
+TEST(what_sort_would_store_is_gathered_only_as_far_as_it_is_not_refused)
+{
+    open_world();
+    execute("SETRANGE v1 20000000 x");
+    for (int i = 0; i < 2000; i++)
+        execute("RPUSH l 1");
+    execute("SORT l BY nosort GET # GET v* STORE to");
+    EXPECT_TEXT(reply_text(false),
+                "-ERR one command may write at most 64 MB (group.max): split it");
+    execute("SORT l BY nosort LIMIT 0 2 GET # GET v* STORE to");
+    EXPECT_TEXT(reply_text(false), "4");
+    close_world();
+}
+
 TEST(adding_what_is_there_is_an_effect_and_removing_what_is_absent_is_none)
 {
     open_world();

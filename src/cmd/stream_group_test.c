@@ -293,6 +293,30 @@ static void random_line(struct prng *p, char *line, size_t size)
     }
 }
 
+TEST(an_entry_that_is_claimed_again_and_again_is_not_replied_without_end)
+{
+    struct buffer line = { 0 };
+
+    open_world();
+    execute("XGROUP CREATE x g 0 MKSTREAM");
+    buffer_put_text(&line, "XADD x 1 f ");
+    for (int i = 0; i < 16384; i++)
+        buffer_put_u8(&line, 'x');
+    buffer_put_u8(&line, 0);
+    execute((const char *)line.at);
+    execute("XREADGROUP GROUP g a STREAMS x >");
+    world.server.settings.output_buffer_bytes = 1 << 16;
+    buffer_clear(&line);
+    buffer_put_text(&line, "XCLAIM x g b 0");
+    for (int i = 0; i < 300; i++)
+        buffer_put_text(&line, " 1-0");
+    buffer_put_u8(&line, 0);
+    execute((const char *)line.at);
+    EXPECT(world.session.killed && world.session.output.len < 1 << 17);
+    buffer_release(&line);
+    close_world();
+}
+
 TEST(what_is_pending_is_held_once_whatever_was_done)
 {
     struct prng p;

@@ -473,6 +473,32 @@ TEST(pops_take_both_ends_of_the_order)
     }
 }
 
+TEST(a_union_makes_room_for_what_it_finds)
+{
+    enum { SETS = 40, MEMBERS = 50 };
+    struct buffer line = { 0 };
+    char text[64];
+
+    open_world();
+    buffer_printf(&line, "ZUNIONSTORE all %d", 3 * SETS);
+    for (int i = 0; i < SETS; i++) {
+        for (int k = 0; k < MEMBERS; k++) { /* each half of them is in the next one too */
+            snprintf(text, sizeof(text), "ZADD z%d 1 m%d", i, i * MEMBERS / 2 + k);
+            execute(text);
+        }
+        buffer_printf(&line, " z%d z%d z%d", i, i, SETS - 1 - i);
+    }
+    buffer_put_u8(&line, 0);
+    execute((const char *)line.at);
+    EXPECT_TEXT(reply_text(false), "1025");
+    execute("ZCOUNT all 3 3");
+    EXPECT_TEXT(reply_text(false), "50");
+    execute("ZCOUNT all 6 6");
+    EXPECT_TEXT(reply_text(false), "975");
+    buffer_release(&line);
+    close_world();
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

@@ -409,7 +409,7 @@ static void check_replay(void)
 /* Trees are trees, and count the same as tables. */
 static void check_parts(const struct entry *e)
 {
-    const struct part *p = e->form == ENTRY_BODY ? e->body->parts : NULL;
+    struct part *p = e->form == ENTRY_BODY ? e->body->parts : NULL;
     for (; p; p = p->next) {
         CHECK(!part_empty(p) && part_newest(p) > 0);
         if (component_in_order(p->component))

@@ -59,7 +59,8 @@ void emit_fields_end(struct emit_fields *e);
 bool emit_list_insert(struct replica *r, uint8_t db, struct span key, uint64_t rank, bool right,
                       const struct span *values, size_t count);
 
-/* An entry whose id is the op's stamp, or, where that is not above `after`, one after it; the fields as crdt/stream.h has them. Returns the id. */
+/* An entry whose id is the op's stamp, or, where that is not above `after`, one after it; the fields
+ * as crdt/stream.h has them. Returns the id. */
 struct stream_id emit_stream_add(struct replica *r, uint8_t db, struct span key,
                                  struct stream_id after, struct span fields);
 

@@ -371,7 +371,8 @@ static bool is_prefix(const struct position *a, const struct position *of)
     return of->count > a->count;
 }
 
-/* The rules, tried in their order: go on with one's own run (at an end only at one level); an end; beside a neighbour; below. */
+/* The rules, tried in their order: go on with one's own run (at an end only at one level); an end;
+ * beside a neighbour; below. */
 static struct position place_by_model(const struct position *before, const struct position *after,
                                       stamp_t op, bool right)
 {

@@ -50,6 +50,14 @@ static bool may_read(const struct conn *c)
     return !((session_waits(s) || client_of(s)->stalled) && s->input.len > most);
 }
 
+/* Answers that are still to go, or commands that came and wait for the clock or for room. */
+static bool owes(const struct conn *c)
+{
+    const struct client *client = client_of(c->session);
+
+    return unsent(c) > 0 || (!c->session->closing && (client->stalled || client->full));
+}
+
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf);
 
 static void adjust_reading(struct conn *c)
@@ -78,7 +86,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
             adjust_reading(c);
         return;
     }
-    if (got == UV_EOF && unsent(c) > 0) { /* it may only have closed its writing half */
+    if (got == UV_EOF && owes(c)) { /* it may only have closed its writing half */
         c->ended = true;
         adjust_reading(c);
         return;
@@ -109,7 +117,7 @@ void conn_flush(struct conn *c)
         conn_close(c);
         return;
     }
-    if ((c->session->closing || c->ended) && unsent(c) == 0 && !c->out.busy)
+    if ((c->session->closing || c->ended) && !owes(c) && !c->out.busy)
         conn_close(c);
     else
         adjust_reading(c);

@@ -440,6 +440,26 @@ TEST(release_of_nothing_is_harmless)
     merge_release(NULL);
 }
 
+TEST(a_run_tells_what_it_took)
+{
+    struct merge_function *f = compiled("return function(versions, key) "
+                                        "while #key == 7 do end return 'done' end");
+    struct merge_function *bomb = compiled("return function() local t = {} "
+                                           "while true do t[#t + 1] = {} end end");
+    struct buffer out = { 0 };
+    char problem[64];
+
+    EXPECT_TEXT(run_again(f), TOO_MANY_STEPS);
+    EXPECT(merge_steps_taken(f) >= MERGE_STEPS);
+    EXPECT(merge_run(f, span_str("k"), (struct span){ 0 }, trial_versions, 1, &out, problem, 64));
+    EXPECT(merge_steps_taken(f) >= MERGE_RUN_STEPS && merge_steps_taken(f) < 2 * MERGE_RUN_STEPS);
+    EXPECT_TEXT(run_again(bomb), TOO_MUCH_MEMORY);
+    EXPECT(merge_steps_taken(bomb) >= MERGE_STEPS_PER_REFUSAL);
+    buffer_release(&out);
+    merge_release(bomb);
+    merge_release(f);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
