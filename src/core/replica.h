@@ -121,7 +121,6 @@ struct replica {
     struct buffer cuts;    /* and where they are cut: lengths and counts */
     uint64_t now_ms;       /* of the running turn */
     uint64_t reclaimed;    /* keys removed because their time had come */
-    bool replaying;
 };
 
 void replica_init(struct replica *r, const struct replica_options *options);

@@ -63,10 +63,10 @@ void sim_verify_recovered(struct sim_world *w, struct sim_region *r)
 {
     uint8_t origin = (uint8_t)(r->index + 1);
     stamp_t have = vector_get(&r->node.replica.last_op, origin);
+    char text[2][SIM_STAMP_BYTES];
     if (have < r->acknowledged)
-        sim_fail(w,
-                 "region %u was restarted and has its writes up to %llx, clients were told of %llx",
-                 origin, (unsigned long long)have, (unsigned long long)r->acknowledged);
+        sim_fail(w, "region %u was restarted and has its writes up to %s, clients were told of %s",
+                 origin, sim_stamp_text(have, text[0]), sim_stamp_text(r->acknowledged, text[1]));
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         const struct sim_region *other = &w->regions[i];
         if (other->up && vector_get(&other->node.replica.last_op, origin) > have)
@@ -156,14 +156,15 @@ static void read_log(struct sim_world *w, struct sim_region *r, struct buffer *o
 static void verify_context(struct sim_world *w, const struct batch *b,
                            const stamp_t last[ORACLE_ORIGINS])
 {
+    char text[3][SIM_STAMP_BYTES];
     for (uint8_t o = 0; o < ORACLE_ORIGINS; o++) {
-        if (o != b->origin && vector_get(&b->context, o) != last[o])
+        stamp_t named = vector_get(&b->context, o);
+        if (o != b->origin && named != last[o])
             sim_fail(w,
-                     "region %u: its batch up to %llx names %llx as seen of region %u, the log has "
-                     "%llx before it",
-                     b->origin, (unsigned long long)b->to,
-                     (unsigned long long)vector_get(&b->context, o), o,
-                     (unsigned long long)last[o]);
+                     "region %u: its batch up to %s names %s as seen of region %u, the log has %s "
+                     "before it",
+                     b->origin, sim_stamp_text(b->to, text[0]), sim_stamp_text(named, text[1]), o,
+                     sim_stamp_text(last[o], text[2]));
     }
 }
 
