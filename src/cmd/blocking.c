@@ -9,8 +9,8 @@ static const uint64_t FOREVER_US = UINT64_C(1) << 62; /* longer timeouts are as 
 
 enum ending { END_NOT, END_TIMEOUT, END_ERROR }; /* by CLIENT UNBLOCK */
 
-/* Who waits at one key for the same: lists, sorted sets, streams or deliveries of streams. Stands as
- * long as anybody does. */
+/* Who waits at one key for the same: lists, sorted sets, streams or deliveries of streams. Stands
+ * as long as anybody does. */
 struct line {
     struct touch_waiter waiter;
     struct list ready;             /* in server.blocking.ready: touched, not yet tried again */

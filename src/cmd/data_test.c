@@ -382,8 +382,8 @@ TEST(a_reply_that_grows_past_the_limit_closes_the_session)
     close_world();
 }
 
-/* Runs a line, with its last word 300 times, where a reply may have 64 KiB; "v1" and the field "f" of
- * "h" have 16. */
+/* Runs a line, with its last words 300 times, where a reply may have 64 KiB; "v1" and the field "f"
+ * of "h" have 16. */
 static bool is_cut(const char *head, const char *repeated)
 {
     struct buffer line = { 0 };

@@ -238,8 +238,8 @@ static void limit(struct sorting *s)
 
 /* --- results --- */
 
-/* Calls `put` for every result in turn, the element, or what each GET names, until it says that there
- * is no more room: they can be many times what is stored. */
+/* Calls `put` for every result in turn, the element, or what each GET names, until it says that
+ * there is no more room: they can be many times what is stored. */
 static void each_result(struct sorting *s, bool (*put)(struct sorting *s, const struct span *value))
 {
     char scratch[CELL_SCRATCH_BYTES];

@@ -296,8 +296,8 @@ static void subtract(const struct request *q, struct result *out)
     }
 }
 
-/* How many members a result may have; UNITE makes more when it needs it, for sources may be the same
- * ones, and many. Not 0. */
+/* How many members a result may have; UNITE makes more when it needs it, for sources may be the
+ * same ones, and many. Not 0. */
 static size_t room_for(const struct request *q)
 {
     const struct source *s = q->operation == UNITE ? &q->sources[q->count - 1] : &q->sources[0];
