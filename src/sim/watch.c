@@ -11,9 +11,10 @@ enum {
     /* A link's output: as much as a feed fills, and the message that went over it. Nothing that
      * clients send here makes a large message. */
     OUTPUT_MAX = LINK_OUTPUT_MAX + (512 << 10),
-    KNOWN_AFTER_US = 1000 * 1000, /* links up for so long have compared clocks */
-    JUDGED_AFTER_US = 900 * 1000, /* a little less than a start waits for that */
-    WILD_MORE_US = 300 * 1000,    /* a right clock is off a little */
+    KNOWN_AFTER_US = 1000 * 1000,  /* links up for so long have compared clocks */
+    VERDICT_AFTER_US = 500 * 1000, /* and have drawn the conclusion */
+    JUDGED_AFTER_US = 900 * 1000,  /* a little less than a start waits for that */
+    WILD_MORE_US = 300 * 1000,     /* a right clock is off a little */
 };
 
 void sim_watch_start(struct sim_world *w, struct sim_region *r)
@@ -109,7 +110,13 @@ static bool knows_all(const struct sim_world *w, const struct sim_region *r, uin
 static void watch_verdict(struct sim_world *w, struct sim_region *r)
 {
     uint64_t round_us = 0;
-    if (!knows_all(w, r, &round_us))
+    if (!knows_all(w, r, &round_us)) {
+        r->watch.known_us = 0;
+        return;
+    }
+    if (r->watch.known_us == 0)
+        r->watch.known_us = w->now_us;
+    if (w->now_us - r->watch.known_us < VERDICT_AFTER_US)
         return;
     if (is_wild(w, r, round_us) && !r->node.server.refusal)
         sim_fail(w, "region %u takes writes, and its clock is off by %lld ms", r->index + 1,

@@ -162,6 +162,7 @@ struct sim_watch {
     stamp_t said;      /* its own applied stamp then */
     uint64_t log_most; /* how far its log may go since the disk has failed; 0: it has not */
     uint64_t start_us;
+    uint64_t known_us; /* since then it knows how far off its clock is; 0: it may not */
     bool joined; /* all the time since it could reach everybody, and their clocks were right */
     struct vector applied;
 };
