@@ -133,6 +133,7 @@ static void watch_stamps(struct sim_world *w, struct sim_region *r)
 {
     const struct replica *replica = &r->node.replica;
     uint64_t now_ms = sim_clock_now_us(w, r) / 1000, max_skew_ms = replica->options.max_skew_ms;
+    r->watch.led |= r->node.was_skewed; /* it may have found out in a turn that goes on */
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         uint8_t origin = (uint8_t)(i + 1);
         stamp_t newest = vector_get(&replica->applied, origin);
