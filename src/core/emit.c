@@ -9,8 +9,10 @@
 
 /* A group of GROUP_MAX_BYTES with the headers of its ops fits below this; above it comes at most one
  * op more, of twice GROUP_MAX_BYTES. */
-enum { OPEN_MAX_BYTES = GROUP_MAX_BYTES + GROUP_MAX_BYTES / 2 };
-enum { KEEP_BYTES = 1 << 20 }; /* of scratch, between commands */
+enum {
+    OPEN_MAX_BYTES = GROUP_MAX_BYTES + GROUP_MAX_BYTES / 2,
+    KEEP_BYTES = 1 << 20, /* of scratch, between commands */
+};
 static_assert(OPEN_MAX_BYTES + 2 * GROUP_MAX_BYTES + BATCH_HEADER_MAX < RECORD_PAYLOAD_MAX,
               "a record holds whatever batch there can be");
 
@@ -86,20 +88,12 @@ void emit_finish(struct replica *r, struct op *op, size_t place)
 }
 
 /* Emits these encoded items as one op. */
-static void put_some(struct replica *r, struct op *op, struct span items, uint64_t count)
+static void put_items(struct replica *r, struct op *op, struct span items, uint64_t count)
 {
     size_t place = emit_start(r, op);
     buffer_put_varint(&r->open, count);
     buffer_put(&r->open, items);
     emit_finish(r, op, place);
-}
-
-/* Emits what r->items holds as one op over `count` items. */
-static void put_items(struct replica *r, enum op_kind kind, enum component c, uint8_t db,
-                      struct span key, uint64_t count)
-{
-    struct op op = { .kind = kind, .component = (uint8_t)c, .db = db, .key = key };
-    put_some(r, &op, buffer_span(&r->items), count);
 }
 
 /* Some counters of a hash or a sorted set, as many as make an op of about GROUP_MAX_BYTES. */
@@ -138,8 +132,11 @@ static const struct entry *thin_out(struct replica *r, uint8_t db, const struct 
     for (const struct part *p; e && (p = too_counted(e, mask));) {
         buffer_clear(&key);
         buffer_put(&key, entry_name(e));
+        struct op op = {
+            .kind = OP_TAKE, .component = p->component, .db = db, .key = buffer_span(&key)
+        };
         uint64_t count = gather_counters(r, p);
-        put_items(r, OP_TAKE, (enum component)p->component, db, buffer_span(&key), count);
+        put_items(r, &op, buffer_span(&r->items), count);
         buffer_clear(&r->items);
         replica_split_group(r);
         e = database_find(&r->databases[db], buffer_span(&key));
@@ -307,22 +304,21 @@ static void put_cut_items(struct emit_fields *e)
     uint64_t bytes, count;
     while (span_take_u64(&cuts, &bytes) && span_take_u64(&cuts, &count)) {
         struct op one = op;
-        put_some(r, &one, span_of(items.at, bytes), count);
+        put_items(r, &one, span_of(items.at, bytes), count);
         items = span_skip(items, bytes);
         replica_split_group(r);
     }
     if (e->count > 0)
-        put_some(r, &op, items, e->count);
+        put_items(r, &op, items, e->count);
 }
 
 void emit_fields_end(struct emit_fields *e)
 {
     struct replica *r = e->replica;
-    if (r->items.len > 0 && e->opened && fits_kept_group(e))
+    if (e->opened && fits_kept_group(e))
         put_cut_items(e);
     if (r->items.cap > KEEP_BYTES)
         buffer_release(&r->items);
-    buffer_clear(&r->items);
 }
 
 /* --- whole keys --- */

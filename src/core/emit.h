@@ -16,9 +16,9 @@
 
 struct replica;
 
-/* What one group may write, about: larger commands are refused before they emit anything. Only what a
- * command removes can still be more (DEL of a hash of a million counters, SPOP of huge members): it
- * is split into several groups here, so that a record always holds its batch. */
+/* What one group may write, about: larger commands are refused before they emit anything. What becomes
+ * more all the same (DEL of a hash of a million counters, LTRIM of millions, a list of empty elements
+ * restored) is split into several groups here, so that a record always holds its batch. */
 enum { GROUP_MAX_BYTES = 64 << 20 };
 
 /* Writes a string. TIME_DEADLINE takes deadline_ms (> 0, milliseconds since 1970). */

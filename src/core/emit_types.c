@@ -30,35 +30,32 @@ static bool find_place(const struct replica *r, const struct entry *e, uint64_t 
     return position_between(place, before, position_at(e, rank), next_stamp(r), right);
 }
 
-/* Encodes elements into r->items, as many as one op should hold; returns how many. */
-static size_t gather_elements(struct replica *r, const struct position_place *place,
-                              const struct span *values, size_t count)
+/* How many elements one op should hold. */
+static size_t count_fitting(const struct position_place *place, const struct span *values,
+                            size_t count)
 {
-    struct buffer position = { 0 };
-    size_t done = 0;
-    buffer_clear(&r->items);
-    while (done < count && r->items.len < GROUP_MAX_BYTES) {
-        buffer_clear(&position);
-        position_put(&position, place, done);
-        buffer_put_prefixed(&r->items, buffer_span(&position));
-        buffer_put_prefixed(&r->items, values[done++]);
-    }
-    buffer_release(&position);
-    return done;
+    size_t bytes = 0, fit = 0;
+    while (fit < count && bytes < GROUP_MAX_BYTES)
+        bytes += position_bytes_max(place) + values[fit++].len;
+    return fit;
 }
 
 static size_t put_elements(struct replica *r, uint8_t db, struct span key,
                            struct position_place *place, const struct span *values, size_t count)
 {
     struct op op = { .kind = OP_PUT, .component = COMPONENT_LIST, .db = db, .key = key };
-    size_t done = gather_elements(r, place, values, count);
-    size_t start = emit_start(r, &op);
+    struct buffer *position = &r->items;
+    size_t fit = count_fitting(place, values, count), start = emit_start(r, &op);
     CHECK(op.stamp == place->op);
-    buffer_put_varint(&r->open, done);
-    buffer_put(&r->open, buffer_span(&r->items));
-    buffer_clear(&r->items);
+    buffer_put_varint(&r->open, fit);
+    for (size_t i = 0; i < fit; i++) {
+        buffer_clear(position);
+        position_put(position, place, i);
+        buffer_put_prefixed(&r->open, buffer_span(position));
+        buffer_put_prefixed(&r->open, values[i]);
+    }
     emit_finish(r, &op, start);
-    return done;
+    return fit;
 }
 
 /* More than one op holds go on where those before ended, as a group of their own. */
@@ -87,9 +84,11 @@ bool emit_list_insert(struct replica *r, uint8_t db, struct span key, uint64_t r
         position_release(&place);
         return false;
     }
-    position_release(&place);
     e = emit_make_way(r, db, key, COMPONENT_LIST);
-    CHECK(find_place(r, e, rank, right, &place)); /* for a stamp that may be a later one */
+    if (next_stamp(r) != place.op) { /* that took an op */
+        position_release(&place);
+        CHECK(find_place(r, e, rank, right, &place));
+    }
     size_t done = put_elements(r, db, key, &place, values, count);
     position_release(&place);
     put_rest(r, db, key, right ? rank + done : rank, right, values + done, count - done);

@@ -318,6 +318,8 @@ static void bump_item(struct part *part, const struct op *op)
 static void change_part(struct database *d, struct entry **slot, const struct op *op,
                         const struct observer *by)
 {
+    if (op->kind == OP_TAKE && !object_part(*slot, (enum component)op->component))
+        return; /* nothing here to remove */
     struct standing before = standing_of(*slot);
     if (*slot == NULL)
         *slot = object_new(d, op->key);

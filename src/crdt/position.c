@@ -143,22 +143,26 @@ struct neighbours {
     struct span before, after; /* empty: the end */
 };
 
-/* Whether all that `place` could name is strictly between the neighbours. */
-static bool fits(const struct position_place *place, const struct neighbours *n)
+static int64_t direction(const struct position_place *place)
 {
-    struct level l = { place->k, place->run,
-                       place->right ? (int64_t)place->op : -(int64_t)place->op, -INDEX_FAR };
-    struct buffer low = { 0 }, high = { 0 };
-    buffer_put(&low, buffer_span(&place->parent));
-    put_level(&low, &l);
-    l.j = INDEX_FAR;
-    buffer_put(&high, buffer_span(&place->parent));
-    put_level(&high, &l);
-    bool fit = (n->before.len == 0 || span_compare(n->before, buffer_span(&low)) < 0) &&
-               (n->after.len == 0 || span_compare(buffer_span(&high), n->after) < 0);
-    buffer_release(&low);
-    buffer_release(&high);
-    return fit;
+    return place->right ? (int64_t)place->op : -(int64_t)place->op;
+}
+
+/* How the place's element of this index compares to a neighbour. */
+static int compare_to(struct position_place *place, int64_t index, struct span neighbour)
+{
+    size_t len = place->parent.len;
+    put_level(&place->parent, &(struct level){ place->k, place->run, direction(place), index });
+    int order = span_compare(buffer_span(&place->parent), neighbour);
+    place->parent.len = len;
+    return order;
+}
+
+/* Whether all that `place` could name is strictly between the neighbours. */
+static bool fits(struct position_place *place, const struct neighbours *n)
+{
+    return (n->before.len == 0 || compare_to(place, -INDEX_FAR, n->before) > 0) &&
+           (n->after.len == 0 || compare_to(place, INDEX_FAR, n->after) < 0);
 }
 
 static bool try(struct position_place *place, const struct neighbours *n, struct span parent,
@@ -243,10 +247,14 @@ void position_release(struct position_place *place)
     buffer_release(&place->parent);
 }
 
+size_t position_bytes_max(const struct position_place *place)
+{
+    return place->parent.len + LEVEL_BYTES_MAX;
+}
+
 void position_put(struct buffer *out, const struct position_place *place, uint64_t index)
 {
-    int64_t op = (int64_t)place->op, j = (int64_t)index;
+    int64_t j = place->right ? (int64_t)index : -(int64_t)index;
     buffer_put(out, buffer_span(&place->parent));
-    put_level(out, &(struct level){ place->k, place->run, place->right ? op : -op,
-                                    place->right ? j : -j });
+    put_level(out, &(struct level){ place->k, place->run, direction(place), j });
 }

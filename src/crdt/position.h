@@ -21,7 +21,7 @@
 #include "clock/stamp.h"
 
 enum {
-    POSITION_BYTES_MAX = 1 << 14, /* some 900 levels */
+    POSITION_BYTES_MAX = 1 << 14,                  /* some 900 levels */
     POSITION_DEEP_BYTES = POSITION_BYTES_MAX - 64, /* no place is made between longer ones */
 };
 
@@ -40,6 +40,9 @@ bool position_between(struct position_place *place, struct span before, struct s
                       stamp_t op, bool right);
 
 void position_release(struct position_place *place);
+
+/* No position of the place takes more. */
+size_t position_bytes_max(const struct position_place *place);
 
 /* Appends the encoded position of the command's element `index`. */
 void position_put(struct buffer *out, const struct position_place *place, uint64_t index);
