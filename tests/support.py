@@ -6,12 +6,14 @@
 
 The binary is the one that MERIDIAN names, by default build/meridian.
 """
+import glob
 import json
 import os
 import random
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -128,6 +130,10 @@ class World:
     def data_dir(self, i):
         return os.path.join(self.dir, self.names[i])
 
+    def segments(self, i):
+        """The files of the region's log of operations, in order."""
+        return sorted(glob.glob(os.path.join(self.data_dir(i), "*.log")))
+
     def log_path(self, i):
         return os.path.join(self.dir, self.names[i] + ".log")
 
@@ -135,6 +141,10 @@ class World:
         """Everything that the region has written to standard error."""
         with open(self.log_path(i), encoding="utf-8", errors="replace") as file:
             return file.read()
+
+    def environment(self, i):
+        """The environment of a region's process; None: ours. For worlds that preload something."""
+        return None
 
     def command(self, i):
         """The command line of a region."""
@@ -151,7 +161,8 @@ class World:
         """Starts the process of a region, and does not wait."""
         with open(self.log_path(i), "ab") as log:
             self.log_starts[i] = log.tell()
-            self.processes[i] = subprocess.Popen(self.command(i), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.processes[i] = subprocess.Popen(self.command(i), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                 env=self.environment(i))
 
     def is_ready(self, i):
         with open(self.log_path(i), "rb") as log:
@@ -314,6 +325,21 @@ class ClientThread(threading.Thread):
         self.join()
         if self.problem:
             raise self.problem
+
+
+def log_records(path):
+    """(offset, bytes) of every record of a segment (store/oplog.h, wire/record.h)."""
+    with open(path, "rb") as file:
+        content = file.read()
+    found = []
+    offset = 64
+    while offset + 4 <= len(content):
+        length = struct.unpack_from("<I", content, offset)[0]
+        if length == 0:
+            break
+        found.append((offset, 20 + length))
+        offset += 20 + length
+    return found
 
 
 def read_all(pipeline, kind, key):

@@ -361,9 +361,13 @@ uint64_t table_hash(const struct table *t, struct span key)
 
 void **table_find(const struct table *t, struct span key)
 {
+    return t->count == 0 ? NULL : table_find_hashed(t, key, table_hash(t, key));
+}
+
+void **table_find_hashed(const struct table *t, struct span key, uint64_t hash)
+{
     if (t->count == 0)
         return NULL;
-    uint64_t hash = table_hash(t, key);
     struct place at = chain_find(t, home_of(t, hash), mark_of(hash), key);
 
     return at.bucket != NULL ? &at.bucket->slots[at.index] : NULL;
@@ -406,13 +410,13 @@ void table_insert(struct table *t, void *item)
 void **table_find_or_add(struct table *t, struct span key)
 {
     uint64_t hash = table_hash(t, key);
+    void **slot = table_find_hashed(t, key, hash);
 
-    if (t->count > 0) {
-        struct place at = chain_find(t, home_of(t, hash), mark_of(hash), key);
+    return slot != NULL ? slot : add(t, hash);
+}
 
-        if (at.bucket != NULL)
-            return &at.bucket->slots[at.index];
-    }
+void **table_add_hashed(struct table *t, uint64_t hash)
+{
     return add(t, hash);
 }
 
@@ -461,6 +465,19 @@ static uint64_t reverse_bits(uint64_t v)
  * one. Masks here are those of the round's beginning: a bucket is visited together with the one
  * that was split from it.
  */
+void table_visit_hash(const struct table *t, uint64_t hash, table_visit_fn visit, void *context)
+{
+    if (t->count == 0)
+        return;
+    for (const struct table_bucket *b = home_of(t, hash); b != NULL;
+         b = b->state == CHAINED ? next_of(b) : NULL) {
+        for (uint32_t i = 0; i < items_in(b); i++) {
+            if (b->marks[i] == mark_of(hash))
+                visit(context, b->slots[i]);
+        }
+    }
+}
+
 uint64_t table_scan(const struct table *t, uint64_t cursor, table_visit_fn visit, void *context)
 {
     if (t->count == 0)

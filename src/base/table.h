@@ -46,6 +46,13 @@ uint64_t table_hash(const struct table *t, struct span key);
 /* The slot that holds the item of `key`, or NULL. */
 void **table_find(const struct table *t, struct span key);
 
+/* For who has the key's hash (table_hash) at hand: find as above; add an empty slot for a key that is
+ * not there, to be filled at once; visit the items that may have this hash, some others among them,
+ * but take none out. */
+void **table_find_hashed(const struct table *t, struct span key, uint64_t hash);
+void **table_add_hashed(struct table *t, uint64_t hash);
+void table_visit_hash(const struct table *t, uint64_t hash, table_visit_fn visit, void *context);
+
 /* For who knows the next keys: a find costs two misses of the cache, the bucket's and the item's.
  * table_prefetch starts the first and returns the key's hash, table_prefetch_item, some time later,
  * the second. Only hints: the table may change meanwhile. */

@@ -32,6 +32,8 @@ static const struct subcommand {
     { "demo", "run a world of regions on this machine", demo_help, demo_main },
     { "status", "show what a region is doing", status_help, status_main },
     { "link", "cut, heal or slow a link between two regions", link_help, link_main },
+    { "import", "move the data of a Redis in", import_help, import_main },
+    { "export", "move all data out, as commands", export_help, export_main },
     { "sim", "try simulated worlds with faults", sim_help, sim_main },
     { "check", "validate a configuration file", check_help, check_main },
     { "version", "print the version", version_help, version_main },

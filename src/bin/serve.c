@@ -34,7 +34,8 @@ const char serve_help[] =
     "regions\n"
     "  --faults                  allow LINK CUT, HEAL and SLOW\n"
     "\n"
-    "A line that begins with \"ready\" on standard error says that it serves, and where.\n";
+    "A line that begins with \"ready\" on standard error says that it serves, and where. Before,\n"
+    "while it replays its log, clients are answered LOADING.\n";
 
 enum { OPTION_CONFIG, OPTION_REGION, OPTION_DATA, OPTION_DIAL, OPTION_WAN, OPTION_FAULTS };
 
@@ -231,8 +232,11 @@ static void make_node(struct serve *s)
         .deployment = &s->deployment,
         .self = s->self,
         .instance = s->datadir.identity.instance,
+        .run = s->datadir.identity.run,
+        .known = &s->datadir.identity.known,
         .seed = entropy(),
         .ceiling_ms = s->datadir.ceiling_ms,
+        .table_seed = s->datadir.found.start_known ? s->datadir.found.start.table_seed : 0,
         .faults = s->faults,
         .fsync = s->deployment.log.fsync,
         .merge_source = merge_source,
@@ -275,8 +279,9 @@ static bool recover(struct serve *s)
     struct oplog_report report = { 0 };
     char problem[DATADIR_PROBLEM_MAX];
 
-    if (!datadir_replay(&s->datadir, &s->node, &report, problem)) {
-        command_failed("serve", "%s: %s", s->data_dir, problem);
+    if (!datadir_replay(&s->datadir, &s->node, &s->loop, &report, problem)) {
+        if (!s->loop.stopping)
+            command_failed("serve", "%s: %s", s->data_dir, problem);
         return false;
     }
     report_recovery(&report, clocks_monotonic_us() - began_us);
@@ -301,12 +306,14 @@ static void say_ready(const struct serve *s)
         logger_line(LOGGER_INFO, "ev=ready");
 }
 
-static int run_loop(struct serve *s)
+static bool open_loop(struct serve *s)
 {
     struct loop_options options = {
         .node = &s->node,
         .log = &s->datadir.log,
         .ceiling = &s->datadir.ceiling,
+        .identity = &s->datadir.identity,
+        .kv = &s->datadir.kv.kv,
         .wan = s->wan_file != NULL ? &s->wan : NULL,
         .dials = s->dials,
         .dial_count = s->dial_count,
@@ -318,6 +325,19 @@ static int run_loop(struct serve *s)
 
     steady_init(&options.clock, clocks_boottime_us(), clocks_wall_us());
     error = loop_open(&s->loop, &options);
+    if (error != 0)
+        command_failed("serve", "cannot start: %s", uv_strerror(error));
+    return error == 0;
+}
+
+/* With the loop open. */
+static int run_loop(struct serve *s)
+{
+    int error;
+
+    if (!recover(s))
+        return s->loop.stopping ? EXIT_DONE : EXIT_FAILED;
+    error = loop_start(&s->loop);
     if (error != 0)
         return command_failed("serve", "cannot start: %s", uv_strerror(error));
     say_ready(s);
@@ -331,10 +351,12 @@ static int run_node(struct serve *s)
     int status = EXIT_FAILED;
 
     make_node(s);
-    if (load_merges(s) && recover(s))
-        status = run_loop(s);
-    else
+    if (!load_merges(s))
         close_sockets(s);
+    else if (open_loop(s)) {
+        status = run_loop(s);
+        loop_close(&s->loop);
+    }
     node_release(&s->node);
     return status;
 }
@@ -350,7 +372,7 @@ static int run(struct serve *s)
     }
     if (!open_sockets(s))
         return EXIT_FAILED;
-    if (!datadir_open(&s->datadir, s->data_dir, &s->deployment, s->self, problem)) {
+    if (!datadir_open(&s->datadir, s->data_dir, &s->deployment, s->self, entropy() | 1, problem)) {
         close_sockets(s);
         return command_failed("serve", "%s", problem);
     }

@@ -202,7 +202,7 @@ static void run_steps(struct call *call, const struct steps *steps)
     struct buffer whole = { 0 };
     struct span text;
 
-    if (!bits_find(call, call->argv[1], scratch, &text) ||
+    if (!data_find_text(call, call->argv[1], scratch, &text) ||
         (steps->bytes > 0 && !bits_fit(call, text, steps->bytes)))
         return;
     if (steps->bytes > 0) {

@@ -20,16 +20,6 @@ bool bits_offset(struct call *call, struct span s, unsigned width, uint64_t *off
     return false;
 }
 
-bool bits_find(struct call *call, struct span key, char *scratch, struct span *text)
-{
-    struct entry *e;
-
-    if (!call_find(call, key, COMPONENT_STRING, &e))
-        return false;
-    *text = e != NULL ? data_string(e, scratch) : span_of("", 0);
-    return true;
-}
-
 void bits_copy(struct buffer *out, struct span text, size_t len)
 {
     buffer_put(out, text);
@@ -53,7 +43,7 @@ void cmd_getbit(struct call *call)
     struct span text;
 
     if (bits_offset(call, call->argv[2], 0, &offset) &&
-        bits_find(call, call->argv[1], scratch, &text))
+        data_find_text(call, call->argv[1], scratch, &text))
         reply_int(call->reply, bit_at(text, offset));
 }
 
@@ -73,7 +63,8 @@ void cmd_setbit(struct call *call)
 
     if (!bits_offset(call, call->argv[2], 0, &offset) ||
         !data_int_within(call, call->argv[3], 0, 1, error, &bit) ||
-        !bits_find(call, call->argv[1], scratch, &text) || !bits_fit(call, text, offset / 8 + 1))
+        !data_find_text(call, call->argv[1], scratch, &text) ||
+        !bits_fit(call, text, offset / 8 + 1))
         return;
     reply_int(call->reply, bit_at(text, offset));
     bits_copy(&whole, text, offset / 8 + 1);
@@ -270,7 +261,7 @@ static bool longest_source(struct call *call, size_t *len)
 
     *len = 0;
     for (size_t i = 3; i < call->argc; i++) {
-        if (!bits_find(call, call->argv[i], scratch, &text))
+        if (!data_find_text(call, call->argv[i], scratch, &text))
             return false;
         if (text.len > *len)
             *len = text.len;
@@ -296,7 +287,7 @@ void cmd_bitop(struct call *call)
         return;
     }
     for (size_t i = 3; i < call->argc; i++) {
-        CHECK(bits_find(call, call->argv[i], scratch, &text));
+        CHECK(data_find_text(call, call->argv[i], scratch, &text));
         if (i == 3)
             bits_copy(&result, text, len);
         if (i > 3 || operation == BIT_NOT)

@@ -10,9 +10,6 @@
  * returns false where it is none, or past what a string may hold. */
 bool bits_offset(struct call *call, struct span s, unsigned width, uint64_t *offset);
 
-/* The visible string of a key, empty when there is none; false when it replied WRONGTYPE. */
-bool bits_find(struct call *call, struct span key, char *scratch, struct span *text);
-
 /* False when it replied that a group has no room for the text, made `len` bytes long. */
 bool bits_fit(struct call *call, struct span text, size_t len);
 

@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "cmd/blocking.h"
+#include "cmd/command_keys.h"
 #include "cmd/glob.h"
 #include "cmd/handlers.h"
 
@@ -134,6 +136,20 @@ bool command_writes(const struct session *session, struct span name)
     return at_once && writes(session, command);
 }
 
+static bool needs_memory(const struct session *session, const struct command *command)
+{
+    return command->flags & CMD_DENYOOM ||
+           (command->run == cmd_exec && session->transaction.writes);
+}
+
+bool command_needs_memory(const struct session *session, struct span name)
+{
+    const struct command *command = command_find(name);
+    bool at_once = command != NULL && (!session->transaction.open || command->run == cmd_exec);
+
+    return at_once && needs_memory(session, command);
+}
+
 static bool may_write(struct call *call)
 {
     const char *why = write_refusal(call->server);
@@ -141,6 +157,27 @@ static bool may_write(struct call *call)
     if (why != NULL)
         reply_error(call->reply, why);
     return why == NULL;
+}
+
+static bool may_run(struct call *call)
+{
+    const char *loading = call->server->loading;
+
+    if (loading == NULL || call->command->flags & CMD_LOADING)
+        return true;
+    reply_error(call->reply, loading);
+    return false;
+}
+
+/* As Redis: of a MULTI nothing more is queued either. */
+static bool may_need_memory(struct call *call)
+{
+    bool needs = needs_memory(call->session, call->command) || transaction_takes(call);
+
+    if (!call->server->out_of_memory || !needs)
+        return true;
+    reply_error(call->reply, "OOM command not allowed when used memory > 'maxmemory'.");
+    return false;
 }
 
 /* Finds what really runs. False when an error was replied. */
@@ -162,17 +199,83 @@ static bool admit(struct call *call)
                      call->command->name);
         return false;
     }
+    if (!may_run(call) || (!call->nested && !may_need_memory(call)))
+        return false;
     if (!writes(call->session, call->command))
         return true;
     return may_write(call) && call_fits_group(call, argument_bytes(call));
 }
 
+/* --- what the disk does not give --- */
+
+/* True once for every failed read: it is the server's from then on. */
+static bool met_damage(struct call *call)
+{
+    bool met = false;
+
+    if (call->replica->databases[0].cold == NULL)
+        return false;
+    for (int i = 0; i < OP_DATABASES; i++) {
+        struct database *d = &call->replica->databases[i];
+
+        met |= d->damage != E_OK;
+        d->damage = E_OK;
+    }
+    call->server->damaged |= met;
+    return met;
+}
+
+static void refuse_damaged(struct call *call)
+{
+    reply_error(call->reply, "ERR a key that this command needs is damaged on disk: see the "
+                             "server's log, and run meridian repair");
+}
+
+/* What was found out of a key that could not be read is not true: one error instead of the reply at
+ * `start`. Who waits has not been told anything. */
+static void judge_reply(struct call *call, size_t start)
+{
+    bool waits = call->reply->out->len == start && !call->session->unfinished;
+
+    if (!met_damage(call) || waits)
+        return;
+    call->reply->out->len = start;
+    call->session->unfinished = false;
+    refuse_damaged(call);
+}
+
+/* A write decides by what it finds: so its keys are read first, or it would leave the region although
+ * it is wrong. */
+static bool can_read_keys(struct call *call)
+{
+    struct database *d = &call->replica->databases[call->db];
+    struct key_range range = { 0 };
+
+    if (d->colds.keys == 0 || !command_has_keys(call->command) ||
+        !command_key_range(call->command, call->argv, call->argc, &range))
+        return true;
+    if (range.before != 0)
+        database_find(d, call->argv[range.before]);
+    for (size_t i = range.first; i <= range.last; i += range.step)
+        database_find(d, call->argv[i]);
+    if (!met_damage(call))
+        return true;
+    refuse_damaged(call);
+    return false;
+}
+
 /* --- running --- */
+
+static void run_command(struct call *call)
+{
+    if (!(call->command->flags & CMD_WRITE) || can_read_keys(call))
+        call->command->run(call);
+}
 
 static void run_write(struct call *call)
 {
     replica_group_begin(call->replica);
-    call->command->run(call);
+    run_command(call);
 
     stamp_t stamp = replica_group_end(call->replica);
 
@@ -230,6 +333,14 @@ static void count_call(const struct call *call, struct command_figures *figures,
     count_error(call->server, span_skip(buffer_span(call->reply->out), start));
 }
 
+/* It is counted when it ends. */
+static void uncount_call(const struct call *call, struct command_figures *figures)
+{
+    call->server->statistics.commands--;
+    call->session->commands--;
+    figures->calls--;
+}
+
 static void run_call(struct call *call, struct command_figures *figures)
 {
     call->server->statistics.commands++;
@@ -237,7 +348,7 @@ static void run_call(struct call *call, struct command_figures *figures)
     if (!call->nested && writes(call->session, call->command))
         run_write(call);
     else
-        call->command->run(call);
+        run_command(call);
 }
 
 static struct call call_of(struct server *server, struct session *session, uint8_t db,
@@ -268,7 +379,8 @@ void command_run(struct server *server, struct session *session, const struct sp
     uint64_t errors = session->reply.errors;
     struct call call = call_of(server, session, session->db, row, argv, argc);
 
-    session->wrote = false;
+    session->flush.runs &= session->unfinished;
+    session->unfinished = session->wrote = false;
     session->merge_steps = 0;
     if (!admit(&call)) {
         transaction_refuse(&call, start);
@@ -282,6 +394,11 @@ void command_run(struct server *server, struct session *session, const struct sp
             transaction_queue(&call);
         else
             run_call(&call, figures);
+    }
+    judge_reply(&call, start);
+    if (session->unfinished) {
+        uncount_call(&call, figures);
+        return;
     }
     count_call(&call, figures, start, errors);
     if (session->reply_mode != REPLY_ON)
@@ -312,6 +429,7 @@ void command_run_nested(const struct call *exec, const struct span *argv, size_t
     if (admit(&call) && transaction_fits(&call)) {
         run_call(&call, figures);
         refuse_unfit(&call, start);
+        judge_reply(&call, start);
     }
     count_call(&call, figures, start, errors);
     call.reply->errors = errors;
@@ -331,6 +449,7 @@ void command_retry(struct server *server, struct session *session, const struct 
         command->run(&call);
     else if (may_write(&call))
         run_write(&call);
+    judge_reply(&call, start);
     count_call(&call, &server->figures[command_index(command)], start, errors);
 }
 
@@ -354,6 +473,8 @@ bool call_find(struct call *call, struct span key, enum component want, struct e
             call->server->statistics.keyspace_misses++;
     }
     *found = visible != COMPONENT_NONE ? entry : NULL;
+    if (*found != NULL)
+        evict_note(call->server, entry);
     if (*found != NULL && want != COMPONENT_NONE && visible != want) {
         if (role != RETRY_SERVED)
             call_wrong_type(call);

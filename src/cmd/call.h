@@ -96,6 +96,9 @@ void command_run_nested(const struct call *exec, const struct span *argv, size_t
  * its EXEC does. */
 bool command_writes(const struct session *session, struct span name);
 
+/* The same of what may need more memory. */
+bool command_needs_memory(const struct session *session, struct span name);
+
 /* Runs a command that waits (cmd/blocking.h) once more; it may reply or not. */
 void command_retry(struct server *server, struct session *session, const struct command *command,
                    uint8_t db, const struct span *argv, size_t argc);

@@ -16,6 +16,7 @@ enum kind {
     KIND_NUMBER, /* within [min, max] */
     KIND_MEMORY, /* the same, with a unit */
     KIND_FSYNC,
+    KIND_MEMORY_POLICY,
     KIND_OUTPUT_LIMIT,
 };
 
@@ -64,8 +65,8 @@ static const struct setting settings[] = {
     SHOWN("dir", show_directory),
     FIXED("io-threads", "1"),
     SET("maxclients", KIND_NUMBER, max_clients, 1, UINT32_MAX),
-    FIXED("maxmemory", "0"),
-    FIXED("maxmemory-policy", "noeviction"),
+    SET("maxmemory", KIND_MEMORY, max_memory_bytes, 0, INT64_MAX),
+    SET("maxmemory-policy", KIND_MEMORY_POLICY, memory_policy, 0, 0),
     SHOWN("port", show_port),
     FIXED("proto-max-bulk-len", "67108864"),
     FIXED("requirepass", ""),
@@ -101,6 +102,9 @@ static void show(struct server *server, const struct setting *setting, struct bu
         break;
     case KIND_FSYNC:
         buffer_put_text(out, fsync_names[*value_of(server, setting)]);
+        break;
+    case KIND_MEMORY_POLICY:
+        buffer_put_text(out, evict_policy_name(*value_of(server, setting)));
         break;
     case KIND_OUTPUT_LIMIT:
         buffer_printf(out, "normal %" PRIu64 " 0 0", *value_of(server, setting));
@@ -138,9 +142,9 @@ static void get(struct call *call)
 
 /* --- SET --- */
 
-enum { WHY_MAX = 160 };
+enum { WHY_MAX = 200 };
 
-struct change {
+struct setting_change {
     const struct setting *setting;
     uint64_t value;
     char why[WHY_MAX]; /* why it cannot be */
@@ -176,7 +180,7 @@ static bool parse_memory(struct span text, uint64_t *value)
     return false;
 }
 
-static bool in_range(struct change *change)
+static bool in_range(struct setting_change *change)
 {
     const struct setting *setting = change->setting;
 
@@ -188,7 +192,7 @@ static bool in_range(struct change *change)
 }
 
 /* A negative number is out of every range: as the largest one is. */
-static bool parse_number(struct change *change, struct span text)
+static bool parse_number(struct setting_change *change, struct span text)
 {
     int64_t number;
 
@@ -200,7 +204,7 @@ static bool parse_number(struct change *change, struct span text)
     return in_range(change);
 }
 
-static bool parse_fsync(struct change *change, struct span text)
+static bool parse_fsync(struct setting_change *change, struct span text)
 {
     for (size_t i = 0; i < COUNT_OF(fsync_names); i++) {
         if (span_equal_nocase(text, fsync_names[i])) {
@@ -210,6 +214,20 @@ static bool parse_fsync(struct change *change, struct span text)
     }
     snprintf(change->why, WHY_MAX,
              "argument(s) must be one of the following: everysec, always, no");
+    return false;
+}
+
+static bool parse_memory_policy(struct setting_change *change, struct span text)
+{
+    for (uint64_t i = 0; evict_policy_name(i) != NULL; i++) {
+        if (span_equal_nocase(text, evict_policy_name(i))) {
+            change->value = i;
+            return true;
+        }
+    }
+    snprintf(change->why, WHY_MAX,
+             "argument(s) must be one of the following: volatile-lru, volatile-lfu, "
+             "volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction");
     return false;
 }
 
@@ -229,7 +247,7 @@ static struct span next_word(struct span *text)
 }
 
 /* "normal <bytes> 0 0": the other classes of clients and the soft limit of Redis do not exist here. */
-static bool parse_output_limit(struct change *change, struct span text)
+static bool parse_output_limit(struct setting_change *change, struct span text)
 {
     struct span class = next_word(&text);
     struct span hard = next_word(&text);
@@ -251,7 +269,7 @@ static bool parse_output_limit(struct change *change, struct span text)
     return false;
 }
 
-static bool parse(struct change *change, struct span text)
+static bool parse(struct setting_change *change, struct span text)
 {
     switch (change->setting->kind) {
     case KIND_FIXED:
@@ -267,6 +285,8 @@ static bool parse(struct change *change, struct span text)
         return false;
     case KIND_FSYNC:
         return parse_fsync(change, text);
+    case KIND_MEMORY_POLICY:
+        return parse_memory_policy(change, text);
     case KIND_OUTPUT_LIMIT:
         return parse_output_limit(change, text);
     }
@@ -284,8 +304,8 @@ static const struct setting *find(struct span name)
 
 /* The change of one pair; false when an error was replied. `before` are the pairs that came
  * earlier. */
-static bool take_change(struct call *call, size_t i, struct change *change,
-                        const struct change *before, size_t count)
+static bool take_change(struct call *call, size_t i, struct setting_change *change,
+                        const struct setting_change *before, size_t count)
 {
     change->setting = find(call->argv[i]);
     if (change->setting == NULL) {
@@ -312,7 +332,7 @@ static bool take_change(struct call *call, size_t i, struct change *change,
 static void set(struct call *call)
 {
     /* one more than differ: the last would be a duplicate */
-    struct change changes[COUNT_OF(settings) + 1];
+    struct setting_change changes[COUNT_OF(settings) + 1];
     size_t count = 0;
 
     if (call->argc % 2 != 0) {
@@ -326,6 +346,7 @@ static void set(struct call *call)
     }
     for (size_t i = 0; i < count; i++)
         *value_of(call->server, changes[i].setting) = changes[i].value;
+    evict_set_policy(call->server);
     reply_ok(call->reply);
 }
 

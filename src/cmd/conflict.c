@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "crdt/resident.h"
 #include "crdt/score.h"
 
 enum { LIST_COUNT = 100, LOG_COUNT = 10 }; /* told where no COUNT is given */
@@ -232,7 +233,7 @@ static bool begins(struct span text, struct span prefix)
 
 static void list(struct call *call)
 {
-    const struct database *d = &call->replica->databases[call->db];
+    struct database *d = &call->replica->databases[call->db];
     bool prefixed = call->argc == 3 || call->argc == 5;
     struct span prefix = prefixed ? call->argv[2] : span_of(NULL, 0);
     int64_t count = LIST_COUNT;
@@ -240,6 +241,7 @@ static void list(struct call *call)
 
     if (!take_count(call, prefixed ? 3 : 2, &count))
         return;
+    resident_fetch_contested(d, prefix, (size_t)count);
     size_t place = reply_later(call->reply);
     list_each(&d->contested, it)
     {

@@ -2,13 +2,24 @@
 
 #include <inttypes.h>
 
+#include "crdt/resident.h"
+
 struct entry *data_live(const struct call *call, uint8_t db, struct span key)
 {
     struct entry *e = database_find(&call->replica->databases[db], key);
 
     if (e == NULL || object_visible(e) == COMPONENT_NONE || object_expired(e, call->now_ms))
         return NULL;
+    evict_note(call->server, e);
     return e;
+}
+
+bool data_is_live(const struct call *call, const struct scanned *s)
+{
+    if (s->entry != NULL)
+        return object_visible(s->entry) != COMPONENT_NONE &&
+               !object_expired(s->entry, call->now_ms);
+    return !(s->flags & COLD_GHOST) && (s->deadline_ms == 0 || call->now_ms <= s->deadline_ms);
 }
 
 uint64_t data_fields_count(const struct call *call, enum component c, struct span key)
@@ -46,6 +57,16 @@ struct span data_value(const struct entry *field, char *scratch)
 
     CHECK(there);
     return value;
+}
+
+bool data_find_text(struct call *call, struct span key, char *scratch, struct span *text)
+{
+    struct entry *e;
+
+    if (!call_find(call, key, COMPONENT_STRING, &e))
+        return false;
+    *text = e != NULL ? data_string(e, scratch) : span_of("", 0);
+    return true;
 }
 
 static bool names_any_field(const struct call *call, const struct table *fields)

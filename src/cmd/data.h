@@ -16,6 +16,10 @@ enum { STRING_BYTES_MAX = GROUP_MAX_BYTES };
 /* The object of a key that readers see, in any database, or NULL. Counts no hit and no miss. */
 struct entry *data_live(const struct call *call, uint8_t db, struct span key);
 
+/* The same of a key that was scanned, also where it is only on disk. */
+struct scanned;
+bool data_is_live(const struct call *call, const struct scanned *s);
+
 /* The number of fields that a key has now: to be asked again after an emit. */
 uint64_t data_fields_count(const struct call *call, enum component c, struct span key);
 
@@ -34,6 +38,9 @@ static inline struct entry *data_field(const struct table *fields, struct span n
  * CELL_SCRATCH_BYTES. */
 struct span data_string(const struct entry *e, char *scratch);
 struct span data_value(const struct entry *field, char *scratch);
+
+/* The visible string of a key, empty when there is none; false when it replied WRONGTYPE. */
+bool data_find_text(struct call *call, struct span key, char *scratch, struct span *text);
 
 /* HDEL and SREM: takes away the fields named from argv[2] on; replies how many were there. */
 void data_take_fields(struct call *call, enum component c);

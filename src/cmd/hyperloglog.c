@@ -225,7 +225,8 @@ static bool is_string(const struct call *call, struct span key)
 /* Emits only what raises a register; a string in Redis's form becomes a hyperloglog first. */
 void cmd_pfadd(struct call *call)
 {
-    uint8_t registers[HLL_REGISTERS] = { 0 }, none[HLL_REGISTERS] = { 0 };
+    static const uint8_t none[HLL_REGISTERS];
+    uint8_t registers[HLL_REGISTERS] = { 0 };
     struct span key = call->argv[1];
     bool found, raised = false;
 

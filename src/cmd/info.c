@@ -77,6 +77,15 @@ static void clients_section(struct server *server, struct buffer *out)
     put_u64(out, "blocked_clients", waiting);
 }
 
+static uint64_t cold_keys(const struct server *server)
+{
+    uint64_t keys = 0;
+
+    for (size_t i = 0; i < OP_DATABASES; i++)
+        keys += server->replica->databases[i].colds.keys;
+    return keys;
+}
+
 static void memory_section(struct server *server, struct buffer *out)
 {
     const struct process *process = &server->process;
@@ -86,7 +95,13 @@ static void memory_section(struct server *server, struct buffer *out)
     put_human(out, "used_memory_human", process->memory_used_bytes);
     put_u64(out, "used_memory_rss", process->memory_rss_bytes);
     put_human(out, "used_memory_rss_human", process->memory_rss_bytes);
-    buffer_printf(out, "maxmemory:0\r\nmaxmemory_human:0B\r\nmaxmemory_policy:noeviction\r\n");
+    put_u64(out, "maxmemory", server->settings.max_memory_bytes);
+    put_human(out, "maxmemory_human", server->settings.max_memory_bytes);
+    buffer_printf(out, "maxmemory_policy:%s\r\n",
+                  evict_policy_name(server->settings.memory_policy));
+    put_u64(out, "keys_in_memory", evict_resident_keys(server));
+    put_u64(out, "keys_on_disk_only", cold_keys(server));
+    put_u64(out, "mapped_file_bytes", process->memory_file_bytes);
     if (used > 0)
         buffer_printf(out, "mem_fragmentation_ratio:%.2f\r\n",
                       (double)process->memory_rss_bytes / used);
@@ -94,11 +109,11 @@ static void memory_section(struct server *server, struct buffer *out)
     put_u64(out, "parked_batches", server->replica->parked_count);
 }
 
-/* The log is Redis's append-only file, as far as clients care. A server that answers has loaded
- * it. */
+/* The log is Redis's append-only file, as far as clients care. */
 static void persistence_section(struct server *server, struct buffer *out)
 {
-    buffer_printf(out, "loading:0\r\naof_enabled:1\r\n");
+    put_u64(out, "loading", server->loading != NULL);
+    put_u64(out, "aof_enabled", 1);
     put_u64(out, "log_end", server->replica->log_end);
     put_u64(out, "log_durable", server->replica->log_durable);
     if (server->hooks != NULL)
@@ -115,7 +130,9 @@ static void stats_section(struct server *server, struct buffer *out)
     put_u64(out, "total_net_output_bytes", s->output_bytes);
     put_u64(out, "rejected_connections", s->rejected_connections);
     put_u64(out, "expired_keys", server->replica->reclaimed - s->reclaimed_before);
-    put_u64(out, "evicted_keys", 0);
+    put_u64(out, "evicted_keys", s->evicted_keys);
+    put_u64(out, "demoted_keys", server->evict.demoted);
+    put_u64(out, "fetched_keys", evict_fetched_keys(server));
     put_u64(out, "keyspace_hits", s->keyspace_hits);
     put_u64(out, "keyspace_misses", s->keyspace_misses);
     put_u64(out, "total_error_replies", s->errors);
@@ -169,7 +186,7 @@ static void conflicts_section(struct server *server, struct buffer *out)
     uint64_t contested = 0;
 
     for (size_t i = 0; i < OP_DATABASES; i++)
-        contested += server->replica->databases[i].contested_count;
+        contested += database_contested(&server->replica->databases[i]);
     put_u64(out, "contested_keys", contested);
     for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
         const struct keyspace_live *k = &server->keyspaces[i];
@@ -191,7 +208,7 @@ static void keyspace_section(struct server *server, struct buffer *out)
 
         if (database_size(d) > 0)
             buffer_printf(out, "db%zu:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=0\r\n", i,
-                          database_size(d), d->with_deadline);
+                          database_size(d), database_with_deadline(d));
     }
 }
 

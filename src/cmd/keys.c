@@ -1,10 +1,11 @@
 /*
  * keys -- commands on whole keys of any type, their values unread.
  */
+#include "base/error.h"
 #include "cmd/data.h"
+#include "crdt/resident.h"
 
 enum {
-    FLUSH_BATCH = 1000, /* keys removed as one group */
     RANDOM_TRIES = 100, /* before a database full of expired keys is searched from end to end */
 };
 
@@ -92,132 +93,51 @@ static bool readable(const struct call *call, const struct entry *e)
     return object_visible(e) != COMPONENT_NONE && !object_expired(e, call->now_ms);
 }
 
-static const struct entry *first_readable(const struct call *call, const struct table *keys)
-{
-    struct table_iter it;
-    void **slot;
+/* Where keys are few among those that have expired, the first one there is. */
+struct search {
+    const struct call *call;
+    struct buffer name;
+    bool found;
+};
 
-    table_iter_init(&it, keys);
-    while ((slot = table_iter_next(&it)) != NULL) {
-        if (readable(call, *slot))
-            return *slot;
-    }
-    return NULL;
+static void look(void *context, const struct scanned *s)
+{
+    struct search *search = context;
+
+    if (search->found || !data_is_live(search->call, s))
+        return;
+    search->found = true;
+    buffer_put(&search->name, s->key);
+}
+
+static void reply_first_readable(struct call *call, struct database *d)
+{
+    struct search search = { .call = call };
+    uint64_t cursor = 0;
+
+    do {
+        cursor = resident_scan(d, cursor, look, &search);
+    } while (cursor != 0 && !search.found);
+    if (search.found)
+        reply_bulk(call->reply, buffer_span(&search.name));
+    else
+        reply_null(call->reply);
+    buffer_release(&search.name);
 }
 
 void cmd_randomkey(struct call *call)
 {
-    const struct table *keys = &call->replica->databases[call->db].keys;
-    const struct entry *e = NULL;
+    struct database *d = &call->replica->databases[call->db];
 
-    for (int i = 0; i < RANDOM_TRIES && keys->count > 0; i++) {
-        e = table_random(keys, &call->replica->prng);
-        if (readable(call, e))
+    for (int i = 0; i < RANDOM_TRIES; i++) {
+        const struct entry *e = resident_random(d, &call->replica->prng);
+
+        if (e == NULL || d->damage != E_OK)
             break;
-        e = NULL;
+        if (readable(call, e)) {
+            reply_bulk(call->reply, entry_name(e));
+            return;
+        }
     }
-    if (e == NULL)
-        e = first_readable(call, keys);
-    if (e == NULL)
-        reply_null(call->reply);
-    else
-        reply_bulk(call->reply, entry_name(e));
-}
-
-/* --- FLUSHDB, FLUSHALL --- */
-
-struct names {
-    struct buffer bytes; /* length-prefixed */
-    size_t count;
-    bool removed_some; /* a group of removes stands already */
-};
-
-static void add_name(void *context, void *item)
-{
-    struct names *names = context;
-
-    buffer_put_prefixed(&names->bytes, entry_name(item));
-    names->count++;
-}
-
-/* Removes what was gathered, as a group of its own, but inside MULTI. The last one is left open: it
- * is the command's, and tells that it wrote. */
-static void remove_names(struct call *call, uint8_t db, struct names *names)
-{
-    struct span rest = buffer_span(&names->bytes), name;
-
-    if (names->count == 0)
-        return;
-    if (names->removed_some && !call->nested) {
-        replica_group_end(call->replica);
-        replica_group_begin(call->replica);
-    }
-    while (span_take_prefixed(&rest, &name))
-        emit_remove(call->replica, db, name);
-    buffer_clear(&names->bytes);
-    names->count = 0;
-    names->removed_some = true;
-}
-
-/* Removes every key, the expired and the leftovers too. The table shrinks below the cursor;
- * scanning allows for it. */
-static void flush(struct call *call, uint8_t db, struct names *names)
-{
-    const struct table *keys = &call->replica->databases[db].keys;
-    uint64_t cursor = 0;
-
-    do {
-        cursor = table_scan(keys, cursor, add_name, names);
-        if (names->count >= FLUSH_BATCH || cursor == 0)
-            remove_names(call, db, names);
-    } while (cursor != 0);
-}
-
-/* Inside MULTI all of it is one group. */
-static bool flush_fits(struct call *call, uint8_t first, uint8_t last)
-{
-    size_t bytes = 0;
-
-    for (uint8_t db = first; db <= last; db++) {
-        struct table_iter it;
-        void **slot;
-
-        table_iter_init(&it, &call->replica->databases[db].keys);
-        while ((slot = table_iter_next(&it)) != NULL)
-            bytes += emit_remove_bytes(*slot);
-    }
-    return call_fits_group(call, bytes);
-}
-
-/* SYNC and ASYNC are taken alike. */
-static bool take_flush_options(struct call *call)
-{
-    if (call->argc == 1)
-        return true;
-    if (call->argc == 2 && (call_is(call, 1, "sync") || call_is(call, 1, "async")))
-        return true;
-    call_syntax_error(call);
-    return false;
-}
-
-static void flush_databases(struct call *call, uint8_t first, uint8_t last)
-{
-    struct names names = { 0 };
-
-    if (!take_flush_options(call) || (call->nested && !flush_fits(call, first, last)))
-        return;
-    for (uint8_t db = first; db <= last; db++)
-        flush(call, db, &names);
-    buffer_release(&names.bytes);
-    reply_ok(call->reply);
-}
-
-void cmd_flushdb(struct call *call)
-{
-    flush_databases(call, call->db, call->db);
-}
-
-void cmd_flushall(struct call *call)
-{
-    flush_databases(call, 0, OP_DATABASES - 1);
+    reply_first_readable(call, d);
 }

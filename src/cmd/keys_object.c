@@ -2,8 +2,8 @@
  * keys_object -- OBJECT: what Redis tells about a value's inside.
  *
  * ENCODING says what Redis would use for such a value with its default settings: tools choose by
- * it. There is no such choice here, nor a reference count, nor a record of when a key was read
- * last.
+ * it. There is no such choice here, nor a reference count. FREQ and IDLETIME tell what cmd/evict.h
+ * remembers.
  */
 #include "cmd/data.h"
 
@@ -99,13 +99,15 @@ static const char *encoding(const struct entry *e)
     return "raw";
 }
 
-/* The key that is asked about, or NULL with null replied. */
+/* The key that is asked about, or NULL with null replied. Asking is no use. */
 static const struct entry *find_key(struct call *call)
 {
-    const struct entry *e = data_live(call, call->db, call->argv[2]);
+    const struct entry *e = database_find(&call->replica->databases[call->db], call->argv[2]);
 
-    if (e == NULL)
+    if (e == NULL || object_visible(e) == COMPONENT_NONE || object_expired(e, call->now_ms)) {
         reply_null(call->reply);
+        return NULL;
+    }
     return e;
 }
 
@@ -119,18 +121,32 @@ static void object_encoding(struct call *call)
 
 static void object_freq(struct call *call)
 {
-    if (find_key(call) == NULL)
+    const struct entry *e = find_key(call);
+
+    if (e == NULL)
         return;
-    reply_error(call->reply, "ERR An LFU maxmemory policy is not selected, access frequency not "
-                             "tracked. Please note that "
-                             "when switching between policies at runtime LRU and LFU data will "
-                             "take some time to adjust.");
+    if (call->server->evict.counts)
+        reply_int(call->reply, evict_frequency(call->server, e));
+    else
+        reply_error(call->reply,
+                    "ERR An LFU maxmemory policy is not selected, access frequency not tracked. "
+                    "Please note that when switching between policies at runtime LRU and LFU data "
+                    "will take some time to adjust.");
 }
 
 static void object_idletime(struct call *call)
 {
-    if (find_key(call) != NULL)
-        reply_int(call->reply, 0);
+    const struct entry *e = find_key(call);
+
+    if (e == NULL)
+        return;
+    if (!call->server->evict.counts)
+        reply_int(call->reply, (int64_t)evict_idle_s(call->server, e));
+    else
+        reply_error(call->reply,
+                    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note "
+                    "that when switching between policies at runtime LRU and LFU data will take "
+                    "some time to adjust.");
 }
 
 static void object_refcount(struct call *call)

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "cmd/data.h"
 #include "cmd/glob.h"
+#include "crdt/resident.h"
 #include "crdt/score.h"
 
 enum {
@@ -104,20 +105,14 @@ static bool take_options(struct call *call, size_t from, bool of_keys, struct op
     return true;
 }
 
-static bool name_wanted(const struct options *o, const struct entry *e)
+static bool name_wanted(const struct options *o, struct span name)
 {
-    return !o->matching || glob_match(o->pattern, entry_name(e));
+    return !o->matching || glob_match(o->pattern, name);
 }
 
 static bool type_wanted(const struct options *o, enum component c)
 {
-    return c != COMPONENT_NONE && (!o->typed || span_equal_nocase(o->type, data_type_name(c)));
-}
-
-static bool key_wanted(const struct call *call, const struct options *o, const struct entry *e)
-{
-    return type_wanted(o, object_visible(e)) && !object_expired(e, call->now_ms) &&
-           name_wanted(o, e);
+    return span_equal_nocase(o->type, data_type_name(c));
 }
 
 static void reply_cursor(struct reply *r, uint64_t cursor)
@@ -131,43 +126,84 @@ static void reply_cursor(struct reply *r, uint64_t cursor)
 
 /* --- keys --- */
 
-void cmd_scan(struct call *call)
-{
-    const struct table *keys = &call->replica->databases[call->db].keys;
-    struct found found = { 0 };
-    uint64_t cursor, wanted = 0;
-    struct options o;
+/* Those that are wanted as far as it can be told without reading them from disk. */
+struct found_keys {
+    const struct call *call;
+    const struct options *options;
+    struct buffer names; /* with their lengths */
+    uint64_t looked;
+};
 
-    if (!take_cursor(call, call->argv[1], &cursor) || !take_options(call, 2, true, &o))
+static void add_key(void *context, const struct scanned *s)
+{
+    struct found_keys *found = context;
+
+    found->looked++;
+    if (!data_is_live(found->call, s) || !name_wanted(found->options, s->key))
         return;
-    reply_cursor(call->reply, step(keys, cursor, o.count, &found));
+    buffer_put_prefixed(&found->names, s->key);
+}
+
+static uint64_t step_keys(struct call *call, uint64_t cursor, uint64_t count,
+                          struct found_keys *found)
+{
+    struct database *d = &call->replica->databases[call->db];
+    uint64_t steps = count < UINT64_MAX / EMPTY_BUCKETS_MAX ? count * EMPTY_BUCKETS_MAX
+                                                            : UINT64_MAX;
+
+    do {
+        cursor = resident_scan(d, cursor, add_key, found);
+    } while (cursor != 0 && --steps > 0 && found->looked < count);
+    return cursor;
+}
+
+static bool is_of_type(struct call *call, const struct options *o, struct span key)
+{
+    const struct entry *e = o->typed ? database_find(&call->replica->databases[call->db], key)
+                                     : NULL;
+
+    return !o->typed || (e != NULL && type_wanted(o, object_visible(e)));
+}
+
+static void reply_keys(struct call *call, const struct found_keys *found)
+{
+    struct span names = buffer_span(&found->names), key;
+    uint64_t wanted = 0;
+
     size_t place = reply_later(call->reply);
-    for (size_t i = 0; i < found.count; i++) {
-        if (!key_wanted(call, &o, found.items[i]))
+    while (span_take_prefixed(&names, &key)) {
+        if (!is_of_type(call, found->options, key))
             continue;
-        reply_bulk(call->reply, entry_name(found.items[i]));
+        reply_bulk(call->reply, key);
         wanted++;
     }
     reply_later_set(call->reply, place, '*', wanted);
-    mem_free(found.items);
+}
+
+void cmd_scan(struct call *call)
+{
+    struct options o;
+    struct found_keys found = { .call = call, .options = &o };
+    uint64_t cursor;
+
+    if (!take_cursor(call, call->argv[1], &cursor) || !take_options(call, 2, true, &o))
+        return;
+    reply_cursor(call->reply, step_keys(call, cursor, (uint64_t)o.count, &found));
+    reply_keys(call, &found);
+    buffer_release(&found.names);
 }
 
 void cmd_keys(struct call *call)
 {
     struct options o = { .pattern = call->argv[1], .matching = true };
-    struct table_iter it;
-    uint64_t wanted = 0;
-    void **slot;
+    struct found_keys found = { .call = call, .options = &o };
+    uint64_t cursor = 0;
 
-    size_t place = reply_later(call->reply);
-    table_iter_init(&it, &call->replica->databases[call->db].keys);
-    while ((slot = table_iter_next(&it)) != NULL) {
-        if (!key_wanted(call, &o, *slot))
-            continue;
-        reply_bulk(call->reply, entry_name(*slot));
-        wanted++;
-    }
-    reply_later_set(call->reply, place, '*', wanted);
+    do {
+        cursor = step_keys(call, cursor, UINT64_MAX, &found);
+    } while (cursor != 0);
+    reply_keys(call, &found);
+    buffer_release(&found.names);
 }
 
 /* --- fields --- */
@@ -203,7 +239,7 @@ static void scan_fields(struct call *call, enum component c)
     reply_cursor(call->reply, step(fields, cursor, o.count, &found));
     size_t place = reply_later(call->reply);
     for (size_t i = 0; i < found.count; i++) {
-        if (!name_wanted(&o, found.items[i]))
+        if (!name_wanted(&o, entry_name(found.items[i])))
             continue;
         reply_bulk(call->reply, entry_name(found.items[i]));
         if (valued)

@@ -102,7 +102,7 @@ static void of_key(struct call *call)
 /* --- SET --- */
 
 /* What the pairs ask for, all of it known to be good before any of it is done. */
-struct change {
+struct field_change {
     struct keyspace_live *live;
     int conflict, streams;
     struct span merge; /* at NULL: not given */
@@ -127,7 +127,7 @@ static bool take_word(struct call *call, size_t at, const char *const *words, si
     return false;
 }
 
-static bool take_pair(struct call *call, size_t at, struct change *c)
+static bool take_pair(struct call *call, size_t at, struct field_change *c)
 {
     static const char *const others[] = { "prefix", "mode",      "acks", "ack_timeout",
                                           "reads",  "elsewhere", "fence" };
@@ -167,7 +167,7 @@ static struct keyspace_live *find_prefix(struct call *call)
     return NULL;
 }
 
-static bool take_change(struct call *call, struct change *c)
+static bool take_change(struct call *call, struct field_change *c)
 {
     c->live = find_prefix(call);
     if (c->live == NULL)
@@ -189,7 +189,7 @@ static bool take_change(struct call *call, struct change *c)
     return true;
 }
 
-static bool load_merge(struct call *call, const struct change *c)
+static bool load_merge(struct call *call, const struct field_change *c)
 {
     char problem[512];
     char *file;
@@ -212,7 +212,7 @@ static bool load_merge(struct call *call, const struct change *c)
 
 static void set(struct call *call)
 {
-    struct change c = { 0 };
+    struct field_change c = { 0 };
 
     if (!take_change(call, &c) || !load_merge(call, &c))
         return;

@@ -21,6 +21,8 @@ void server_init(struct server *server, struct replica *replica,
             /* what Redis gives a replica; it has no limit for others */
             .output_buffer_bytes = (uint64_t)256 << 20,
             .fsync = FSYNC_EVERYSEC,
+            .max_memory_bytes = deployment->memory.limit_bytes,
+            .memory_policy = deployment->memory.policy,
         },
         .figures = mem_zalloc(command_count() * sizeof(struct command_figures)),
     };
@@ -28,6 +30,7 @@ void server_init(struct server *server, struct replica *replica,
     list_init(&server->blocking.ready);
     list_init(&server->blocking.ended);
     touch_init(&server->touch, &server->watch, replica->databases[0].keys.seed);
+    evict_init(server);
     server->keyspaces = mem_zalloc(deployment->keyspace_count * sizeof(*server->keyspaces));
     for (size_t i = 0; i < deployment->keyspace_count; i++) {
         server->keyspaces[i].conflict = deployment->keyspaces[i].conflict;

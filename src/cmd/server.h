@@ -8,6 +8,7 @@
 #define CMD_SERVER_H
 
 #include "cmd/conflict_log.h"
+#include "cmd/evict.h"
 #include "cmd/session.h"
 #include "cmd/touch.h"
 #include "crdt/object.h"
@@ -38,6 +39,8 @@ struct settings {
     uint64_t output_buffer_bytes; /* of one client's replies that it does not read */
     uint64_t timeout_s;           /* idle clients; 0: never */
     uint64_t fsync;               /* enum fsync_policy: when clients are answered */
+    uint64_t max_memory_bytes;    /* of the whole process; 0: no limit */
+    uint64_t memory_policy;       /* enum memory_policy */
 };
 
 /* Counted since the start, or since CONFIG RESETSTAT. */
@@ -47,6 +50,7 @@ struct statistics {
     uint64_t errors;
     uint64_t reclaimed_before; /* the replica's count of expired keys when these began */
     uint64_t keyspace_hits, keyspace_misses;
+    uint64_t evicted_keys; /* of caches, that are gone for good */
     uint64_t input_bytes, output_bytes;
 };
 
@@ -60,6 +64,9 @@ struct process {
     uint64_t start_ms;
     uint64_t memory_used_bytes; /* allocated */
     uint64_t memory_rss_bytes;
+    uint64_t memory_file_bytes; /* of the rss: pages of files, which the kernel has elsewhere too */
+    uint64_t memory_samples;    /* how often these two were read */
+    int64_t memory_grown_bytes; /* allocated since then, less what was freed */
     uint64_t cpu_user_us, cpu_system_us;
 };
 
@@ -112,6 +119,14 @@ struct server {
     /* why own writes are refused now ("SKEWED …", "AMNESIA …", a broken disk); NULL: they are
      * not */
     const char *refusal;
+    /* what clients are told while the log is replayed ("LOADING …"); NULL: it has been */
+    const char *loading;
+    /* commands that may need more memory are refused: nothing can leave (node/memory.h) */
+    bool out_of_memory;
+    /* what a command needed could not be read from disk, or made sense of: set here, acted upon by the
+     * node (node/health.h) */
+    bool damaged;
+    struct evict evict;
 
     /* What only the node can say or do; set by it at start. */
     const struct server_hooks *hooks;
@@ -133,6 +148,9 @@ struct server_hooks {
     void (*region_command)(void *node, struct call *call);
     /* How many other regions hold everything up to an own stamp (0: nothing is asked) durably. */
     uint32_t (*regions_with)(void *node, stamp_t stamp);
+    /* Asks for a checkpoint, to begin from now on: its number; or why there will be none. */
+    const char *(*checkpoint)(void *node, uint64_t *number);
+    uint64_t (*last_checkpoint_s)(void *node); /* when the last was complete, since 1970 */
     /* A line for the server's log: "ev=… …". */
     void (*notice)(void *node, bool warning, const char *line);
     /* Appends the source of a keyspace's merge function. NULL, or why it cannot be had, as a

@@ -78,6 +78,7 @@ void command_wait_refuse(struct session *session)
     if (!session->wait_silent)
         reply_error(&session->reply, UNBLOCKED_ERROR);
     session->waiting = session->wait_silent = false;
+    session->wait_checkpoint = 0;
 }
 
 /* --- MEMORY --- */

@@ -18,6 +18,13 @@ enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
 struct blocked;
 
+/* FLUSHALL and FLUSHDB of more keys than one turn can remove. */
+struct flush {
+    bool runs;
+    uint8_t db;
+    uint64_t cursor;
+};
+
 struct session {
     struct list link; /* in server.sessions */
     uint64_t id;      /* never reused */
@@ -45,9 +52,12 @@ struct session {
     bool wait_silent;          /* CLIENT REPLY says that its answer is not wanted */
     uint64_t wait_deadline_us; /* 0: for ever */
     uint32_t wait_regions;
-    stamp_t last_write;   /* stamp of the newest own write of this session; 0: none */
-    bool wrote;           /* in the command that runs now */
-    uint64_t merge_steps; /* taken by merge functions in it: cmd/view.c */
+    uint64_t wait_checkpoint; /* SAVE: its number; 0: a WAIT */
+    stamp_t last_write;       /* stamp of the newest own write of this session; 0: none */
+    bool wrote;               /* in the command that runs now */
+    bool unfinished;          /* that command is to be run again, and has not replied yet */
+    struct flush flush;       /* how far it is: cmd/keys_flush.c */
+    uint64_t merge_steps;     /* taken by merge functions in it: cmd/view.c */
 
     void *host; /* the host's connection */
 };

@@ -33,23 +33,13 @@ static void overlay(struct call *call, struct span old, uint64_t offset, struct 
     reply_int(call->reply, (int64_t)len);
 }
 
-/* The visible string of argv[1], empty when there is none; false when it replied an error. */
-static bool find_text(struct call *call, char *scratch, struct span *text)
-{
-    struct entry *e;
-
-    if (!call_find(call, call->argv[1], COMPONENT_STRING, &e))
-        return false;
-    *text = e != NULL ? data_string(e, scratch) : span_of("", 0);
-    return true;
-}
-
 void cmd_append(struct call *call)
 {
     char scratch[CELL_SCRATCH_BYTES];
     struct span old;
 
-    if (!find_text(call, scratch, &old) || !length_allowed(call, old.len, call->argv[2].len))
+    if (!data_find_text(call, call->argv[1], scratch, &old) ||
+        !length_allowed(call, old.len, call->argv[2].len))
         return;
     overlay(call, old, old.len, call->argv[2]);
 }
@@ -67,7 +57,7 @@ void cmd_setrange(struct call *call)
         reply_error(call->reply, "ERR offset is out of range");
         return;
     }
-    if (!find_text(call, scratch, &old))
+    if (!data_find_text(call, call->argv[1], scratch, &old))
         return;
     if (piece.len == 0)
         reply_int(call->reply, (int64_t)old.len);
@@ -80,7 +70,7 @@ void cmd_strlen(struct call *call)
     char scratch[CELL_SCRATCH_BYTES];
     struct span text;
 
-    if (find_text(call, scratch, &text))
+    if (data_find_text(call, call->argv[1], scratch, &text))
         reply_int(call->reply, (int64_t)text.len);
 }
 
@@ -110,7 +100,7 @@ void cmd_getrange(struct call *call)
 
     if (!call_int(call, call->argv[2], &start) || !call_int(call, call->argv[3], &end))
         return;
-    if (find_text(call, scratch, &text))
+    if (data_find_text(call, call->argv[1], scratch, &text))
         reply_bulk(call->reply, part(text, start, end));
 }
 

@@ -35,7 +35,8 @@ static inline void turn(uint64_t more_ms)
     replica_turn(&world.replica, world.now_ms);
 }
 
-static inline void open_world(void)
+/* `prepare` adds what the deployment is to have; NULL: nothing. */
+static inline void open_world_with(void (*prepare)(struct deployment *d))
 {
     struct replica_options options = {
         .region = 1,
@@ -50,11 +51,18 @@ static inline void open_world(void)
     replica_recovered(&world.replica, 0);
     hlc_raise_ceiling(&world.replica.hlc, UINT64_C(1) << 40);
     deployment_init(&world.deployment);
+    if (prepare != NULL)
+        prepare(&world.deployment);
     deployment_finish(&world.deployment);
     server_init(&world.server, &world.replica, &world.deployment);
     server_listen(&world.server);
     server_open_session(&world.server, &world.session);
     turn(START_MS);
+}
+
+static inline void open_world(void)
+{
+    open_world_with(NULL);
 }
 
 static inline void close_world(void)
@@ -155,9 +163,11 @@ static inline void execute(const char *line)
     enum resp_status status = resp_parse(&world.session.parser, buffer_span(&text));
     CHECK(status == RESP_COMMAND);
     buffer_clear(&world.session.output);
-    turn(0);
-    command_run(&world.server, &world.session, world.session.parser.argv,
-                world.session.parser.argc);
+    do {
+        turn(0);
+        command_run(&world.server, &world.session, world.session.parser.argv,
+                    world.session.parser.argc);
+    } while (world.session.unfinished);
     buffer_release(&text);
 }
 

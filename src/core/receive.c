@@ -197,7 +197,7 @@ enum receive_verdict replica_receive(struct replica *r, struct span bytes)
     struct batch b;
     if (!batch_take(bytes, &b) || !batch_valid(&b) || r->streams[b.origin].forked)
         return RECEIVE_REFUSED;
-    if (b.origin == r->options.region) {
+    if (b.origin == r->options.region && !r->takes_own) {
         if (b.op_count > 0 && b.to > vector_get(&r->last_op, b.origin) && !r->amnesiac) {
             r->amnesiac = true;
             replica_raise(r, EVENT_AMNESIA, b.origin, b.to);

@@ -7,6 +7,7 @@
 #include "base/mutation.h"
 #include "core/emit.h"
 #include "core/internal.h"
+#include "crdt/resident.h"
 #include "wire/record.h"
 
 /* Reclaiming works in small steps, so that a million keys expiring together do not stop the
@@ -17,14 +18,34 @@ enum { RECLAIM_PER_TICK = 2000 }; /* about a millisecond */
  * buffers stay small. */
 enum { BATCH_BYTES = 1 << 20 };
 
+/* What origins that are gone leave to be reclaimed is the lowest-numbered writer's. */
+static bool stands_in_for_closed(const struct replica_options *o)
+{
+    for (size_t i = 0; i < o->writer_count; i++) {
+        if (o->writers[i] < o->region)
+            return false;
+    }
+    return true;
+}
+
+static void reclaim_closed(struct database *d, const uint64_t closed[4])
+{
+    for (size_t i = 0; i < COUNT_OF(d->reclaims); i++)
+        d->reclaims[i] |= closed[i];
+}
+
 void replica_init(struct replica *r, const struct replica_options *options)
 {
     *r = (struct replica){ .options = *options };
     hlc_init(&r->hlc, options->ceiling_ms);
     prng_seed(&r->prng, options->seed);
     uint64_t table_seed = prng_next(&r->prng);
+    if (options->table_seed != 0)
+        table_seed = options->table_seed;
     for (uint8_t i = 0; i < OP_DATABASES; i++)
         database_init(&r->databases[i], i, options->region, table_seed, &r->reclaim);
+    for (size_t i = 0; i < OP_DATABASES && stands_in_for_closed(options); i++)
+        reclaim_closed(&r->databases[i], options->closed);
     for (int o = 0; o < STAMP_ORIGINS; o++)
         list_init(&r->streams[o].parked);
 }
@@ -34,6 +55,7 @@ void replica_release(struct replica *r)
     for (int i = 0; i < OP_DATABASES; i++)
         database_release(&r->databases[i]);
     heap_release(&r->reclaim);
+    copier_release(&r->copier);
     for (int o = 0; o < STAMP_ORIGINS; o++) {
         list_each(&r->streams[o].parked, it) mem_free(container_of(it, struct parked, link));
     }
@@ -262,8 +284,35 @@ static void reclaim(struct replica *r)
 void replica_tick(struct replica *r, bool may_write)
 {
     replica_drain_parked(r);
+    resident_fetch_due(r->databases, heard_ms(r), RECLAIM_PER_TICK / 10);
+    copier_tidy(r);
     if (may_write && !replica_write_refusal(r) && !replica_must_wait(r))
         reclaim(r);
+}
+
+/* --- recovery --- */
+
+static void install_start(struct replica *r, const struct copy_start *start)
+{
+    vector_copy(&r->applied, &start->applied);
+    vector_copy(&r->last_op, &start->last_op);
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
+        r->streams[o].instance = start->instance[o];
+        r->streams[o].check = start->check[o];
+        hlc_see(&r->hlc, vector_get(&start->applied, (uint8_t)o));
+    }
+    r->log_end = start->lsn;
+    r->copier.start = *start;
+}
+
+void replica_install(struct replica *r, const struct cold *cold, const struct copy_start *start,
+                     const struct cold_counts counts[OP_DATABASES])
+{
+    CHECK(!start || start->table_seed == r->databases[0].keys.seed);
+    for (int i = 0; i < OP_DATABASES; i++)
+        resident_start(&r->databases[i], cold, &counts[i]);
+    if (start)
+        install_start(r, start);
 }
 
 uint64_t replica_digest(const struct replica *r)

@@ -23,6 +23,7 @@
 
 #include "base/list.h"
 #include "clock/hlc.h"
+#include "core/copier.h"
 #include "crdt/object.h"
 #include "wire/batch.h"
 
@@ -30,12 +31,14 @@ struct replica_options {
     uint8_t region; /* our region's number; also our origin */
     uint64_t instance;
     uint64_t seed;       /* entropy: of hash tables and of random choices */
+    uint64_t table_seed; /* of the tables of keys, as the checkpoint was stored; 0: any */
     uint64_t ceiling_ms; /* persisted by the last run */
     uint64_t max_skew_ms;
     uint64_t park_max_bytes;
     /* [writer_count] origins of all writers of the deployment, ours among them; borrowed */
     const uint8_t *writers;
     size_t writer_count;
+    uint64_t closed[4]; /* bitmap of origins that nobody writes any more */
 };
 
 /* What this replica knows of one origin's stream. */
@@ -74,6 +77,7 @@ struct replica {
     struct prng prng;
     struct database databases[OP_DATABASES];
     struct heap reclaim;
+    struct copier copier;
 
     struct vector applied; /* everything up to here is applied, heartbeats included */
     /* stamp of the last op applied of each origin: what contexts are made of */
@@ -112,6 +116,8 @@ struct replica {
     stamp_t dropped[STAMP_ORIGINS];
     bool asked_again[STAMP_ORIGINS]; /* replica_take_dropped has said so */
     bool amnesiac;
+    /* A bootstrap brings our own origin back: its batches are taken like any other's. */
+    bool takes_own;
 
     struct replica_event events[16];
     uint32_t event_count;
@@ -126,7 +132,12 @@ struct replica {
 void replica_init(struct replica *r, const struct replica_options *options);
 void replica_release(struct replica *r);
 
-/* --- recovery: hand in every record of the log, in order; then replica_recovered --- */
+/* --- recovery: what the checkpoint says, if there is one; then hand in every record of the log from
+ * its start on, in order; then replica_recovered --- */
+
+/* From now on keys live on disk too. `start` NULL: there is nothing there yet. */
+void replica_install(struct replica *r, const struct cold *cold, const struct copy_start *start,
+                     const struct cold_counts counts[OP_DATABASES]);
 int replica_replay(struct replica *r, uint64_t end_lsn, struct span batch); /* E_FORMAT */
 void replica_recovered(struct replica *r, uint64_t end_lsn);
 
@@ -183,7 +194,7 @@ enum receive_verdict {
     RECEIVE_PARKED,    /* waits for its context, its predecessor, or its time */
     RECEIVE_DROPPED,   /* would wait, but there is no room: ask again from the vector */
     RECEIVE_GAP,       /* does not follow what we have: ask again from the vector */
-    RECEIVE_REFUSED,   /* malformed, of a forked stream, or of our own origin */
+    RECEIVE_REFUSED,   /* malformed, of a forked stream, or of our own origin without takes_own */
 };
 
 /* One batch as it came (borrowed). A heartbeat is a batch without ops. */

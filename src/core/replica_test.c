@@ -25,9 +25,10 @@ static const char *wrong_with_key(const struct database *d, const struct entry *
         if (b->deadlines[i - 1].stamp >= b->deadlines[i].stamp)
             return "deadlines out of order";
     }
-    bool mine = object_components(e) == 0
-                    ? stamp_origin(b->deadlines[b->deadline_count - 1].stamp) == d->self
-                    : object_deadline_origin(e) == d->self;
+    uint8_t whose = object_components(e) == 0
+                        ? stamp_origin(b->deadlines[b->deadline_count - 1].stamp)
+                        : object_deadline_origin(e);
+    bool mine = whose != 0 && d->reclaims[whose / 64] >> (whose % 64) & 1;
     if (mine != (b->reclaim.index != 0))
         return "who reclaims it is wrong";
     return NULL;

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/mutation.h"
 #include "crdt/contest.h"
+#include "crdt/resident.h"
 
 static uint64_t must_varint(struct span *in)
 {
@@ -106,23 +107,25 @@ static uint64_t last_word_ms(const struct body *b)
     return last_ms;
 }
 
-/* Who removes a key for good, and when it may be asked: the origin of the deadline, once that time
- * has passed; a ghost by the origin of its newest element. */
+/* The origin of the deadline, once that time has passed; a ghost by the origin of its newest element. */
+uint64_t object_reclaim_ms(const struct body *b, uint8_t *who)
+{
+    *who = 0;
+    if (b->deadline_count == 0)
+        return 0;
+    if (object_components(b->entry) == 0) {
+        *who = stamp_origin(b->deadlines[b->deadline_count - 1].stamp);
+        return last_word_ms(b);
+    }
+    *who = object_deadline_origin(b->entry);
+    return object_deadline_ms(b->entry);
+}
+
 static void schedule_reclaim(struct database *d, struct body *b)
 {
-    uint64_t when = 0;
-    uint8_t who = 0;
-    if (b->deadline_count > 0) {
-        const struct deadline *newest = &b->deadlines[b->deadline_count - 1];
-        if (object_components(b->entry) == 0) {
-            who = stamp_origin(newest->stamp);
-            when = last_word_ms(b);
-        } else {
-            who = object_deadline_origin(b->entry);
-            when = object_deadline_ms(b->entry);
-        }
-    }
-    if (when != 0 && who == d->self)
+    uint8_t who;
+    uint64_t when = object_reclaim_ms(b, &who);
+    if (when != 0 && d->reclaims[who / 64] >> (who % 64) & 1)
         heap_put(d->reclaim, &b->reclaim, when);
     else
         heap_remove(d->reclaim, &b->reclaim);
@@ -147,14 +150,39 @@ static void list_contested(struct database *d, struct body *b)
     d->contested_count += contested ? 1 : UINT64_MAX;
 }
 
+static void forget_body(struct database *d, struct entry *e)
+{
+    if (e->form != ENTRY_BODY)
+        return;
+    heap_remove(d->reclaim, &e->body->reclaim);
+    d->contested_count -= list_linked(&e->body->contested);
+}
+
 static void remove_key(struct database *d, struct entry *e)
 {
     table_remove(&d->keys, entry_name(e));
-    if (e->form == ENTRY_BODY) {
-        heap_remove(d->reclaim, &e->body->reclaim);
-        d->contested_count -= list_linked(&e->body->contested);
-    }
+    forget_body(d, e);
     object_free(e);
+    d->removed = true;
+}
+
+void object_entered(struct database *d, struct entry *e)
+{
+    struct standing now = standing_of(e);
+    d->ghosts += now.ghost;
+    d->with_deadline += now.deadline;
+    if (e->form != ENTRY_BODY)
+        return;
+    schedule_reclaim(d, e->body);
+    list_contested(d, e->body);
+}
+
+void object_leaves(struct database *d, struct entry *e)
+{
+    struct standing now = standing_of(e);
+    d->ghosts -= now.ghost;
+    d->with_deadline -= now.deadline;
+    forget_body(d, e);
 }
 
 /* A type that was not there came to stand beside another one: told once, not for every write. */
@@ -438,15 +466,60 @@ static void apply(struct database *d, struct entry **slot, const struct op *op,
     CHECK(op->kind < OP_KIND_END);
 }
 
+/* What the disk may have of the key outlives its object's places in memory. */
+struct marks {
+    bool dirty, stored;
+    uint16_t heat;
+};
+
+static struct marks marks_of(const struct entry *e)
+{
+    return (struct marks){ e->dirty, e->stored, e->heat };
+}
+
+static void settle_marks(struct database *d, struct entry **slot, const struct op *op,
+                         uint64_t hash, struct marks before)
+{
+    if (d->removed) {
+        if (before.stored)
+            resident_removed(d, op->key);
+        return;
+    }
+    struct entry *e = *slot;
+    e->stored = before.stored;
+    e->heat = before.heat;
+    if (!before.dirty && d->cold)
+        resident_note_dirty(d, hash);
+    e->dirty = true;
+}
+
+static struct entry **find_slot(struct database *d, const struct op *op, uint64_t hash)
+{
+    void **slot = table_find_hashed(&d->keys, op->key, hash);
+    if (!slot && d->colds.keys > 0 && resident_fetch(d, op->key))
+        slot = table_find_hashed(&d->keys, op->key, hash);
+    return (struct entry **)slot;
+}
+
 void database_apply(struct database *d, const struct op *op, const struct vector *context)
 {
     struct observer by = { op->stamp, context };
     bool removes = op->kind == OP_DROP || op->kind == OP_TAKE;
-    struct entry **slot = (struct entry **)(removes ? table_find(&d->keys, op->key)
-                                                    : table_find_or_add(&d->keys, op->key));
-    if (!slot)
+    uint64_t hash = table_hash(&d->keys, op->key);
+    struct entry **slot = find_slot(d, op, hash);
+    struct marks before = { 0 };
+    if (slot) {
+        before = marks_of(*slot);
+    } else if (removes) {
         return; /* nothing here to remove */
+    } else {
+        before.stored = d->cold && resident_made(d, op->key);
+        slot = (struct entry **)table_add_hashed(&d->keys, hash);
+        *slot = NULL;
+    }
+    d->removed = false;
     apply(d, slot, op, &by);
+    settle_marks(d, slot, op, hash, before);
     if (d->watch && d->watch->touched)
         d->watch->touched(d->watch->context, op->db, op->key);
 }

@@ -253,6 +253,9 @@ struct entry *entry_new(struct span name, stamp_t stamp, struct span value, bool
     e->value_len = (uint32_t)value.len;
     e->form = ENTRY_INLINE;
     e->none = none;
+    e->dirty = e->stored = false;
+    e->epoch = 0;
+    e->heat = 0;
     if (name.len > 0)
         memcpy(e->bytes, name.at, name.len);
     if (value.len > 0)

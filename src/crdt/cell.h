@@ -57,9 +57,13 @@ struct entry {
     uint32_t name_len;
     uint32_t value_len; /* 0 unless inline */
     uint8_t form;
-    bool none; /* of the inline register */
-    uint8_t unused[2];
-    uint8_t bytes[]; /* name, then the inline value */
+    bool none : 1; /* of the inline register */
+    /* of a key: crdt/resident.h */
+    bool dirty : 1;    /* changed since it was copied for a checkpoint */
+    bool stored : 1;   /* the checkpoint has, or will have, a record of it */
+    uint8_t epoch : 5; /* the copy that it was last part of; 0: none */
+    uint16_t heat;     /* how it was used: cmd/evict.h */
+    uint8_t bytes[];   /* name, then the inline value */
 };
 
 enum { ENTRY_HEADER_BYTES = 20 };

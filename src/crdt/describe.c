@@ -14,7 +14,7 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
-#include "crdt/object.h"
+#include "crdt/resident.h"
 
 static void put_amount(struct buffer *out, struct amount a)
 {
@@ -128,20 +128,29 @@ void object_describe(struct buffer *out, const struct entry *e)
                       (unsigned long long)b->deadlines[i].at_ms);
 }
 
+struct digesting {
+    uint64_t sum; /* order does not matter */
+    uint8_t db;
+    struct buffer text;
+};
+
+static void digest_one(void *context, const struct entry *e)
+{
+    struct digesting *g = context;
+    buffer_clear(&g->text);
+    buffer_put_prefixed(&g->text, entry_name(e));
+    object_describe(&g->text, e);
+    g->sum += XXH3_64bits_withSeed(g->text.at, g->text.len, g->db);
+}
+
 uint64_t database_digest(const struct database *d)
 {
-    uint64_t digest = 0;
-    struct buffer text = { 0 };
+    struct digesting g = { .db = d->number };
     struct table_iter it;
     table_iter_init(&it, &d->keys);
-    for (void **slot; (slot = table_iter_next(&it));) {
-        const struct entry *e = *slot;
-        buffer_clear(&text);
-        buffer_put_prefixed(&text, entry_name(e));
-        object_describe(&text, e);
-        /* a sum: order does not matter */
-        digest += XXH3_64bits_withSeed(text.at, text.len, d->number);
-    }
-    buffer_release(&text);
-    return digest;
+    for (void **slot; (slot = table_iter_next(&it));)
+        digest_one(&g, *slot);
+    resident_each_cold((struct database *)d, digest_one, &g);
+    buffer_release(&g.text);
+    return g.sum;
 }

@@ -126,6 +126,47 @@ void hll_put(struct hll *h, stamp_t rank, struct span p)
     }
 }
 
+void hll_put_generation(struct buffer *out, const struct generation *g)
+{
+    uint32_t count = g->sparse ? g->count : 0;
+    for (uint32_t i = 0; g->dense && i < HLL_REGISTERS; i++)
+        count += g->dense[i] != 0;
+    buffer_put_u64(out, g->name);
+    buffer_put_u64(out, g->newest);
+    buffer_put_varint(out, count);
+    for (uint32_t i = 0; g->sparse && i < g->count; i++) {
+        buffer_put_varint(out, g->sparse[i] >> 8);
+        buffer_put_u8(out, (uint8_t)g->sparse[i]);
+    }
+    for (uint32_t i = 0; g->dense && i < HLL_REGISTERS; i++) {
+        if (g->dense[i] == 0)
+            continue;
+        buffer_put_varint(out, i);
+        buffer_put_u8(out, g->dense[i]);
+    }
+}
+
+bool hll_take_generation(struct hll *h, struct span *in)
+{
+    uint64_t name, newest, n;
+    uint32_t index;
+    uint8_t value;
+    if (!span_take_u64(in, &name) || !span_take_u64(in, &newest) || !span_take_varint(in, &n) ||
+        name == 0 || newest < name)
+        return false;
+    struct generation *g = find(h, name);
+    if (!g)
+        g = open_generation(h, name);
+    if (newest > g->newest)
+        g->newest = newest;
+    for (; n > 0; n--) {
+        if (!take_register(in, &index, &value))
+            return false;
+        raise(g, index, value);
+    }
+    return true;
+}
+
 void hll_drop(struct hll *h, const struct observer *by)
 {
     uint32_t kept = 0;

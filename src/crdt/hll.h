@@ -34,6 +34,9 @@ bool hll_put_valid(struct span payload);
 /* A valid payload: u64 generation (0: opens its own, named by its rank), varint n, n x (varint
  * index, u8 value). */
 void hll_put(struct hll *h, stamp_t rank, struct span payload);
+/* One generation as bytes (image.h says how), and from them; false when malformed. */
+void hll_put_generation(struct buffer *out, const struct generation *g);
+bool hll_take_generation(struct hll *h, struct span *in);
 void hll_drop(struct hll *h, const struct observer *by);
 void hll_release(struct hll *h);
 

@@ -1,4 +1,4 @@
-#include "crdt/object.h"
+#include "crdt/resident.h"
 
 #include "base/check.h"
 #include "base/memory.h"
@@ -71,7 +71,8 @@ void object_free(struct entry *e)
 void database_init(struct database *d, uint8_t number, uint8_t self, uint64_t seed,
                    struct heap *reclaim)
 {
-    *d = (struct database){ .number = number, .self = self, .reclaim = reclaim };
+    *d = (struct database){ .number = number, .reclaim = reclaim };
+    d->reclaims[self / 64] = 1ull << (self % 64);
     table_init(&d->keys, entry_key_of, seed);
     list_init(&d->contested);
 }
@@ -87,6 +88,7 @@ void database_release(struct database *d)
         object_free(e);
     }
     table_release(&d->keys);
+    resident_release(d);
 }
 
 /* --- components --- */

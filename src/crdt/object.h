@@ -15,6 +15,7 @@
 
 #include "base/heap.h"
 #include "base/list.h"
+#include "crdt/cold.h"
 #include "crdt/part.h"
 
 struct deadline {
@@ -57,16 +58,30 @@ struct database_watch {
 };
 
 struct database {
-    struct table keys; /* of struct entry */
+    struct table keys; /* of struct entry: those in memory */
     uint64_t ghosts;
-    uint64_t with_deadline; /* keys that have a deadline */
+    uint64_t with_deadline; /* keys in memory that have a deadline */
     uint8_t number;
-    uint8_t self;         /* our origin: whose deadlines we reclaim */
+    uint64_t reclaims[4]; /* bitmap of origins whose deadlines we reclaim: our own, and more */
     struct heap *reclaim; /* shared by the databases of a replica; by deadline */
     /* bodies in which registers of different values, or types, stand side by side */
     struct list contested;
     uint64_t contested_count;
     const struct database_watch *watch; /* NULL: nobody; shared likewise */
+    bool removed;                       /* by the op that is applied now: its key */
+
+    /* crdt/resident.h */
+    const struct cold *cold;  /* NULL: all keys are in memory */
+    struct cold_counts colds; /* of the keys that are not */
+    /* of struct gone: [0] removed since the copy for a checkpoint began that runs now, [1] before */
+    struct table gone[2];
+    bool gone_committed; /* the disk knows of gone[1] */
+    uint64_t *dirty;     /* hashes of dirty keys */
+    size_t dirty_count, dirty_cap;
+    uint32_t uncommitted; /* the bit of the epoch whose copies may not be on disk */
+    uint64_t due_ms;      /* cold keys due before are fetched */
+    int damage;           /* the error of the first read from disk that failed */
+    uint64_t fetched;     /* keys that came back into memory */
 };
 
 void database_init(struct database *d, uint8_t number, uint8_t self, uint64_t seed,
@@ -77,16 +92,32 @@ void database_release(struct database *d);
  * Works alike for local and remote ops and for replay. */
 void database_apply(struct database *d, const struct op *op, const struct vector *context);
 
+/* Brings a key that is only on disk into memory (crdt/resident.h). */
+struct entry *resident_fetch(struct database *d, struct span key);
+
+/* Where a key is kept is no part of what the database holds: so a find takes a constant one. */
 static inline struct entry *database_find(const struct database *d, struct span key)
 {
     void **slot = table_find(&d->keys, key);
-    return slot ? *slot : NULL;
+    if (slot)
+        return *slot;
+    return d->colds.keys > 0 ? resident_fetch((struct database *)d, key) : NULL;
 }
 
 /* Keys that are there for readers, expired but not yet reclaimed ones counted (as in Redis). */
 static inline uint64_t database_size(const struct database *d)
 {
-    return d->keys.count - d->ghosts;
+    return d->keys.count - d->ghosts + d->colds.keys - d->colds.ghosts;
+}
+
+static inline uint64_t database_with_deadline(const struct database *d)
+{
+    return d->with_deadline + d->colds.with_deadline;
+}
+
+static inline uint64_t database_contested(const struct database *d)
+{
+    return d->contested_count + d->colds.contested;
 }
 
 /* The component that readers see; COMPONENT_NONE for a ghost. */
@@ -163,6 +194,13 @@ void object_put_drop(struct buffer *out, const struct entry *e, uint32_t mask);
 
 /* The origin whose element makes the deadline; 0 when there is none. */
 uint8_t object_deadline_origin(const struct entry *e);
+
+/* Who removes a key for good, and when it may be asked; 0: nobody ever. */
+uint64_t object_reclaim_ms(const struct body *b, uint8_t *who);
+
+/* For what has just come into a database's table, or leaves it: its counts and lists. */
+void object_entered(struct database *d, struct entry *e);
+void object_leaves(struct database *d, struct entry *e);
 
 /* A canonical description of everything that is stored, for comparing replicas: appended as text,
  * stable order. */

@@ -198,7 +198,7 @@ static bool string_put_valid(struct span p)
            observed_list_take(&p, &entries, &count) && p.len == 0;
 }
 
-static bool name_valid(uint8_t component, struct span name)
+bool op_name_valid(uint8_t component, struct span name)
 {
     if (component == COMPONENT_LIST)
         return position_valid(name);
@@ -207,7 +207,7 @@ static bool name_valid(uint8_t component, struct span name)
     return name.len <= UINT32_MAX;
 }
 
-static bool value_valid(uint8_t component, struct span value)
+bool op_value_valid(uint8_t component, struct span value)
 {
     if (component == COMPONENT_ZSET)
         return score_valid(value);
@@ -223,10 +223,10 @@ static bool items_valid(const struct op *op)
     if (!span_take_varint(&p, &n))
         return false;
     for (uint64_t i = 0; i < n; i++) {
-        if (!span_take_prefixed(&p, &name) || !name_valid(op->component, name))
+        if (!span_take_prefixed(&p, &name) || !op_name_valid(op->component, name))
             return false;
         if (op->kind == OP_PUT && component_has_values(op->component) &&
-            (!span_take_prefixed(&p, &value) || !value_valid(op->component, value)))
+            (!span_take_prefixed(&p, &value) || !op_value_valid(op->component, value)))
             return false;
         if (component_counts(op->component) && !observed_list_take(&p, &entries, &count))
             return false;

@@ -126,6 +126,10 @@ bool op_take(struct span *in, stamp_t before, struct op *op, struct span *hashed
 /* True when the payload has the form that its kind and component demand. */
 bool op_valid(const struct op *op);
 
+/* The same for one item's name and value. */
+bool op_name_valid(uint8_t component, struct span name);
+bool op_value_valid(uint8_t component, struct span value);
+
 void amount_put(struct buffer *out, struct amount a);
 bool amount_take(struct span *in, struct amount *a);
 struct amount amount_add(struct amount a, struct amount b); /* of one kind */

@@ -242,6 +242,19 @@ void part_bump(struct part *p, struct span name, stamp_t stamp, stamp_t previous
     enter(p, *slot);
 }
 
+void part_insert(struct part *p, struct entry *e)
+{
+    struct entry *own = NULL, **slot = slot_of(p, entry_name(e), true, &own);
+    if (*slot) {
+        struct entry *old = *slot;
+        leave(p, old);
+        *slot = e;
+        entry_free(old);
+    }
+    *slot = e;
+    enter(p, e);
+}
+
 /* --- changing all of it --- */
 
 static void drop_in_table(struct part *p, const struct observer *by)

@@ -60,6 +60,8 @@ struct entry *part_put(struct part *p, struct span name, const struct observer *
 void part_take(struct part *p, struct span name, const struct observer *by, struct span observed);
 void part_bump(struct part *p, struct span name, stamp_t stamp, stamp_t previous,
                struct amount before, struct amount after);
+/* Takes in a whole item (owned from now on), for one that may be there already. */
+void part_insert(struct part *p, struct entry *e);
 /* Removes what `by` has observed of everything; tallies are reset one by one (part_take). */
 void part_drop(struct part *p, const struct observer *by);
 

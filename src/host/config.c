@@ -57,6 +57,13 @@ static const struct schema_choice READS[] = {
     { .word = NULL },
 };
 
+static const struct schema_choice EVICTS[] = {
+    { .word = "demote", .value = KEYSPACE_EVICT_DEMOTE },
+    { .word = "drop", .value = KEYSPACE_EVICT_DROP },
+    { .word = "local", .value = KEYSPACE_EVICT_LOCAL },
+    { .word = NULL },
+};
+
 static const struct schema_choice ELSEWHERE[] = {
     { .word = "forward", .value = KEYSPACE_FORWARD },
     { .word = "redirect", .value = KEYSPACE_REDIRECT, .later = true },
@@ -185,6 +192,7 @@ static const struct schema_field KEYSPACE[] = {
       OF_KEYSPACE(elsewhere),
       .choices = ELSEWHERE },
     { .name = "streams", .read = schema_read_choice, OF_KEYSPACE(streams), .choices = STREAMS },
+    { .name = "evict", .read = schema_read_choice, OF_KEYSPACE(evict), .choices = EVICTS },
     { .name = "fence", .read = read_fence_reference },
     { .name = NULL },
 };
@@ -277,6 +285,18 @@ static const struct schema_choice FSYNCS[] = {
     { .word = NULL },
 };
 
+static const struct schema_choice MEMORY_POLICIES[] = {
+    { .word = "noeviction", .value = MEMORY_NOEVICTION },
+    { .word = "allkeys-lru", .value = MEMORY_ALLKEYS_LRU },
+    { .word = "allkeys-lfu", .value = MEMORY_ALLKEYS_LFU },
+    { .word = "allkeys-random", .value = MEMORY_ALLKEYS_RANDOM },
+    { .word = "volatile-lru", .value = MEMORY_VOLATILE_LRU },
+    { .word = "volatile-lfu", .value = MEMORY_VOLATILE_LFU },
+    { .word = "volatile-ttl", .value = MEMORY_VOLATILE_TTL },
+    { .word = "volatile-random", .value = MEMORY_VOLATILE_RANDOM },
+    { .word = NULL },
+};
+
 static void read_shards(struct schema_reader *r, const struct schema_field *f,
                         const struct yamltree *node, void *to)
 {
@@ -299,6 +319,42 @@ static const struct schema_field LOG[] = {
       OF_DEPLOYMENT(log.retain_bytes),
       .low = MB,
       .high = GB << 20 },
+    { .name = NULL },
+};
+
+static const struct schema_field CHECKPOINT[] = {
+    { .name = "log",
+      .read = schema_read_size,
+      OF_DEPLOYMENT(checkpoint.log_bytes),
+      .low = MB,
+      .high = GB << 10 },
+    { .name = "every",
+      .read = schema_read_duration_ms,
+      OF_DEPLOYMENT(checkpoint.every_ms),
+      .low = 1000,
+      .high = 24 * 3600000 },
+    { .name = NULL },
+};
+
+static const struct schema_field MEMORY[] = {
+    { .name = "limit",
+      .read = schema_read_size,
+      OF_DEPLOYMENT(memory.limit_bytes),
+      .low = 0,
+      .high = GB << 10 },
+    { .name = "policy",
+      .read = schema_read_choice,
+      OF_DEPLOYMENT(memory.policy),
+      .choices = MEMORY_POLICIES },
+    { .name = NULL },
+};
+
+static const struct schema_field BOOTSTRAP[] = {
+    { .name = "rate",
+      .read = schema_read_size,
+      OF_DEPLOYMENT(bootstrap_rate_bytes),
+      .low = 64 * KB,
+      .high = GB << 10 },
     { .name = NULL },
 };
 
@@ -333,6 +389,7 @@ static const struct schema_field LIMITS[] = {
 static const struct schema_field DEPLOYMENT[] = {
     { .name = "deployment", .read = schema_read_name, OF_DEPLOYMENT(name), .required = true },
     { .name = "regions", .read = config_read_regions, .required = true },
+    { .name = "closed", .read = config_read_closed },
     { .name = "topology",
       .read = schema_read_choice,
       OF_DEPLOYMENT(topology),
@@ -341,6 +398,9 @@ static const struct schema_field DEPLOYMENT[] = {
     { .name = "keyspaces", .read = read_keyspaces },
     { .name = "shards", .read = read_shards, OF_DEPLOYMENT(shards), .low = 1, .high = 1024 },
     { .name = "log", .read = schema_read_map, .fields = LOG },
+    { .name = "checkpoint", .read = schema_read_map, .fields = CHECKPOINT },
+    { .name = "memory", .read = schema_read_map, .fields = MEMORY },
+    { .name = "bootstrap", .read = schema_read_map, .fields = BOOTSTRAP },
     { .name = "clock", .read = schema_read_map, .fields = CLOCK },
     { .name = "limits", .read = schema_read_map, .fields = LIMITS },
     { .name = NULL },

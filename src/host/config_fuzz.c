@@ -11,12 +11,13 @@ static const char file[] = "world.yaml";
 
 static void check_regions(const struct deployment *d)
 {
-    CHECK(d->name && d->region_count > 0);
+    CHECK(d->name && d->region_count > 0 && !deployment_closes(d, 0));
     for (size_t i = 0; i < d->region_count; i++) {
         const struct region *r = &d->regions[i];
         CHECK(r->id != 0 && fence_holds(&d->fences[0], r->id));
         CHECK(deployment_region_named(d, r->name) == r);
         CHECK(deployment_region_with_id(d, r->id) == r);
+        CHECK(!deployment_closes(d, r->id));
     }
 }
 

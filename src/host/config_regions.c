@@ -233,6 +233,36 @@ void config_read_regions(struct schema_reader *r, const struct schema_field *f,
         check_peers(r, node);
 }
 
+/* A number that a region gave up is in stamps for ever: nobody may have it again. */
+static void read_closed_number(struct schema_reader *r, const struct yamltree *item,
+                               struct deployment *d)
+{
+    int64_t number;
+    if (!schema_is(r, item, YAMLTREE_TEXT, "the number of a region that was given up") ||
+        !schema_whole(r, item->line, item->text, 1, REGION_ID_MAX, &number))
+        return;
+    const struct region *owner = deployment_region_with_id(d, (uint8_t)number);
+    if (owner)
+        schema_problem(r, item->line,
+                       "%s is the id of %s: a number that was given up is never used again; give "
+                       "that region another id",
+                       item->text, owner->name ? owner->name : "a region");
+    else if (deployment_closes(d, (uint8_t)number))
+        schema_problem(r, item->line, "%s is listed twice", item->text);
+    else
+        deployment_close(d, (uint8_t)number);
+}
+
+void config_read_closed(struct schema_reader *r, const struct schema_field *f,
+                        const struct yamltree *node, void *to)
+{
+    (void)f;
+    if (!schema_is(r, node, YAMLTREE_LIST, "a list of numbers"))
+        return;
+    for (const struct yamltree *item = node->first; item; item = item->next)
+        read_closed_number(r, item, to);
+}
+
 const struct region *config_find_region(struct schema_reader *r, const struct deployment *d,
                                         int line, const char *name)
 {

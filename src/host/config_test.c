@@ -59,6 +59,7 @@ TEST(every_field_is_read)
                   "    clients: 0.0.0.0:6379\n"
                   "    peers:   10.0.0.1:6380\n"
                   "    http:    '[::1]:6381'\n"
+                  "closed: [1, 2, 255]\n"
                   "topology: mesh\n"
                   "keyspaces:\n"
                   "  - prefix: ''\n"
@@ -69,9 +70,13 @@ TEST(every_field_is_read)
                   "    reads: local\n"
                   "    elsewhere: forward\n"
                   "    streams: closed\n"
+                  "    evict: drop\n"
                   "    fence: global\n"
                   "shards: 1\n"
                   "log: { fsync: no, retain: 3GB }\n"
+                  "checkpoint: { log: 12MB, every: 90s }\n"
+                  "memory: { limit: 256MB, policy: volatile-ttl }\n"
+                  "bootstrap: { rate: 3MB }\n"
                   "clock: { max_skew: 250ms }\n"
                   "limits: { clients: 50, query_buffer: 2MB, output_buffer: 128KB }\n",
                   &d));
@@ -91,8 +96,16 @@ TEST(every_field_is_read)
     EXPECT_EQ(d.keyspace_count, 1);
     EXPECT_EQ(d.keyspaces[0].ack_timeout_ms, 2000);
     EXPECT_EQ(d.keyspaces[0].streams, KEYSPACE_STREAMS_CLOSED);
+    EXPECT_EQ(d.keyspaces[0].evict, KEYSPACE_EVICT_DROP);
+    for (unsigned o = 0; o < 256; o++)
+        EXPECT(deployment_closes(&d, (uint8_t)o) == (o == 1 || o == 2 || o == 255));
     EXPECT_EQ(d.log.fsync, FSYNC_NO);
     EXPECT_EQ(d.log.retain_bytes, 3ll << 30);
+    EXPECT_EQ(d.checkpoint.log_bytes, 12 << 20);
+    EXPECT_EQ(d.checkpoint.every_ms, 90000);
+    EXPECT_EQ(d.memory.limit_bytes, 256 << 20);
+    EXPECT_EQ(d.memory.policy, MEMORY_VOLATILE_TTL);
+    EXPECT_EQ(d.bootstrap_rate_bytes, 3 << 20);
     EXPECT_EQ(d.max_skew_ms, 250);
     EXPECT_EQ(d.limits.clients, 50);
     EXPECT_EQ(d.limits.query_buffer_bytes, 2 << 20);
@@ -115,6 +128,13 @@ TEST(what_is_left_out_has_its_default)
     EXPECT(fence_holds(&d.fences[0], 1) && fence_holds(&d.fences[0], 2));
     EXPECT_EQ(d.keyspace_count, 1);
     EXPECT_EQ(d.keyspaces[0].streams, KEYSPACE_STREAMS_LATEST);
+    EXPECT_EQ(d.keyspaces[0].evict, KEYSPACE_EVICT_DEMOTE);
+    EXPECT(!(d.closed[0] | d.closed[1] | d.closed[2] | d.closed[3]));
+    EXPECT_EQ(d.checkpoint.log_bytes, 256 << 20);
+    EXPECT_EQ(d.checkpoint.every_ms, 300000);
+    EXPECT_EQ(d.memory.limit_bytes, 0);
+    EXPECT_EQ(d.memory.policy, MEMORY_NOEVICTION);
+    EXPECT_EQ(d.bootstrap_rate_bytes, 64 << 20);
     EXPECT_EQ(d.shards, 1);
     EXPECT_EQ(d.log.fsync, FSYNC_EVERYSEC);
     EXPECT_EQ(d.log.retain_bytes, 16ll << 30);
@@ -241,6 +261,25 @@ TEST(ids_are_within_their_range)
     EXPECT_ERRORS(ONE_REGION "    id: 255\n", "");
 }
 
+TEST(closed_numbers_are_listed_once_and_are_no_regions)
+{
+    EXPECT_ERRORS(ONE_REGION "closed: []\n", "");
+    EXPECT_ERRORS(ONE_REGION "    id: 7\nclosed: [1]\n", "");
+    EXPECT_ERRORS(
+        "closed: [2, 9]\n" TWO_REGIONS,
+        "f.yaml:1: closed: 2 is the id of eu-de: a number that was given up is never used "
+        "again; give that region another id\n");
+    EXPECT_ERRORS(ONE_REGION "closed: [3, 4, 3]\n", "f.yaml:6: closed: 3 is listed twice\n");
+    EXPECT_ERRORS(ONE_REGION "closed:\n  - 0\n  - 256\n  - us-west\n  - [5]\n",
+                  "f.yaml:7: closed: 0 is out of range 1..255\n"
+                  "f.yaml:8: closed: 256 is out of range 1..255\n"
+                  "f.yaml:9: closed: expected a whole number, got \"us-west\"\n"
+                  "f.yaml:10: closed: expected the number of a region that was given up, got a "
+                  "list\n");
+    EXPECT_ERRORS(ONE_REGION "closed: 3\n",
+                  "f.yaml:6: closed: expected a list of numbers, got \"3\"\n");
+}
+
 TEST(two_regions_of_one_machine_have_their_own_ports)
 {
     EXPECT_ERRORS(
@@ -313,6 +352,13 @@ TEST(durations_and_sizes_carry_units)
     EXPECT_ERRORS(
         ONE_REGION "log: { retain: 99999999999999999999B }\n",
         "f.yaml:6: log.retain: expected a size such as 64MB, got \"99999999999999999999B\"\n");
+    EXPECT_ERRORS(ONE_REGION "memory: { limit: 0 }\n", "");
+    EXPECT_ERRORS(ONE_REGION "clock: { max_skew: 0 }\n",
+                  "f.yaml:6: clock.max_skew: 0 is out of range 10ms..1m\n");
+    EXPECT_ERRORS(ONE_REGION "checkpoint: { log: 1KB, every: 1ms }\nbootstrap: { rate: 1 }\n",
+                  "f.yaml:6: checkpoint.log: 1KB is out of range 1MB..1024GB\n"
+                  "f.yaml:6: checkpoint.every: 1ms is out of range 1s..24h\n"
+                  "f.yaml:7: bootstrap.rate: \"1\" has no unit; a size ends in B, KB, MB or GB\n");
     EXPECT_ERRORS(ONE_REGION "limits: { query_buffer: 1B, clients: 0 }\n",
                   "f.yaml:6: limits.clients: 0 is out of range 1..1000000\n"
                   "f.yaml:6: limits.query_buffer: 1B is out of range 64KB..1024GB\n");
@@ -325,6 +371,13 @@ TEST(words_are_among_those_that_are_known)
                   "mean \"always\"?\n");
     EXPECT_ERRORS(ONE_REGION "log: { fsync: 1 }\n",
                   "f.yaml:6: log.fsync: \"1\" is not one of: always, everysec, no\n");
+    EXPECT_ERRORS(ONE_REGION "memory: { policy: lru }\n",
+                  "f.yaml:6: memory.policy: \"lru\" is not one of: noeviction, allkeys-lru, "
+                  "allkeys-lfu, allkeys-random, volatile-lru, volatile-lfu, volatile-ttl, "
+                  "volatile-random\n");
+    EXPECT_ERRORS(ONE_REGION "keyspaces: [{ prefix: 'x:', evict: dropp }]\n",
+                  "f.yaml:6: keyspaces[0].evict: \"dropp\" is not one of: demote, drop, local; did "
+                  "you mean \"drop\"?\n");
     EXPECT_ERRORS(ONE_REGION "keyspaces: [{ prefix: 'x:', streams: close }]\n",
                   "f.yaml:6: keyspaces[0].streams: \"close\" is not one of: latest, closed; did "
                   "you mean \"closed\"?\n");

@@ -45,8 +45,10 @@ static bool may_read(const struct conn *c)
     /* It resumes well below where it stopped. */
     size_t most = c->reading ? LOOP_UNSENT_MAX : LOOP_UNSENT_MAX / 2;
 
-    if (c->loop->stalled || c->ended || s->closing || unsent(c) > most)
+    if (c->loop->stalled || c->loop->stopping || c->ended || s->closing || unsent(c) > most)
         return false;
+    if (memory_must_wait(c->loop->node))
+        most = 0; /* who waits for memory may not fill it with what is still to come */
     return !((session_waits(s) || client_of(s)->stalled) && s->input.len > most);
 }
 

@@ -35,7 +35,7 @@ void conn_accept(void *loop, int fd, const char *address, const char *local);
 /* Sends what may be sent, closes what is to be closed, and decides whether to read on. */
 void conn_flush(struct conn *c);
 
-/* Stops or resumes reading from every client, as loop.stalled says. */
+/* Stops or resumes reading from every client, as loop.stalled and loop.stopping say. */
 void conn_adjust_all(struct loop *l);
 void conn_close_all(struct loop *l);
 

@@ -7,6 +7,11 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "host/clocks.h"
+#include "host/logger.h"
+#include "node/report.h"
+
+enum { FILES_LEAST_BYTES = 24 << 20 }; /* half of it the program */
 
 /* mkdir -p; errors show when the directory is opened. */
 static void make_parents(const char *path)
@@ -28,6 +33,7 @@ static void describe(const struct deployment *deployment, const struct region *s
 {
     *want = (struct identity){ .region = self->id, .shards = deployment->shards };
     snprintf(want->deployment, sizeof(want->deployment), "%s", deployment->name);
+    memcpy(want->closed, deployment->closed, sizeof(want->closed));
     for (unsigned id = 1; id <= REGION_ID_MAX; id++) {
         const struct region *r = deployment_region_with_id(deployment, (uint8_t)id);
 
@@ -39,10 +45,38 @@ static void describe(const struct deployment *deployment, const struct region *s
     }
 }
 
-bool datadir_open(struct datadir *d, const char *path, const struct deployment *deployment,
-                  const struct region *self, char *problem)
+/* Of what may be in memory, files may be a quarter: the checkpoint, and the program itself. */
+static void limit_files(struct datadir *d, uint64_t memory_limit_bytes)
 {
-    static struct identity want; /* 16 KB: not for the stack */
+    uint64_t share = memory_limit_bytes / 4;
+
+    kv_lmdb_limit(&d->kv, share < FILES_LEAST_BYTES && share > 0 ? FILES_LEAST_BYTES : share);
+}
+
+/* DATA/checkpoint. */
+static bool open_checkpoint(struct datadir *d, const char *path, char *problem)
+{
+    char directory[4096], cause[KV_LMDB_PROBLEM_MAX];
+
+    if (snprintf(directory, sizeof(directory), "%s/checkpoint", path) >= (int)sizeof(directory)) {
+        snprintf(problem, DATADIR_PROBLEM_MAX, "the name of the data directory is too long");
+        return false;
+    }
+    if (kv_lmdb_open(&d->kv, directory, false, cause) != 0) {
+        snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %.300s", path, cause);
+        return false;
+    }
+    if (checkpoint_open(&d->checkpoint, &d->kv.kv, &d->found) == 0)
+        return true;
+    snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %s", path, d->checkpoint.problem);
+    kv_lmdb_close(&d->kv);
+    return false;
+}
+
+bool datadir_open(struct datadir *d, const char *path, const struct deployment *deployment,
+                  const struct region *self, uint64_t run, char *problem)
+{
+    static struct identity want; /* 20 KB: not for the stack */
     char cause[320];
 
     *d = (struct datadir){ 0 };
@@ -52,45 +86,100 @@ bool datadir_open(struct datadir *d, const char *path, const struct deployment *
         return false;
     }
     describe(deployment, self, &want);
+    want.run = run;
     if (identity_claim(&d->disk.disk, &want, &d->identity, cause) != 0)
         snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %s", path, cause);
     else if (ceiling_open(&d->ceiling, &d->disk.disk, &d->ceiling_ms) != 0)
         snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %s", path, d->disk.disk.detail);
-    else
+    else if (open_checkpoint(d, path, problem)) {
+        limit_files(d, deployment->memory.limit_bytes);
         return true;
+    } else
+        ceiling_close(&d->ceiling);
     disk_posix_close(&d->disk);
     return false;
 }
 
 struct replay {
     struct node *node;
+    struct loop *loop;
+    const struct oplog_report *report;
+    uint64_t pumped_us, told_us;
     uint64_t refused_lsn;
     bool refused;
 };
 
+static void tell_progress(struct replay *r, uint64_t now_us)
+{
+    uint64_t done = r->report->bytes, total = r->report->total_bytes;
+
+    node_loading(r->node, done, total);
+    if (now_us - r->told_us < DATADIR_TELL_US)
+        return;
+    r->told_us = now_us;
+    logger_line(LOGGER_INFO, "ev=loading percent=%d done_bytes=%llu total_bytes=%llu",
+                (int)node_loaded_percent(r->node), (unsigned long long)done,
+                (unsigned long long)total);
+}
+
+/* False when the server is to stop. */
+static bool pump(struct replay *r)
+{
+    uint64_t now_us = clocks_monotonic_us();
+    bool go_on;
+
+    if (now_us - r->pumped_us < DATADIR_PUMP_US)
+        return true;
+    tell_progress(r, now_us);
+    go_on = loop_pump(r->loop);
+    r->pumped_us = clocks_monotonic_us();
+    return go_on;
+}
+
 static int replay_record(void *context, const struct record *record)
 {
     struct replay *r = context;
-    int error = node_replay(r->node, record);
+    int error;
 
+    if (!pump(r))
+        return E_BUSY;
+    error = node_replay(r->node, record);
     r->refused = error != 0;
     r->refused_lsn = record->lsn;
     return error;
 }
 
-bool datadir_replay(struct datadir *d, struct node *n, struct oplog_report *report, char *problem)
+bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct oplog_report *report,
+                    char *problem)
 {
-    struct replay replay = { .node = n };
+    struct replay replay = {
+        .node = n,
+        .loop = l,
+        .report = report,
+        .told_us = clocks_monotonic_us(),
+    };
     struct oplog_options options = {
         .deployment = n->options.deployment->name,
         .region = n->options.self->id,
         .segment_bytes = DATADIR_SEGMENT_BYTES,
+        .replay_from = d->found.start_known ? d->found.start.lsn : 0,
     };
-    int error = oplog_open(&d->log, &d->disk.disk, &options, replay_record, &replay, report);
+    memcpy(options.regions, d->identity.closed, sizeof(options.regions));
+    int error = node_install(n, &d->checkpoint, &d->found);
 
+    if (error != 0) {
+        snprintf(problem, DATADIR_PROBLEM_MAX, "the checkpoint cannot be used: %s",
+                 error_text(error));
+        return false;
+    }
+    *report = (struct oplog_report){ 0 };
+    if (!pump(&replay))
+        return false;
+    error = oplog_open(&d->log, &d->disk.disk, &options, replay_record, &replay, report);
     if (error == 0) {
         d->log_open = true;
         node_recovered(n, d->log.end_lsn);
+        node_log_starts(n, oplog_start_lsn(&d->log));
         return true;
     }
     if (replay.refused)
@@ -106,6 +195,8 @@ void datadir_close(struct datadir *d)
     if (d->log_open)
         oplog_close(&d->log);
     d->log_open = false;
+    checkpoint_close(&d->checkpoint);
+    kv_lmdb_close(&d->kv);
     ceiling_close(&d->ceiling);
     disk_posix_close(&d->disk);
 }

@@ -2,9 +2,10 @@
  * datadir -- a region's data directory, from the lock to the last record.
  *
  *     datadir_open       locks it, checks whose it is, takes the next instance number, reads the
- *                        clock's ceiling
- *     datadir_replay     opens the log and hands every record to a node made with those two
- *     datadir_close      after the log thread has ended
+ *                        clock's ceiling, opens the checkpoint
+ *     datadir_replay     gives the checkpoint to a node made with those, opens the log, and hands it
+ *                        every record from the checkpoint's start on, while the loop answers clients
+ *     datadir_close      after the threads have ended; the node is released before
  *
  * Errors are one line for people, in `problem`, which holds DATADIR_PROBLEM_MAX.
  */
@@ -12,6 +13,8 @@
 #define HOST_DATADIR_H
 
 #include "host/disk_posix.h"
+#include "host/kv_lmdb.h"
+#include "host/loop.h"
 #include "node/node.h"
 #include "store/identity.h"
 #include "store/oplog.h"
@@ -19,6 +22,8 @@
 enum {
     DATADIR_PROBLEM_MAX = 400,
     DATADIR_SEGMENT_BYTES = 64 << 20, /* a new one every second or so at the highest rates */
+    DATADIR_PUMP_US = 5000,           /* of replaying, then the loop has a round */
+    DATADIR_TELL_US = 1000 * 1000,    /* between two lines that say how far the replay is */
 };
 
 struct datadir {
@@ -27,13 +32,19 @@ struct datadir {
     struct ceiling_file ceiling;
     struct oplog log;
     uint64_t ceiling_ms;
+    struct kv_lmdb kv; /* DATA/checkpoint */
+    struct checkpoint checkpoint;
+    struct checkpoint_found found;
     bool log_open;
 };
 
-/* Makes missing directories, also those above. False: nothing is left open. */
+/* Makes missing directories, also those above. `run` is random, and not 0. False: nothing is left
+ * open. */
 bool datadir_open(struct datadir *d, const char *path, const struct deployment *deployment,
-                  const struct region *self, char *problem);
-bool datadir_replay(struct datadir *d, struct node *n, struct oplog_report *report, char *problem);
+                  const struct region *self, uint64_t run, char *problem);
+/* False also when the loop is to stop. */
+bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct oplog_report *report,
+                    char *problem);
 void datadir_close(struct datadir *d);
 
 #endif

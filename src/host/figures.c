@@ -6,6 +6,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+enum {
+    SAMPLE_US = 2000, /* in which a region can hardly allocate a quarter of the smallest margin */
+    DECAY_MS = 100,   /* jemalloc's own is 10 s: as long it keeps pages that it does not use */
+};
+
 /* jemalloc's, when it is linked: the sanitizers bring an allocator of their own. */
 extern int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len)
     __attribute__((weak));
@@ -23,23 +28,51 @@ static uint64_t allocated_bytes(void)
     return allocated;
 }
 
-static uint64_t resident_bytes(void)
+static const uint64_t *thread_counter(const char *name)
+{
+    const uint64_t *at = NULL;
+    size_t len = sizeof(at);
+
+    if (mallctl == NULL || mallctl(name, (void *)&at, &len, NULL, 0) != 0)
+        return NULL;
+    return at;
+}
+
+void figures_open(struct figures *f)
+{
+    *f = (struct figures){
+        .statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC),
+        .allocated = thread_counter("thread.allocatedp"),
+        .freed = thread_counter("thread.deallocatedp"),
+    };
+}
+
+void figures_close(struct figures *f)
+{
+    if (f->statm >= 0)
+        close(f->statm);
+    f->statm = -1;
+}
+
+static uint64_t held_bytes(const struct figures *f)
+{
+    return f->allocated != NULL && f->freed != NULL ? *f->allocated - *f->freed : 0;
+}
+
+static void read_statm(struct figures *f, struct process *p, uint64_t now_us)
 {
     char text[128];
-    unsigned long size = 0, resident = 0;
-    int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t got;
+    unsigned long resident = 0, files = 0;
+    ssize_t got = f->statm < 0 ? -1 : pread(f->statm, text, sizeof(text) - 1, 0);
 
-    if (file < 0)
-        return 0;
-    got = read(file, text, sizeof(text) - 1);
-    close(file);
-    if (got <= 0)
-        return 0;
-    text[got] = '\0';
-    if (sscanf(text, "%lu %lu", &size, &resident) != 2)
-        return 0;
-    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    text[got > 0 ? got : 0] = '\0';
+    if (sscanf(text, "%*u %lu %lu", &resident, &files) != 2)
+        return;
+    p->memory_rss_bytes = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    p->memory_file_bytes = (uint64_t)files * (uint64_t)sysconf(_SC_PAGESIZE);
+    p->memory_samples++;
+    f->held_bytes = held_bytes(f);
+    f->sampled_us = now_us;
 }
 
 static uint64_t microseconds(struct timeval t)
@@ -47,14 +80,56 @@ static uint64_t microseconds(struct timeval t)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec;
 }
 
-void figures_read(struct process *p)
+void figures_read(struct figures *f, struct process *p, uint64_t now_us)
 {
     struct rusage usage;
 
     p->memory_used_bytes = allocated_bytes();
-    p->memory_rss_bytes = resident_bytes();
+    read_statm(f, p, now_us);
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
         p->cpu_user_us = microseconds(usage.ru_utime);
         p->cpu_system_us = microseconds(usage.ru_stime);
     }
+}
+
+/* Arenas that are not in use yet refuse, and take what is set for new ones. */
+static void set_decay(ssize_t decay_ms)
+{
+    char name[48];
+    unsigned count = 0;
+    size_t len = sizeof(count);
+
+    mallctl("arenas.dirty_decay_ms", NULL, NULL, &decay_ms, sizeof(decay_ms));
+    mallctl("arenas.narenas", &count, &len, NULL, 0);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", i);
+        mallctl(name, NULL, NULL, &decay_ms, sizeof(decay_ms));
+    }
+}
+
+/* A thread of the allocator's gives back, so that the loop need not. */
+static void tune(struct figures *f)
+{
+    bool yes = true;
+
+    f->tuned = true;
+    if (mallctl == NULL)
+        return;
+    set_decay(DECAY_MS);
+    mallctl("background_thread", NULL, NULL, &yes, sizeof(yes));
+}
+
+void figures_sample(struct figures *f, struct process *p, uint64_t now_us)
+{
+    if (!f->tuned)
+        tune(f);
+    if (now_us - f->sampled_us >= SAMPLE_US)
+        read_statm(f, p, now_us);
+    p->memory_grown_bytes = (int64_t)(held_bytes(f) - f->held_bytes);
+}
+
+void figures_purge(void)
+{
+    if (mallctl != NULL)
+        mallctl("arena.4096.purge", NULL, NULL, NULL, 0); /* MALLCTL_ARENAS_ALL */
 }

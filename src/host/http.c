@@ -53,6 +53,8 @@ static unsigned write_metrics(struct loop *l, struct buffer *out)
 
 static const char *unhealthy(const struct loop *l)
 {
+    if (l->node->loading)
+        return "loading";
     if (l->node->server.refusal != NULL)
         return l->node->server.refusal;
     if (l->stalled)
@@ -68,7 +70,8 @@ static unsigned write_health(struct loop *l, struct buffer *out)
         buffer_put_text(out, "{\"status\":\"serving\"}\n");
         return MHD_HTTP_OK;
     }
-    buffer_put_text(out, "{\"status\":\"not serving writes\",\"reason\":");
+    buffer_printf(out,
+                  "{\"status\":\"not serving%s\",\"reason\":", l->node->loading ? "" : " writes");
     report_json_string(out, reason);
     buffer_put_text(out, "}\n");
     return MHD_HTTP_SERVICE_UNAVAILABLE;

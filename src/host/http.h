@@ -7,7 +7,8 @@
  *
  *     /status    200, JSON: node_status_json
  *     /metrics   200, Prometheus text: node_metrics
- *     /health    200 {"status":"serving"}, or 503 {"status":"not serving writes","reason":...}
+ *     /health    200 {"status":"serving"}, or 503 {"status":"not serving writes","reason":...};
+ *                while the log is replayed 503 {"status":"not serving","reason":"loading"}
  *
  * Limits: HTTP_CONNECTIONS_MAX at once, idle ones for HTTP_IDLE_S; only GET and HEAD.
  */

@@ -17,25 +17,22 @@ static void jobs_init(struct logthread_jobs *j)
 
 static bool jobs_urgent(const struct logthread_jobs *j)
 {
-    return j->ceiling_ms != 0 || j->reads != NULL;
+    return j->ceiling_ms != 0 || j->known != NULL || j->reads != NULL;
 }
 
 static bool jobs_empty(const struct logthread_jobs *j)
 {
-    return j->run_count == 0 && !jobs_urgent(j);
+    return j->run_count == 0 && j->drop_lsn == 0 && !jobs_urgent(j);
 }
 
 /* Records that follow the last ones in memory join them: one write. */
-static void jobs_add_run(struct logthread_jobs *j, struct logthread_run run)
+static void jobs_add_run(struct logthread_jobs *j, struct span run)
 {
-    if (j->run_count > 0) {
-        struct logthread_run *last = &j->runs[j->run_count - 1];
+    struct span *last = j->run_count > 0 ? &j->runs[j->run_count - 1] : NULL;
 
-        if (last->records.at + last->records.len == run.records.at) {
-            last->records.len += run.records.len;
-            last->end_lsn = run.end_lsn;
-            return;
-        }
+    if (last != NULL && last->len > 0 && last->at + last->len == run.at) {
+        last->len += run.len;
+        return;
     }
     if (j->run_count == j->run_cap) {
         j->run_cap = j->run_cap == 0 ? 16 : j->run_cap * 2;
@@ -53,6 +50,14 @@ static void jobs_move(struct logthread_jobs *to, struct logthread_jobs *from)
     if (from->ceiling_ms != 0)
         to->ceiling_ms = from->ceiling_ms;
     from->ceiling_ms = 0;
+    if (from->known != NULL) {
+        mem_free(to->known);
+        to->known = from->known;
+    }
+    from->known = NULL;
+    if (from->drop_lsn > to->drop_lsn)
+        to->drop_lsn = from->drop_lsn;
+    from->drop_lsn = 0;
     if (from->reads != NULL) {
         *to->reads_end = from->reads;
         to->reads_end = from->reads_end;
@@ -68,6 +73,7 @@ static void jobs_release(struct logthread_jobs *j)
         logthread_read_free(r);
     }
     mem_free(j->runs);
+    mem_free(j->known);
     jobs_init(j);
 }
 
@@ -94,6 +100,16 @@ static void write_ceiling(struct logthread *t, uint64_t ceiling_ms)
     uv_async_send(t->wake);
 }
 
+/* What it costs to lose it is a check: but a disk that fails must be told in time. */
+static void write_known(struct logthread *t, const struct identity_known *known)
+{
+    char problem[LOGTHREAD_PROBLEM_MAX];
+
+    t->identity->known = *known;
+    if (identity_store(t->ceiling->disk, t->identity, problem) != 0)
+        post_failure(t, problem);
+}
+
 static void read_back(struct logthread *t, struct logthread_read *r)
 {
     int error = oplog_read(t->log, r->lsn, r->limit_lsn, r->want, &r->records);
@@ -110,16 +126,22 @@ static void read_back(struct logthread *t, struct logthread_read *r)
     uv_async_send(t->wake);
 }
 
+static int append_run(struct logthread *t, struct span run)
+{
+    return run.len > 0 ? oplog_append(t->log, run) : oplog_roll(t->log);
+}
+
 static void append_and_sync(struct logthread *t)
 {
     struct logthread_jobs *j = &t->taken;
+    uint64_t log_bytes;
     int error = 0;
 
     if (t->broken)
         return;
     t->synced_us = clocks_monotonic_us();
     for (size_t i = 0; i < j->run_count && error == 0; i++)
-        error = oplog_append(t->log, j->runs[i].records);
+        error = append_run(t, j->runs[i]);
     if (error == 0)
         error = oplog_sync(t->log);
     if (error != 0) {
@@ -127,8 +149,35 @@ static void append_and_sync(struct logthread *t)
         post_failure(t, t->log->problem);
         return;
     }
+    log_bytes = oplog_bytes(t->log);
     pthread_mutex_lock(&t->lock);
-    t->news.durable_lsn = j->runs[j->run_count - 1].end_lsn;
+    t->news.durable_lsn = t->log->durable_lsn;
+    t->news.log_bytes = log_bytes;
+    pthread_mutex_unlock(&t->lock);
+    uv_async_send(t->wake);
+}
+
+/* The next segment that ends at or before drop_lsn, if there is one left. */
+static void drop_one(struct logthread *t)
+{
+    const struct oplog_segment *oldest = &t->log->segments[0];
+    uint64_t start_lsn = oldest->start_lsn, lsn = oldest->end_lsn, log_bytes;
+    int error;
+
+    if (lsn > t->drop_lsn || t->broken) {
+        t->drop_lsn = 0;
+        return;
+    }
+    error = oplog_drop(t->log, lsn);
+    if (error != 0 || start_lsn == oplog_start_lsn(t->log))
+        t->drop_lsn = 0;
+    start_lsn = oplog_start_lsn(t->log);
+    log_bytes = oplog_bytes(t->log);
+    pthread_mutex_lock(&t->lock);
+    t->news.start_lsn = start_lsn;
+    t->news.log_bytes = log_bytes;
+    if (error != 0)
+        snprintf(t->news.warning, sizeof(t->news.warning), "%s", t->log->problem);
     pthread_mutex_unlock(&t->lock);
     uv_async_send(t->wake);
 }
@@ -143,6 +192,10 @@ static void work(struct logthread *t)
     if (j->ceiling_ms != 0)
         write_ceiling(t, j->ceiling_ms);
     j->ceiling_ms = 0;
+    if (j->known != NULL)
+        write_known(t, j->known);
+    mem_free(j->known);
+    j->known = NULL;
     while (j->reads != NULL) {
         struct logthread_read *r = j->reads;
 
@@ -154,6 +207,11 @@ static void work(struct logthread *t)
     if (j->run_count > 0)
         append_and_sync(t);
     j->run_count = 0;
+    if (j->drop_lsn > t->drop_lsn)
+        t->drop_lsn = j->drop_lsn;
+    j->drop_lsn = 0;
+    if (t->drop_lsn != 0)
+        drop_one(t);
     pthread_mutex_lock(&t->lock);
 }
 
@@ -187,9 +245,9 @@ static void *run(void *context)
 
     pthread_mutex_lock(&t->lock);
     for (;;) {
-        if (jobs_empty(&t->queued)) {
-            if (t->stopping)
-                break;
+        if (jobs_empty(&t->queued) && t->stopping)
+            break;
+        if (jobs_empty(&t->queued) && t->drop_lsn == 0) {
             t->state = LOGTHREAD_IDLE;
             pthread_cond_wait(&t->work, &t->lock);
             t->state = LOGTHREAD_BUSY;
@@ -205,16 +263,18 @@ static void *run(void *context)
 /* --- the loop's side --- */
 
 int logthread_start(struct logthread *t, struct oplog *log, struct ceiling_file *ceiling,
-                    uv_async_t *wake)
+                    struct identity *identity, uv_async_t *wake)
 {
     pthread_condattr_t attributes;
 
-    *t = (struct logthread){ .log = log, .ceiling = ceiling, .wake = wake };
+    *t = (struct logthread){ .log = log, .ceiling = ceiling, .identity = identity, .wake = wake };
     jobs_init(&t->staged);
     jobs_init(&t->queued);
     jobs_init(&t->taken);
     t->news_reads_end = &t->news.reads;
     t->news.durable_lsn = log->durable_lsn;
+    t->news.start_lsn = oplog_start_lsn(log);
+    t->news.log_bytes = oplog_bytes(log);
     pthread_mutex_init(&t->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -223,14 +283,32 @@ int logthread_start(struct logthread *t, struct oplog *log, struct ceiling_file 
     return uv_translate_sys_error(pthread_create(&t->thread, NULL, run, t));
 }
 
-void logthread_stage_records(struct logthread *t, struct span records, uint64_t end_lsn)
+void logthread_stage_records(struct logthread *t, struct span records)
 {
-    jobs_add_run(&t->staged, (struct logthread_run){ records, end_lsn });
+    CHECK(records.len > 0);
+    jobs_add_run(&t->staged, records);
+}
+
+void logthread_stage_roll(struct logthread *t)
+{
+    jobs_add_run(&t->staged, (struct span){ 0 });
+}
+
+void logthread_stage_drop(struct logthread *t, uint64_t lsn)
+{
+    t->staged.drop_lsn = lsn;
 }
 
 void logthread_stage_ceiling(struct logthread *t, uint64_t ceiling_ms)
 {
     t->staged.ceiling_ms = ceiling_ms;
+}
+
+void logthread_stage_known(struct logthread *t, const struct identity_known *known)
+{
+    if (t->staged.known == NULL)
+        t->staged.known = mem_alloc(sizeof(*known));
+    *t->staged.known = *known;
 }
 
 void logthread_stage_read(struct logthread *t, uint64_t link_id, uint64_t lsn, uint64_t limit_lsn,
@@ -271,6 +349,7 @@ void logthread_poll(struct logthread *t, struct logthread_news *news)
     *news = t->news;
     t->news.ceiling_ms = 0;
     t->news.failed = false;
+    t->news.warning[0] = '\0';
     t->news.reads = NULL;
     t->news_reads_end = &t->news.reads;
     pthread_mutex_unlock(&t->lock);

@@ -10,6 +10,7 @@
 #include "host/descriptors.h"
 #include "host/figures.h"
 #include "host/http.h"
+#include "host/kv_lmdb.h"
 #include "host/logger.h"
 #include "host/peerconn.h"
 
@@ -20,16 +21,36 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 /* --- a turn --- */
 
+/* CONFIG SET may have changed what is allowed. */
+static void limit_files(struct loop *l)
+{
+    struct kv_lmdb *files = container_of(l->options.kv, struct kv_lmdb, kv);
+    uint64_t bytes = memory_file_bytes(l->node);
+
+    kv_lmdb_limit(files, bytes == UINT64_MAX ? 0 : bytes - LOOP_FILES_OVER);
+}
+
+static void read_figures(struct loop *l)
+{
+    struct process *p = &l->node->server.process;
+
+    if (l->now_us - l->figures_us >= FIGURES_AGE_US) {
+        l->figures_us = l->now_us;
+        figures_read(&l->figures, p, l->now_us);
+        if (l->options.kv != NULL)
+            limit_files(l);
+    }
+    if (l->node->server.settings.max_memory_bytes != 0)
+        figures_sample(&l->figures, p, l->now_us);
+}
+
 void loop_touch(struct loop *l)
 {
     if (l->turn_open)
         return;
     l->turn_open = true;
     l->now_us = steady_now_us(&l->options.clock, clocks_boottime_us(), clocks_wall_us());
-    if (l->now_us - l->figures_us >= FIGURES_AGE_US) {
-        l->figures_us = l->now_us;
-        figures_read(&l->node->server.process);
-    }
+    read_figures(l);
     node_turn(l->node, l->now_us);
 }
 
@@ -45,18 +66,32 @@ static void hand_to_log_thread(struct loop *l)
 {
     struct span records;
     uint64_t end_lsn, lsn, limit_lsn, ceiling_ms = node_want_ceiling(l->node);
+    const struct identity_known *known = node_want_known(l->node);
     struct link *link;
     size_t want;
 
     while (node_take_log(l->node, &records, &end_lsn)) {
-        logthread_stage_records(&l->logthread, records, end_lsn);
+        logthread_stage_records(&l->logthread, records);
         l->taken_lsn = end_lsn;
     }
     if (ceiling_ms != 0)
         logthread_stage_ceiling(&l->logthread, ceiling_ms);
+    if (known != NULL)
+        logthread_stage_known(&l->logthread, known);
+    if (node_next_drop(l->node, &lsn))
+        logthread_stage_drop(&l->logthread, lsn);
     while (node_next_read(l->node, &link, &lsn, &limit_lsn, &want))
         logthread_stage_read(&l->logthread, link->id, lsn, limit_lsn, want);
     logthread_submit(&l->logthread, pace_us(l));
+}
+
+static void hand_to_checkpointer(struct loop *l)
+{
+    struct checkpoint_write job;
+
+    if (l->options.kv != NULL && checkpointer_is_free(&l->checkpointer) &&
+        node_next_write(l->node, &job))
+        checkpointer_submit(&l->checkpointer, &job);
 }
 
 static void send_outputs(struct loop *l)
@@ -76,7 +111,8 @@ static void start_dials(struct loop *l)
     struct peer *peer;
 
     while (node_next_dial(l->node, &peer))
-        peerconn_dial(l, peer);
+        if (!l->stopping)
+            peerconn_dial(l, peer);
 }
 
 static void print_notices(struct loop *l)
@@ -145,10 +181,16 @@ static void end_turn(struct loop *l)
         return;
     peerconn_arrive(l);
     node_turn_end(l->node);
-    hand_to_log_thread(l);
+    if (l->node->memory.waits && l->now_us - l->purged_us >= LOOP_PURGE_US) {
+        l->purged_us = l->now_us;
+        figures_purge();
+    }
+    if (l->started) {
+        hand_to_log_thread(l);
+        hand_to_checkpointer(l);
+    }
     send_outputs(l);
-    if (!l->stopping)
-        start_dials(l);
+    start_dials(l);
     print_notices(l);
     judge_disk(l);
     arm_timer(l);
@@ -167,7 +209,7 @@ static void on_before_poll(uv_prepare_t *prepare)
     end_turn(container_of(prepare, struct loop, before_poll));
 }
 
-/* --- answers of the log thread --- */
+/* --- answers of the log thread and of the checkpointer --- */
 
 static void give_read(struct loop *l, const struct logthread_read *r)
 {
@@ -198,6 +240,10 @@ static void take_log_news(struct loop *l)
         l->log_failed = true;
         node_log_failed(l->node, news.problem);
     }
+    if (news.start_lsn > l->node->log_start)
+        node_log_starts(l->node, news.start_lsn);
+    if (news.warning[0] != '\0')
+        logger_line(LOGGER_WARNING, "ev=log.not_dropped why=\"%s\"", news.warning);
     for (struct logthread_read *r = news.reads, *next; r != NULL; r = next) {
         next = r->next;
         give_read(l, r);
@@ -205,12 +251,21 @@ static void take_log_news(struct loop *l)
     }
 }
 
-static void on_log_news(uv_async_t *async)
+static void take_checkpoint_news(struct loop *l)
 {
-    struct loop *l = container_of(async, struct loop, log_news);
+    struct checkpointer_news news;
+
+    if (l->options.kv != NULL && checkpointer_poll(&l->checkpointer, &news))
+        node_written(l->node, news.error, news.problem);
+}
+
+static void on_news(uv_async_t *async)
+{
+    struct loop *l = container_of(async, struct loop, news);
 
     loop_touch(l);
     take_log_news(l);
+    take_checkpoint_news(l);
 }
 
 /* --- the end --- */
@@ -238,21 +293,67 @@ static void on_signal(uv_signal_t *handle, int number)
     uv_stop(&l->uv);
 }
 
-/* Everything that was taken in is made durable and answered; then all ends. */
-static void finish(struct loop *l)
+/* What was taken in so far is made durable and answered. */
+static void settle(struct loop *l)
 {
-    listener_close(&l->clients);
-    listener_close(&l->peers);
-    if (l->http != NULL)
-        http_stop(l->http);
+    uint64_t end_lsn;
+
     loop_touch(l);
+    end_turn(l);
+    end_lsn = l->taken_lsn;
+    while (l->durable_lsn < end_lsn && !l->log_failed)
+        uv_run(&l->uv, UV_RUN_ONCE);
+    loop_touch(l);
+    end_turn(l);
+}
+
+/* One that begins now; after a failure there is no waiting for the next try. */
+static void write_last_checkpoint(struct loop *l)
+{
+    const struct node_checkpoint *c = &l->node->checkpoint;
+    uint64_t number, failed = c->failed;
+
+    if (l->options.kv == NULL || l->log_failed || l->node->loading || c->broken ||
+        l->now_us < c->retry_us)
+        return;
+    loop_touch(l);
+    number = checkpoint_ask(l->node);
+    end_turn(l);
+    while (c->completed < number && c->failed == failed && !l->log_failed)
+        uv_run(&l->uv, UV_RUN_ONCE);
+}
+
+static void stop_threads(struct loop *l)
+{
+    loop_touch(l);
+    if (l->options.kv != NULL) {
+        checkpointer_stop(&l->checkpointer);
+        take_checkpoint_news(l);
+        l->options.kv = NULL; /* nothing more is handed over */
+    }
     end_turn(l);
     logthread_stop(&l->logthread);
     loop_touch(l);
     take_log_news(l);
     end_turn(l);
+}
+
+static void finish(struct loop *l)
+{
+    listener_close(&l->clients);
+    listener_close(&l->peers);
+    if (!l->started && l->options.peers_fd >= 0)
+        close(l->options.peers_fd);
+    if (l->http != NULL)
+        http_stop(l->http);
+    conn_adjust_all(l);
+    settle(l);
     conn_close_all(l);
     peerconn_close_all(l);
+    if (l->started) {
+        write_last_checkpoint(l);
+        stop_threads(l);
+    }
     print_notices(l);
 }
 
@@ -260,7 +361,7 @@ static void close_handles(struct loop *l)
 {
     uv_handle_t *handles[] = {
         (uv_handle_t *)&l->before_poll, (uv_handle_t *)&l->after_poll, (uv_handle_t *)&l->timer,
-        (uv_handle_t *)&l->log_news,    (uv_handle_t *)&l->terminate,  (uv_handle_t *)&l->interrupt,
+        (uv_handle_t *)&l->news,        (uv_handle_t *)&l->terminate,  (uv_handle_t *)&l->interrupt,
     };
 
     for (size_t i = 0; i < COUNT_OF(handles); i++)
@@ -269,15 +370,32 @@ static void close_handles(struct loop *l)
     if (l->http != NULL)
         http_free(l->http);
     uv_loop_close(&l->uv);
+    figures_close(&l->figures);
     mem_free(l->read_buffer);
+}
+
+void loop_close(struct loop *l)
+{
+    l->stopping = true;
+    finish(l);
+    close_handles(l);
+}
+
+/* --- the rounds --- */
+
+bool loop_pump(struct loop *l)
+{
+    if (!l->stopping)
+        uv_run(&l->uv, UV_RUN_NOWAIT);
+    end_turn(l);
+    return !l->stopping;
 }
 
 void loop_run(struct loop *l)
 {
     loop_touch(l);
-    uv_run(&l->uv, UV_RUN_DEFAULT);
-    finish(l);
-    close_handles(l);
+    if (!l->stopping)
+        uv_run(&l->uv, UV_RUN_DEFAULT);
 }
 
 /* --- the beginning --- */
@@ -308,15 +426,13 @@ static void watch_signals(struct loop *l)
     uv_signal_start(&l->interrupt, on_signal, SIGINT);
 }
 
-static int watch_sockets(struct loop *l)
+static int watch_clients(struct loop *l)
 {
     const struct loop_options *o = &l->options;
     int error = 0;
 
     if (o->clients_fd >= 0)
         error = listener_watch(&l->clients, &l->uv, "clients", o->clients_fd, conn_accept, l);
-    if (error == 0 && o->peers_fd >= 0)
-        error = listener_watch(&l->peers, &l->uv, "peers", o->peers_fd, peerconn_accept, l);
     if (error == 0 && o->http_fd >= 0) {
         l->http = http_start(l, o->http_fd);
         if (l->http == NULL)
@@ -330,9 +446,9 @@ int loop_open(struct loop *l, const struct loop_options *options)
     int error;
 
     *l = (struct loop){ .options = *options, .node = options->node, .armed_us = UINT64_MAX };
+    figures_open(&l->figures);
     list_init(&l->conns);
     list_init(&l->peerconns);
-    l->taken_lsn = l->durable_lsn = l->mark_lsn = options->log->durable_lsn;
     l->read_buffer = mem_alloc(LOOP_READ_BYTES);
     error = uv_loop_init(&l->uv);
     if (error != 0)
@@ -342,9 +458,35 @@ int loop_open(struct loop *l, const struct loop_options *options)
     uv_check_init(&l->uv, &l->after_poll);
     uv_check_start(&l->after_poll, on_after_poll);
     uv_timer_init(&l->uv, &l->timer);
-    uv_async_init(&l->uv, &l->log_news, on_log_news);
+    uv_async_init(&l->uv, &l->news, on_news);
     watch_signals(l);
     fit_clients(l);
-    error = logthread_start(&l->logthread, options->log, options->ceiling, &l->log_news);
-    return error != 0 ? error : watch_sockets(l);
+    return watch_clients(l);
+}
+
+static int start_threads(struct loop *l)
+{
+    const struct loop_options *o = &l->options;
+    int error = logthread_start(&l->logthread, o->log, o->ceiling, o->identity, &l->news);
+
+    if (error != 0 || o->kv == NULL)
+        return error;
+    error = checkpointer_start(&l->checkpointer, o->kv, &l->news);
+    if (error != 0)
+        logthread_stop(&l->logthread);
+    return error;
+}
+
+int loop_start(struct loop *l)
+{
+    const struct loop_options *o = &l->options;
+    int error = start_threads(l);
+
+    if (error != 0)
+        return error;
+    l->started = true;
+    l->taken_lsn = l->durable_lsn = l->mark_lsn = o->log->durable_lsn;
+    if (o->peers_fd < 0)
+        return 0;
+    return listener_watch(&l->peers, &l->uv, "peers", o->peers_fd, peerconn_accept, l);
 }

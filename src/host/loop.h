@@ -8,12 +8,19 @@
  *     events -> loop_touch, node_* ...            read callbacks, the log thread's answers, timer
  *     end    -> node_turn_end
  *               records, ceiling, cold reads -> log thread: first, so that the disk works meanwhile
+ *               a checkpoint's changes       -> checkpointer
  *               replies and frames           -> sockets
  *               dials, notices, deadline     -> peerconn, logger, one timer
  *
+ * Loading:  while the log is replayed, whoever replays it lets the loop have a round now and again
+ *           (loop_pump): clients and HTTP are answered as the node then does, peers wait in the
+ *           socket's queue.
  * Overload: a client with more than LOOP_UNSENT_MAX of unsent replies is not read from; nor is any
  *           while, under fsync everysec, the disk is more than LOOP_LOG_LAG_US behind.
- * Threads:  one, beside the log thread and the HTTP thread, which talk to it through uv_async.
+ * Stopping: what was taken in is made durable and answered, all connections end, and a last
+ *           checkpoint is written, so that the next start has no log to replay.
+ * Threads:  one, beside the log thread, the checkpointer and the HTTP thread, which talk to it
+ *           through uv_async.
  */
 #ifndef HOST_LOOP_H
 #define HOST_LOOP_H
@@ -21,6 +28,8 @@
 #include <uv.h>
 
 #include "clock/steady.h"
+#include "host/checkpointer.h"
+#include "host/figures.h"
 #include "host/listener.h"
 #include "host/logthread.h"
 #include "host/wan.h"
@@ -32,6 +41,8 @@ enum {
     LOOP_LOG_LAG_US = 1000 * 1000, /* what everysec promises */
     /* descriptors beside the clients': log, peers, HTTP, libuv's own */
     LOOP_SPARE_FILES = 64,
+    LOOP_FILES_OVER = 8 << 20, /* by so much kv_lmdb_limit may be passed */
+    LOOP_PURGE_US = 20 * 1000,
 };
 
 /* Where this region reaches another, instead of where the configuration says. */
@@ -42,8 +53,10 @@ struct loop_dial {
 
 struct loop_options {
     struct node *node;
-    struct oplog *log;
+    struct oplog *log; /* opened before loop_start */
     struct ceiling_file *ceiling;
+    struct identity *identity;
+    struct kv *kv;         /* where checkpoints go, as the node was told; NULL: there are none */
     const struct wan *wan; /* round trips to add; NULL: none */
     const struct loop_dial *dials;
     size_t dial_count;
@@ -62,18 +75,22 @@ struct loop {
     uv_prepare_t before_poll;
     uv_check_t after_poll;
     uv_timer_t timer;
-    uv_async_t log_news;
+    uv_async_t news; /* of the threads */
     uv_signal_t terminate, interrupt;
     struct logthread logthread;
-    struct http *http;    /* NULL: no address was given */
-    uint8_t *read_buffer; /* [LOOP_READ_BYTES], for every connection */
+    struct checkpointer checkpointer; /* started when options.kv is there */
+    struct http *http;                /* NULL: no address was given */
+    uint8_t *read_buffer;             /* [LOOP_READ_BYTES], for every connection */
 
     bool turn_open;
+    bool started; /* the log thread runs, and peers are accepted */
     bool stopping;
     bool again;        /* a link could take more at once */
     uint64_t now_us;   /* of this turn, or the last */
     uint64_t armed_us; /* when the timer rings: UINT64_MAX when it does not */
     uint64_t figures_us;
+    struct figures figures;
+    uint64_t purged_us; /* the allocator gave back what it could */
 
     struct list conns;     /* of struct conn */
     struct list peerconns; /* of struct peerconn */
@@ -84,13 +101,22 @@ struct loop {
     bool stalled; /* clients are not read from: the disk is behind */
 };
 
-/* Ready to run; what was opened is taken even when it fails: 0, or a negative UV_ code. The
- * node, the log and the rest stay the caller's. */
+/* Ready to answer clients; what was opened is taken even when it fails: 0, or a negative UV_ code.
+ * The node, the log and the rest stay the caller's. */
 int loop_open(struct loop *l, const struct loop_options *options);
 
-/* Until SIGTERM or SIGINT; then everything that was taken into the log is synced, and all
- * connections are closed. */
+/* One round without waiting, while the node loads. False: SIGTERM or SIGINT came. */
+bool loop_pump(struct loop *l);
+
+/* After the log was replayed: 0, or a negative UV_ code. */
+int loop_start(struct loop *l);
+
+/* Until SIGTERM or SIGINT. */
 void loop_run(struct loop *l);
+
+/* After loop_open has succeeded, whatever came then: everything that was taken into the log is
+ * synced, all connections are closed, and a last checkpoint is written. */
+void loop_close(struct loop *l);
 
 /* Opens the turn if there is none. Call before anything is handed to the node. */
 void loop_touch(struct loop *l);

@@ -220,6 +220,10 @@ static bool parse_quantity(struct schema_reader *r, int line, const struct quant
         schema_problem(r, line, "expected %s such as %s, got \"%s\"", q->what, q->like, text);
         return false;
     }
+    if (number == 0 && *unit == '\0') { /* in any unit */
+        *value = 0;
+        return true;
+    }
     if (*unit == '\0') {
         schema_problem(r, line, "\"%s\" has no unit; %s ends in %s", text, q->what, q->units_text);
         return false;

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/mutation.h"
 #include "cmd/blocking.h"
+#include "cmd/save.h"
 #include "node/node.h"
 
 enum {
@@ -82,6 +83,14 @@ static bool is_write(const struct session *s)
     return s->parser.argc > 0 && command_writes(s, s->parser.argv[0]);
 }
 
+/* The command that was parsed waits for the clock, the log's disk, or memory. */
+static bool must_stall(struct node *n, const struct session *s)
+{
+    return (node_must_wait(n) && is_write(s)) ||
+           (memory_must_wait(n) && s->parser.argc > 0 &&
+            command_needs_memory(s, s->parser.argv[0]));
+}
+
 /* --- clients that wait for keys --- */
 
 /* Its further commands run at the turn's end. */
@@ -128,7 +137,7 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
             s->closing = true;
             break;
         }
-        if (node_must_wait(n) && is_write(s)) {
+        if (must_stall(n, s)) {
             c->stalled = true; /* it is parsed again when its time has come */
             break;
         }
@@ -136,14 +145,21 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
             c->full = true;
             break;
         }
-        used += s->parser.consumed;
-        if (s->parser.argc == 0)
+        if (s->parser.argc == 0) {
+            used += s->parser.consumed;
             continue;
+        }
         size_t start = s->output.len;
         command_run(&n->server, s, s->parser.argv, s->parser.argc);
         if (s->wrote)
             note_write(n, c, start);
         client_serve(n);
+        memory_keep_pace(n);
+        if (s->unfinished) {
+            c->stalled = n->resume = true; /* it goes on in the next turn */
+            break;
+        }
+        used += s->parser.consumed;
     }
     if (s->waiting || c->stalled || c->full)
         wait_in_list(n, c);
@@ -292,28 +308,53 @@ void client_fail_held(struct node *n)
 
 /* --- waiting --- */
 
+/* A SAVE ends with its checkpoint, or a later one. */
+static bool end_save(const struct node *n, struct session *s)
+{
+    const struct node_checkpoint *c = &n->checkpoint;
+    bool saved = c->completed >= s->wait_checkpoint;
+    bool failed = c->failed >= s->wait_checkpoint || n->log_broken;
+    if (saved || failed)
+        command_save_end(s, saved ? NULL : n->log_broken ? "the log failed" : c->problem);
+    return saved || failed;
+}
+
 static bool wait_is_over(const struct node *n, const struct session *s, uint32_t have)
 {
     return have >= s->wait_regions ||
            (s->wait_deadline_us != 0 && n->now_us >= s->wait_deadline_us);
 }
 
+static bool end_wait(const struct node *n, struct session *s)
+{
+    if (s->wait_checkpoint != 0)
+        return end_save(n, s);
+    uint32_t have = peers_acknowledged(&n->matrix, s->last_write);
+    bool over = wait_is_over(n, s, have);
+    if (over)
+        command_wait_end(s, have);
+    return over;
+}
+
+static bool may_resume(struct node *n, struct client *c)
+{
+    if (c->session.waiting && !end_wait(n, &c->session))
+        return false;
+    return !(c->stalled && node_must_wait(n)) && !(c->full && backlog(c) > BACKLOG_BYTES / 2);
+}
+
 void client_resume_waiting(struct node *n)
 {
+    const struct list *last = n->waiting.prev; /* who is put back has had its turn */
+    bool through = false;
     n->resume = false;
     list_each(&n->waiting, it)
     {
         struct client *c = container_of(it, struct client, waiting);
-        struct session *s = &c->session;
-        if (s->waiting) {
-            uint32_t have = peers_acknowledged(&n->matrix, s->last_write);
-            if (!wait_is_over(n, s, have))
-                continue;
-            command_wait_end(s, have);
-        }
-        if (c->stalled && node_must_wait(n))
-            continue;
-        if (c->full && backlog(c) > BACKLOG_BYTES / 2)
+        if (through)
+            break;
+        through = it == last;
+        if (!may_resume(n, c))
             continue;
         c->stalled = c->full = false;
         list_remove(&c->waiting);

@@ -2,8 +2,10 @@
 
 #include "base/check.h"
 #include "base/mutation.h"
+#include "node/closed.h"
 #include "node/health.h"
 #include "node/node.h"
+#include "node/runs.h"
 #include "wire/frame.h"
 
 void feed_release(struct node *n)
@@ -15,6 +17,18 @@ void feed_release(struct node *n)
     frame_codec_release(&n->codec);
 }
 
+/* Of these origins something is asked for that our log has no longer: there would be a gap. */
+static void leave_out_dropped(struct node *n, struct link *l, struct message_subscribe *m)
+{
+    struct message_behind behind;
+    if (!tail_lacks(&n->tail, &m->have, m->origins, behind.origins) || !link_has_room(l))
+        return;
+    message_put_behind(&l->output, &behind);
+    link_dirty(n, l);
+    for (int i = 0; i < 4; i++)
+        m->origins[i] &= ~behind.origins[i];
+}
+
 void feed_subscribe(struct node *n, struct link *l, struct span body)
 {
     struct message_subscribe m;
@@ -22,6 +36,8 @@ void feed_subscribe(struct node *n, struct link *l, struct span body)
         link_refuse(n, l, "a malformed SUBSCRIBE");
         return;
     }
+    source_subscribed(n, l, m.origins);
+    leave_out_dropped(n, l, &m);
     memcpy(l->origins, m.origins, sizeof l->origins);
     vector_copy(&l->sent, &m.have);
     l->subscribed = (m.origins[0] | m.origins[1] | m.origins[2] | m.origins[3]) != 0;
@@ -40,6 +56,8 @@ void feed_vector(struct node *n, struct link *l, struct span body)
         return;
     }
     while (message_next_row(&rows, &row)) {
+        runs_meet(n, row.region, row.instance, 0);
+        closed_note(n, &row.applied);
         if (peers_learn(&n->matrix, row.region, row.instance, &row.applied, &row.durable,
                         n->now_us))
             n->matrix_changed = true;
@@ -298,6 +316,7 @@ static void heartbeat(struct node *n, struct link *l)
 
 void feed_turn_end(struct node *n, struct link *l)
 {
+    source_turn_end(n, l);
     if (l->subscribed)
         fill(n, l);
     if (!l->close && wants_heartbeat(n, l) && n->now_us >= l->heartbeat_us)
@@ -306,5 +325,7 @@ void feed_turn_end(struct node *n, struct link *l)
 
 uint64_t feed_deadline(const struct node *n, const struct link *l)
 {
-    return wants_heartbeat(n, l) ? l->heartbeat_us : UINT64_MAX;
+    uint64_t heartbeat = wants_heartbeat(n, l) ? l->heartbeat_us : UINT64_MAX;
+    uint64_t objects = source_deadline(n, l);
+    return objects < heartbeat ? objects : heartbeat;
 }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/error.h"
 #include "node/link_info.h"
 #include "node/node.h"
 
@@ -58,6 +59,34 @@ bool health_speaks(const struct node *n)
     return n->clock_judged && !n->was_skewed;
 }
 
+/* --- what the disk does not give --- */
+
+static bool meets_damage(struct node *n)
+{
+    bool meets = n->server.damaged;
+    for (int i = 0; i < OP_DATABASES; i++)
+        meets |= n->replica.databases[i].damage != E_OK;
+    return meets;
+}
+
+/* What is known of a key here may be wrong from now on: nothing is taken, or copied, that goes by it.
+ * Reads go on; each that meets a damaged key says so. */
+void health_look_for_damage(struct node *n)
+{
+    if (n->damaged || n->checkpoint.store == NULL || !meets_damage(n))
+        return;
+    const char *why = n->checkpoint.store->problem;
+    n->damaged = true;
+    checkpoint_break(n, why);
+    snprintf(n->refusal, sizeof(n->refusal),
+             "ERR no writes are taken, what is on disk is damaged (%.100s): run meridian repair", why);
+    node_notice(n, NOTICE_ERROR,
+                "ev=checkpoint.damaged why=\"%.200s\" what=\"no more writes are taken; reads of "
+                "what is sound go on; stop the region and run meridian repair\"",
+                why);
+    health_judge(n);
+}
+
 /* --- refusals --- */
 
 static void set_refusal(struct node *n)
@@ -66,7 +95,7 @@ static void set_refusal(struct node *n)
     uint64_t ahead_ms = hlc_ahead_ms(&n->replica.hlc, health_time_ms(n));
     uint64_t limit_ms = n->options.deployment->max_skew_ms / 2; /* up to here they do not wait */
     server->refusal = NULL;
-    if (n->log_broken) {
+    if (n->log_broken || n->damaged) {
         server->refusal = n->refusal;
     } else if (n->was_skewed) {
         snprintf(n->refusal, sizeof(n->refusal),
@@ -89,7 +118,8 @@ void health_judge(struct node *n)
     const char *before = n->server.refusal;
     judge_clock(n);
     set_refusal(n);
-    if (before == NULL && n->server.refusal != NULL && !n->was_skewed && !n->log_broken)
+    if (before == NULL && n->server.refusal != NULL && !n->was_skewed && !n->log_broken &&
+        !n->damaged)
         node_notice(n, NOTICE_ERROR, "ev=writes.refused why=\"%s\"", n->server.refusal);
 }
 
@@ -105,19 +135,21 @@ void health_begin(struct node *n)
  * write a string of 64 MB. */
 static bool is_disk_behind(const struct node *n)
 {
-    return n->replica.log_end - n->replica.log_durable > UNSYNCED_MAX_BYTES;
+    return n->replica.log_end - n->replica.log_durable > memory_share(n, UNSYNCED_MAX_BYTES, 8);
 }
 
 bool node_must_wait(struct node *n)
 {
+    if (n->loading)
+        return false; /* an answer at once, and no */
     if (!n->clock_judged)
         return true;
     if (n->server.refusal || replica_write_refusal(&n->replica))
-        return false; /* an answer at once, and no */
+        return false;
     return replica_must_wait(&n->replica) || is_disk_behind(n);
 }
 
 bool health_takes_batches(const struct node *n)
 {
-    return !n->log_broken && !is_disk_behind(n);
+    return !n->loading && !n->log_broken && !n->damaged && !n->memory.is_full && !is_disk_behind(n);
 }

@@ -18,6 +18,9 @@ struct node;
 void health_begin(struct node *n);
 void health_judge(struct node *n);
 
+/* After commands, batches, copies: has a read of the checkpoint failed? */
+void health_look_for_damage(struct node *n);
+
 /* The replica's time, in milliseconds: our own, or the median's while SKEWED. */
 uint64_t health_time_ms(const struct node *n);
 

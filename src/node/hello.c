@@ -1,18 +1,12 @@
 #include "node/hello.h"
 
 #include "base/check.h"
+#include "node/closed.h"
 #include "node/faults.h"
 #include "node/intake.h"
 #include "node/node.h"
+#include "node/runs.h"
 #include "wire/message.h"
-
-/* The latest run of a region that we have heard of: from others, or in its stream. */
-static uint64_t known_instance(struct node *n, uint8_t region)
-{
-    const struct peers_row *row = peers_row(&n->matrix, region);
-    uint64_t streamed = n->replica.streams[region].instance;
-    return row != NULL && row->instance > streamed ? row->instance : streamed;
-}
 
 static enum message_role our_role(const struct link *l)
 {
@@ -21,15 +15,20 @@ static enum message_role our_role(const struct link *l)
     return l->peer->healing ? ROLE_INTAKE_HEALING : ROLE_INTAKE;
 }
 
-void hello_send(struct node *n, struct link *l)
+static void send_hello(struct node *n, struct link *l, bool refuses)
 {
-    CHECK(l->peer != NULL);
+    uint8_t theirs = l->peer->region->id;
+    struct identity_run known = runs_latest(n, theirs);
     struct message_hello hello = {
         .version = MESSAGE_VERSION,
         .role = our_role(l),
         .region = n->options.self->id,
         .instance = n->options.instance,
-        .known_instance = known_instance(n, l->peer->region->id),
+        .run = n->options.run,
+        .known_instance = known.instance,
+        .known_run = known.run,
+        .forked = n->replica.streams[theirs].forked,
+        .refuses = refuses,
         .deployment = span_str(n->options.deployment->name),
         .region_name = span_str(n->options.self->name),
     };
@@ -37,6 +36,12 @@ void hello_send(struct node *n, struct link *l)
     vector_copy(&hello.last_op, &n->replica.last_op);
     message_put_hello(&l->output, &hello);
     link_dirty(n, l);
+}
+
+void hello_send(struct node *n, struct link *l)
+{
+    CHECK(l->peer != NULL);
+    send_hello(n, l, false);
 }
 
 /* A name out of a peer's bytes, fit for a log line. */
@@ -70,7 +75,7 @@ static bool is_member(struct node *n, struct link *l, const struct message_hello
     }
     if (m->region == self->id && span_equal(m->region_name, span_str(self->name))) {
         link_refuse(n, l,
-                    m->instance == n->options.instance
+                    m->instance == n->options.instance && m->run == n->options.run
                         ? "region %s reached itself: an address that peers dial is wrong"
                         : "a second process of region %s",
                     self->name);
@@ -102,6 +107,39 @@ static uint64_t connected_instance(const struct peer *peer, const struct link *l
     return newest;
 }
 
+/* Who dialled has not seen our HELLO yet: it must learn what we know of it, though refused. */
+static void tell_what_we_know(struct node *n, struct link *l, struct peer *peer)
+{
+    if (l->is_intake)
+        return;
+    l->peer = peer;
+    send_hello(n, l, true);
+}
+
+/* One region is one process: not one of an older run beside a newer, nor two of the same. */
+static bool is_only_process(struct node *n, struct link *l, struct peer *peer,
+                            const struct message_hello *m)
+{
+    uint64_t connected = connected_instance(peer, l);
+    if (m->instance < connected) {
+        tell_what_we_know(n, l, peer);
+        link_refuse(n, l, "a second process of region %s: run %llu, while run %llu is connected",
+                    peer->region->name, (unsigned long long)m->instance,
+                    (unsigned long long)connected);
+        return false;
+    }
+    if (runs_is_clone(n, peer->region->id, m->instance, m->run)) {
+        tell_what_we_know(n, l, peer);
+        link_refuse(
+            n, l,
+            "a clone of %s: another process was met as run %llu; stop it, or give it a new id "
+            "and list %u under closed",
+            peer->region->name, (unsigned long long)m->instance, peer->region->id);
+        return false;
+    }
+    return true;
+}
+
 static bool may_connect(struct node *n, struct link *l, struct peer *peer,
                         const struct message_hello *m)
 {
@@ -115,35 +153,42 @@ static bool may_connect(struct node *n, struct link *l, struct peer *peer,
         link_refuse(n, l, "cut by LINK CUT");
         return false;
     }
-    uint64_t connected = connected_instance(peer, l);
-    if (m->instance < connected) {
-        link_refuse(n, l, "a second process of region %s: run %llu, while run %llu is connected",
-                    peer->region->name, (unsigned long long)m->instance,
-                    (unsigned long long)connected);
+    if (!l->is_intake && bootstrap_is_on(n)) {
+        link_refuse(n, l, "region %s is being bootstrapped", n->options.self->name);
         return false;
     }
-    return true;
+    return is_only_process(n, l, peer, m);
 }
 
-static void notice_amnesia(struct node *n, const struct peer *peer, const char *what)
-{
-    if (n->replica.amnesiac)
-        return;
-    n->replica.amnesiac = true;
-    node_notice(n, NOTICE_ERROR,
-                "ev=amnesia peer=%s what=\"%s: this region has lost log and takes no own writes "
-                "any more; give it a "
-                "new number in the configuration\"",
-                peer->region->name, what);
-}
-
+/* What the peer's HELLO shows of ourselves. */
 static void judge_amnesia(struct node *n, const struct peer *peer, const struct message_hello *m)
 {
     uint8_t self = n->options.self->id;
-    if (vector_get(&m->last_op, self) > vector_get(&n->replica.last_op, self))
-        notice_amnesia(n, peer, "the peer holds writes of this region that its log has not");
+    const char *name = peer->region->name;
+    if (bootstrap_is_on(n))
+        return; /* not all is back yet: links are made anew when it is */
     if (m->known_instance > n->options.instance)
-        notice_amnesia(n, peer, "the peer knows a later run of this region than this one");
+        runs_lose(n, name,
+                  "the peer knows a later run of this region: its data directory was restored "
+                  "from an old copy, or cloned");
+    if (m->known_instance == n->options.instance && m->known_run != 0 &&
+        m->known_run != n->options.run)
+        runs_lose(n, name,
+                  "the peer has met another process with this run number: the data directory "
+                  "was cloned, or restored from an old copy");
+    if (vector_get(&m->last_op, self) > vector_get(&n->replica.last_op, self))
+        runs_lose(n, name, "the peer holds writes of this region that its log has not");
+    if (m->forked)
+        runs_lose(n, name,
+                  "the peer holds another history of this region: two data directories wrote "
+                  "as it");
+}
+
+/* It lost log, as its own HELLO shows: an older run than one that we know, or ops that we hold. */
+static bool lost_log(const struct node *n, const struct message_hello *m)
+{
+    return m->instance < runs_latest(n, m->region).instance ||
+           vector_get(&m->last_op, m->region) < vector_get(&n->replica.last_op, m->region);
 }
 
 static void learn(struct node *n, const struct message_hello *m)
@@ -152,6 +197,8 @@ static void learn(struct node *n, const struct message_hello *m)
     vector_clear(&nothing);
     if (peers_learn(&n->matrix, m->region, m->instance, &m->applied, &nothing, n->now_us))
         n->matrix_changed = true;
+    runs_meet(n, m->region, m->instance, m->run);
+    closed_note(n, &m->applied);
 }
 
 /* The peer is there, maybe as a new process: what we have of the old one is dead, and we need not
@@ -180,11 +227,20 @@ void hello_take(struct node *n, struct link *l, struct span body)
     }
     if (!is_member(n, l, &m))
         return;
+    if (n->loading) { /* what it has is not known yet: neither side could judge the other */
+        link_refuse(n, l, "region %s replays its log", n->options.self->name);
+        return;
+    }
     struct peer *peer = node_peer(n, m.region_name);
     CHECK(peer != NULL);
+    if (m.refuses) {
+        judge_amnesia(n, peer, &m);
+        return; /* its REFUSED follows */
+    }
     if (!may_connect(n, l, peer, &m))
         return;
     l->instance = m.instance;
+    l->doubted = lost_log(n, &m);
     judge_amnesia(n, peer, &m);
     learn(n, &m);
     if (!l->is_intake)

@@ -7,9 +7,11 @@
  *     another protocol version or deployment; another number or name of a region; ourselves;
  *     a region that is not the one dialled; a role that does not fit; a link under LINK CUT;
  *     a process of an older run while one of a newer run is connected
+ *     a clone: the same run, met before as another process
  *
- * A HELLO may also show that *we* are amnesiac: the peer holds an op of ours above our log, or
- * knows a later run of us than this one. Then own writes end, and the rest goes on.
+ * A HELLO may also show that *we* are amnesiac (node/runs.h). Then own writes end, and the rest
+ * goes on. Therefore also those learn what we know of them whom we refuse as second process or
+ * clone: a HELLO that says so goes before the REFUSED.
  */
 #ifndef NODE_HELLO_H
 #define NODE_HELLO_H

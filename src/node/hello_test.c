@@ -19,10 +19,26 @@ static struct message_hello good_hello(void)
         .role = ROLE_INTAKE,
         .region = 2,
         .instance = 1,
+        .run = 2001,
         .deployment = span_str("shop"),
         .region_name = span_str("us-east"),
     };
 }
+
+/* The message at the front; a HELLO that only tells what we know goes before a REFUSED. */
+static struct message refusing(struct span output, struct message_hello *told)
+{
+    struct message m;
+    size_t need;
+    CHECK(message_read(output, MESSAGE_MAX, &m, &need) == MESSAGE_GOOD);
+    if (m.type != MESSAGE_HELLO)
+        return m;
+    CHECK(message_take_hello(m.body, told) && told->refuses);
+    CHECK(message_read(span_skip(output, m.bytes), MESSAGE_MAX, &m, &need) == MESSAGE_GOOD);
+    return m;
+}
+
+static struct message_hello last_told; /* instance 0: no HELLO went before the refusal */
 
 /* Why a HELLO is refused: what stands in our log, checked to be what the peer gets. "" when it is
  * taken. */
@@ -39,10 +55,9 @@ static const char *refusal_of(const struct message_hello *hello)
     buffer_release(&bytes);
     snprintf(text, sizeof text, "%s", l->why);
     if (l->close) {
-        struct message m;
         char told[MESSAGE_TEXT_MAX + 1];
-        size_t need;
-        CHECK(message_read(buffer_span(&l->output), MESSAGE_MAX, &m, &need) == MESSAGE_GOOD);
+        last_told = (struct message_hello){ 0 };
+        struct message m = refusing(buffer_span(&l->output), &last_told);
         CHECK(m.type == MESSAGE_REFUSED && message_take_refused(m.body, told));
         CHECK(strcmp(told, text) == 0);
     }
@@ -57,7 +72,7 @@ TEST(who_does_not_belong_here_is_refused_with_a_reason)
     h = good_hello();
     EXPECT_TEXT(span_str(refusal_of(&h)), "");
     h.version = 9;
-    EXPECT_TEXT(span_str(refusal_of(&h)), "protocol version 9 against 1: upgrade the older one");
+    EXPECT_TEXT(span_str(refusal_of(&h)), "protocol version 9 against 2: upgrade the older one");
     h = good_hello();
     h.deployment = span_str("ba\nnk");
     EXPECT_TEXT(span_str(refusal_of(&h)),
@@ -65,9 +80,10 @@ TEST(who_does_not_belong_here_is_refused_with_a_reason)
     h = good_hello();
     h.region = 1;
     h.region_name = span_str("eu-de");
+    h.run = run_of(0, 1);
     EXPECT_TEXT(span_str(refusal_of(&h)),
                 "region eu-de reached itself: an address that peers dial is wrong");
-    h.instance = 7;
+    h.run = 9;
     EXPECT_TEXT(span_str(refusal_of(&h)), "a second process of region eu-de");
     h = good_hello();
     h.region = 77;
@@ -99,7 +115,31 @@ TEST(an_older_run_is_refused_while_a_newer_one_is_connected)
     h.instance = 3;
     EXPECT_TEXT(span_str(refusal_of(&h)),
                 "a second process of region us-east: run 3, while run 4 is connected");
+    EXPECT_EQ(last_told.known_instance, 4); /* by which it learns that it is not to write */
     EXPECT(peer_of(0, 1)->feed != NULL);
+    world_end();
+}
+
+TEST(a_clone_is_refused_while_the_one_met_first_is_connected_and_afterwards)
+{
+    static const char REFUSAL[] =
+        "a clone of us-east: another process was met as run 4; stop it, or "
+        "give it a new id and list 2 under closed";
+    struct message_hello h = good_hello();
+    world_start(2, test_seed());
+    restart(1, 4, true);
+    connect_all();
+    h.instance = 4;
+    EXPECT_TEXT(span_str(refusal_of(&h)), REFUSAL);
+    EXPECT(peer_of(0, 1)->feed != NULL);
+    stop(1, false);
+    EXPECT_TEXT(span_str(refusal_of(&h)), REFUSAL);
+    EXPECT_EQ(last_told.known_instance, 4);
+    EXPECT_EQ(last_told.known_run, run_of(1, 4));
+    restart(0, 2, true); /* it is remembered */
+    EXPECT_TEXT(span_str(refusal_of(&h)), REFUSAL);
+    h.run = run_of(1, 4);
+    EXPECT_TEXT(span_str(refusal_of(&h)), "");
     world_end();
 }
 

@@ -1,6 +1,7 @@
 #include "node/intake.h"
 
 #include "base/check.h"
+#include "node/closed.h"
 #include "node/health.h"
 #include "node/link_info.h"
 #include "node/node.h"
@@ -11,7 +12,12 @@ void intake_ready(struct node *n, struct link *l)
     struct peer *peer = l->peer;
     peer->problem[0] = '\0';
     peer->healing = false;
-    origins_add(l->origins, peer->region->id);
+    if (bootstrap_is_on(n)) {
+        l->ping_at_us = n->now_us;
+        return; /* it says what is asked for */
+    }
+    if (!l->doubted && !n->replica.streams[peer->region->id].forked)
+        origins_add(l->origins, peer->region->id);
     l->resubscribe = true;
     l->ping_at_us = n->now_us;
 }
@@ -99,24 +105,20 @@ static bool has_own_intake(const struct node *n, uint8_t origin)
 {
     for (size_t i = 0; i < n->peer_count; i++) {
         const struct link *l = n->peers[i].intake;
-        if (n->peers[i].region->id == origin && l != NULL && l->ready)
+        if (n->peers[i].region->id == origin && l != NULL && l->ready && !l->doubted &&
+            !origins_have(l->behind, origin))
             return true;
     }
     return false;
 }
 
-static bool next_origin(const uint64_t origins[4], uint32_t *o)
-{
-    while (*o < STAMP_ORIGINS && !origins_have(origins, (uint8_t)*o))
-        *o += origins[*o / 64] >> (*o % 64) == 0 ? 64 - *o % 64 : 1;
-    return *o < STAMP_ORIGINS;
-}
-
 /* Nothing waits any more: what comes from its own region again need not come twice. */
 static void end_relays(struct node *n, struct link *l)
 {
-    for (uint32_t o = 0; next_origin(l->origins, &o); o++) {
-        if (o == l->peer->region->id || !has_own_intake(n, (uint8_t)o))
+    for (uint32_t o = 0; origins_next(l->origins, &o); o++) {
+        bool goes_on = closed_is(n, (uint8_t)o) ? closed_comes(n, l, (uint8_t)o)
+                                                : !has_own_intake(n, (uint8_t)o);
+        if (o == l->peer->region->id || goes_on)
             continue;
         origins_remove(l->origins, (uint8_t)o);
         l->resubscribe = true;
@@ -137,7 +139,7 @@ static void begin_relay(struct node *n, struct link *l, uint8_t origin)
  * What is relayed may itself wait for what a third region made. */
 static stamp_t unasked(const struct node *n, const struct link *l, bool *waits)
 {
-    for (uint32_t o = 0; next_origin(l->origins, &o); o++) {
+    for (uint32_t o = 0; origins_next(l->origins, &o); o++) {
         stamp_t missing = replica_awaited(&n->replica, (uint8_t)o);
         uint8_t origin = stamp_origin(missing);
         *waits |= missing != 0;
@@ -147,9 +149,9 @@ static stamp_t unasked(const struct node *n, const struct link *l, bool *waits)
     return 0;
 }
 
-/* A batch of this link waits for another origin's op. The peer applied that op before it: when it has
- * not come by itself for longer than a round trip, it is asked for here. A batch for which there is
- * no room waits on while it comes and is dropped again. */
+/* A batch of this link waits for another origin's op. The peer applied that op before it: when it
+ * has not come by itself for longer than a round trip, it is asked for here. A batch for which
+ * there is no room waits on while it comes and is dropped again. */
 static void ask_for_missing(struct node *n, struct link *l)
 {
     bool waits = vector_get(&n->replica.applied, stamp_origin(l->awaited)) < l->awaited;
@@ -188,6 +190,7 @@ static bool take_batch(struct node *n, struct link *l, struct span batch)
         return true; /* not asked for, or not any more */
     l->batches_in++;
     l->applied_us = n->now_us;
+    origins_remove(l->behind, origin);
     switch (replica_receive(&n->replica, batch)) {
     case RECEIVE_APPLIED:
     case RECEIVE_DUPLICATE:
@@ -287,7 +290,9 @@ void intake_turn_end(struct node *n, struct link *l)
         return;
     }
     take_dropped(n);
-    ask_for_missing(n, l);
+    if (!bootstrap_is_on(n))
+        ask_for_missing(n, l);
+    closed_ask(n, l);
     if (!link_has_room(l))
         return;
     if (n->now_us - l->subscribed_us >= INTAKE_PAUSE_MAX_US)

@@ -151,7 +151,7 @@ static bool wants_dial(const struct peer *peer)
 
 bool link_next_dial(struct node *n, struct peer **peer)
 {
-    if (!health_takes_batches(n))
+    if (!health_takes_batches(n) || bootstrap_is_frozen(n))
         return false;
     for (size_t i = 0; i < n->peer_count; i++) {
         *peer = &n->peers[i];
@@ -177,7 +177,7 @@ void link_dial_failed(struct node *n, struct peer *peer, const char *why)
 uint64_t link_dial_deadline(const struct node *n)
 {
     uint64_t at = UINT64_MAX;
-    if (!health_takes_batches(n))
+    if (!health_takes_batches(n) || bootstrap_is_frozen(n))
         return at;
     for (size_t i = 0; i < n->peer_count; i++) {
         if (wants_dial(&n->peers[i]) && n->peers[i].dial_at_us < at)
@@ -214,9 +214,16 @@ static bool fits_role(const struct link *l, enum message_type type)
     switch (type) {
     case MESSAGE_BATCHES:
     case MESSAGE_PONG:
+    case MESSAGE_BEHIND:
+    case MESSAGE_DECLINED:
+    case MESSAGE_START:
+    case MESSAGE_IMAGE:
+    case MESSAGE_END:
         return l->is_intake;
     case MESSAGE_SUBSCRIBE:
     case MESSAGE_VECTOR:
+    case MESSAGE_BOOTSTRAP:
+    case MESSAGE_WRITTEN:
         return !l->is_intake;
     case MESSAGE_HELLO:
         return !l->ready;
@@ -260,6 +267,27 @@ static void dispatch(struct node *n, struct link *l, const struct message *m)
         break;
     case MESSAGE_FAULT:
         faults_take(n, l, m->body);
+        break;
+    case MESSAGE_BEHIND:
+        bootstrap_behind(n, l, m->body);
+        break;
+    case MESSAGE_BOOTSTRAP:
+        source_bootstrap(n, l, m->body);
+        break;
+    case MESSAGE_DECLINED:
+        bootstrap_declined(n, l, m->body);
+        break;
+    case MESSAGE_START:
+        bootstrap_start(n, l, m->body);
+        break;
+    case MESSAGE_IMAGE:
+        bootstrap_image(n, l, m->body);
+        break;
+    case MESSAGE_WRITTEN:
+        source_written(n, l, m->body);
+        break;
+    case MESSAGE_END:
+        bootstrap_end(n, l, m->body);
         break;
     case MESSAGE_TYPE_END:
         break;

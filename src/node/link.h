@@ -48,6 +48,7 @@ struct link {
     void *host;        /* the host's connection */
     struct peer *peer; /* known after HELLO, for an intake from the start */
     uint64_t instance; /* of the peer, from its HELLO */
+    bool doubted;      /* the peer lost log, by what its HELLO said: its own origin is not taken */
     bool is_intake;
     bool ready; /* HELLO was exchanged */
     bool close; /* close it; `why` says why */
@@ -73,11 +74,12 @@ struct link {
     uint64_t heartbeat_us;   /* when the next is due: some time after anything was sent */
 
     /* intake */
-    uint64_t paused[4];        /* bitmap of wanted origins that are not subscribed to now */
-    stamp_t awaited;           /* what a batch of it waits for and is not asked for here; 0: nothing */
-    uint64_t awaited_us;       /* since when */
-    bool resubscribe;          /* send SUBSCRIBE anew at the next turn's end */
-    uint64_t subscribed_us;    /* when SUBSCRIBE was last sent */
+    uint64_t behind[4];     /* bitmap of wanted origins of which the peer has dropped log that we lack */
+    uint64_t paused[4];     /* bitmap of wanted origins that are not subscribed to now */
+    stamp_t awaited;        /* what a batch of it waits for and is not asked for here; 0: nothing */
+    uint64_t awaited_us;    /* since when */
+    bool resubscribe;       /* send SUBSCRIBE anew at the next turn's end */
+    uint64_t subscribed_us; /* when SUBSCRIBE was last sent */
     struct vector vector_sent; /* the durable vector last told */
     uint64_t vector_us;        /* when */
     uint64_t applied_us;       /* when the last batch came */
@@ -125,6 +127,14 @@ static inline bool link_has_room(const struct link *l)
 static inline bool origins_have(const uint64_t origins[4], uint8_t origin)
 {
     return origins[origin / 64] >> (origin % 64) & 1;
+}
+
+/* The next origin of a bitmap, from *o on; false at the end. */
+static inline bool origins_next(const uint64_t origins[4], uint32_t *o)
+{
+    while (*o < STAMP_ORIGINS && !origins_have(origins, (uint8_t)*o))
+        *o += origins[*o / 64] >> (*o % 64) == 0 ? 64 - *o % 64 : 1;
+    return *o < STAMP_ORIGINS;
 }
 
 static inline void origins_add(uint64_t origins[4], uint8_t origin)

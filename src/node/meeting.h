@@ -9,6 +9,7 @@
 #define NODE_MEETING_H
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/check.h"
 #include "base/memory.h"
@@ -38,8 +39,10 @@ struct machine {
     struct node node;
     struct buffer disk; /* the log as written */
     uint64_t synced, written;
-    bool dead;        /* its process is stopped: nothing goes in or out */
-    bool slow_reader; /* takes next to nothing from its links */
+    bool dead;                   /* its process is stopped: nothing goes in or out */
+    bool slow_reader;            /* takes next to nothing from its links */
+    uint64_t clone;              /* added to the number of its runs */
+    struct identity_known known; /* durable */
 };
 
 static struct world {
@@ -52,6 +55,7 @@ static struct world {
     size_t output_max; /* the longest output of a link ever */
     uint64_t reads;    /* from disk */
     char last_warning[400];
+    void (*turn_ends)(size_t i); /* for a test that gives machines more than a log */
 } world;
 
 static const char *const names[NODES_MAX] = { "eu-de", "us-east", "ap-jp", "sa-br" };
@@ -62,6 +66,12 @@ static inline char *text_of(const char *text)
     return memcpy(mem_alloc(len), text, len);
 }
 
+/* Of a run: any number that no other process has. */
+static inline uint64_t run_of(size_t i, uint64_t instance)
+{
+    return (i + 1) * 1000 + instance;
+}
+
 static inline void machine_start(size_t i, uint64_t instance)
 {
     struct machine *m = &world.machines[i];
@@ -69,6 +79,8 @@ static inline void machine_start(size_t i, uint64_t instance)
                             .deployment = &world.deployment,
                             .self = &world.deployment.regions[i],
                             .instance = instance,
+                            .run = run_of(i, instance) + m->clone,
+                            .known = &m->known,
                             .seed = prng_next(&world.rng),
                             .faults = true,
                             .fsync = FSYNC_NO,
@@ -161,7 +173,7 @@ static inline struct connection *new_connection(void)
 
 static inline void dial(size_t from, struct peer *peer)
 {
-    size_t to = (size_t)peer->region->id - 1;
+    size_t to = (size_t)(peer->region - world.deployment.regions);
     struct node *n = &world.machines[from].node, *remote = &world.machines[to].node;
     if (world.machines[to].dead) {
         node_dial_failed(n, peer, "connection refused");
@@ -287,6 +299,7 @@ static inline void take_notices(struct node *n)
 {
     struct notice notice;
     while (node_next_notice(n, &notice)) {
+        if (getenv("NOTICES")) printf("# %s\n", notice.text);
         if (notice.level != NOTICE_INFO)
             snprintf(world.last_warning, sizeof world.last_warning, "%s", notice.text);
     }
@@ -323,8 +336,13 @@ static inline void turn(size_t i)
                 flush_link(&m->node, end);
         }
     }
+    const struct identity_known *known = node_want_known(&m->node);
+    if (known != NULL)
+        m->known = *known;
     CHECK(node_next_deadline(&m->node) > 0);
     take_notices(&m->node);
+    if (world.turn_ends != NULL)
+        world.turn_ends(i);
 }
 
 static inline void run(int turns)
@@ -429,14 +447,13 @@ static inline void stop(size_t i, bool silently)
     }
 }
 
-static inline void restart(size_t i, uint64_t instance, bool with_log)
+/* A machine that was released starts with the first `bytes` of its log. */
+static inline void start_with(size_t i, uint64_t instance, size_t bytes)
 {
     struct machine *m = &world.machines[i];
-    stop(i, false);
-    node_release(&m->node);
     machine_start(i, instance);
-    m->disk.len = with_log ? m->synced : 0;
-    m->synced = m->written = m->disk.len;
+    CHECK(bytes <= m->disk.len);
+    m->disk.len = m->synced = m->written = bytes;
     size_t at = 0, need;
     while (at < m->disk.len) {
         struct record r;
@@ -445,6 +462,18 @@ static inline void restart(size_t i, uint64_t instance, bool with_log)
         at += r.bytes;
     }
     node_recovered(&m->node, at);
+}
+
+static inline void restart_with(size_t i, uint64_t instance, size_t bytes)
+{
+    stop(i, false);
+    node_release(&world.machines[i].node);
+    start_with(i, instance, bytes);
+}
+
+static inline void restart(size_t i, uint64_t instance, bool with_log)
+{
+    restart_with(i, instance, with_log ? world.machines[i].synced : 0);
 }
 
 #endif

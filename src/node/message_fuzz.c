@@ -5,7 +5,7 @@
  * The node is region 1 of three, the peer region 2. It has one link that it dialled and one that it
  * accepted. Pieces by the low bits of their control byte:
  *
- *     RAW     bytes as they are                         1 .. 8  a message of that type, framed
+ *     RAW     bytes as they are                         1 .. 15 a message of that type, framed
  *     HELLO   the right one for this link               BATCH   a message of one batch, made the next
  *     TURN    time goes on by 2^n ms, n the first byte          of its stream (REPAIR) or as it is
  *     WRITE   the node writes a key                     REPEAT  the last bytes, 256 times
@@ -28,10 +28,10 @@ enum {
     PIECE_WRITE,
     PIECE_REPEAT,
     PIECE_CLOSE,
-    PIECE_KINDS = 16,
+    PIECE_KINDS = 32,
 };
 
-enum { OF_INTAKE = 1 << 4, SLOWLY = 1 << 5, REPAIR = 1 << 6 };
+enum { OF_INTAKE = 1 << 5, SLOWLY = 1 << 6, REPAIR = 1 << 7 };
 
 enum {
     START_US = 1000 * 1000 * 1000,
@@ -58,6 +58,10 @@ static bool recode(enum message_type type, struct span body, struct buffer *out)
     struct message_subscribe subscribe;
     struct message_pong pong;
     struct message_fault fault;
+    struct message_behind behind;
+    struct message_bootstrap bootstrap;
+    struct message_start start;
+    struct vector last_op;
     struct message_row row;
     struct span rows;
     char text[MESSAGE_TEXT_MAX + 1];
@@ -107,6 +111,37 @@ static bool recode(enum message_type type, struct span body, struct buffer *out)
             return false;
         message_put_fault(out, &fault);
         return true;
+    case MESSAGE_BEHIND:
+        if (!message_take_behind(body, &behind))
+            return false;
+        message_put_behind(out, &behind);
+        return true;
+    case MESSAGE_BOOTSTRAP:
+        if (!message_take_bootstrap(body, &bootstrap))
+            return false;
+        message_put_bootstrap(out, &bootstrap);
+        return true;
+    case MESSAGE_DECLINED:
+        if (!message_take_declined(body, text))
+            return false;
+        message_put_declined(out, text);
+        return true;
+    case MESSAGE_START:
+        if (!message_take_start(body, &start))
+            return false;
+        message_put_start(out, &start);
+        return true;
+    case MESSAGE_WRITTEN:
+        if (!message_take_written(body, &count))
+            return false;
+        message_put_written(out, count);
+        return true;
+    case MESSAGE_END:
+        if (!message_take_end(body, &last_op))
+            return false;
+        message_put_end(out, &last_op);
+        return true;
+    case MESSAGE_IMAGE:
     case MESSAGE_BATCHES:
     case MESSAGE_TYPE_END:
         return false;
@@ -169,11 +204,13 @@ static void start(void)
         r->name = text_of(names[i]);
         r->id = (uint8_t)(i + 1);
     }
+    deployment_close(&deployment, 9);
     deployment_finish(&deployment);
     node_init(&node, &(struct node_options){
                          .deployment = &deployment,
                          .self = &deployment.regions[0],
                          .instance = 1,
+                         .run = 1,
                          .seed = 1,
                          .faults = true,
                          .fsync = FSYNC_NO,
@@ -293,6 +330,7 @@ static void put_hello(struct buffer *out, bool of_intake)
         .role = of_intake ? ROLE_FEED : ROLE_INTAKE,
         .region = 2,
         .instance = 1,
+        .run = 2,
         .deployment = span_str(deployment.name),
         .region_name = span_str(names[1]),
     };
@@ -369,7 +407,7 @@ static void send(const struct piece *piece, int kind)
         put_batch(&last, piece->bytes, piece->control & REPAIR);
     else
         put_framed(&last, (enum message_type)kind, piece->bytes);
-    if (kind == MESSAGE_BATCHES)
+    if (kind == MESSAGE_BATCHES || kind == MESSAGE_IMAGE)
         check_frame(piece->bytes);
     else if (kind != PIECE_RAW && kind < MESSAGE_TYPE_END)
         check_codec((enum message_type)kind, piece->bytes);

@@ -9,10 +9,12 @@
 #include "cmd/blocking.h"
 #include "cmd/stream_wake.h"
 #include "node/client.h"
+#include "node/closed.h"
 #include "node/feed.h"
 #include "node/health.h"
 #include "node/link_info.h"
 #include "node/report.h"
+#include "node/runs.h"
 
 enum {
     /* of log in memory: what a peer may lag before it is fed from disk */
@@ -34,6 +36,24 @@ static const char *merge_source(void *node, const char *file, struct buffer *sou
     return o->merge_source ? o->merge_source(o->host, file, source) : "there are no files here";
 }
 
+static const char *ask_checkpoint(void *node, uint64_t *number)
+{
+    struct node *n = node;
+    if (n->checkpoint.store == NULL)
+        return "there is no disk here";
+    if (n->log_broken)
+        return "the log failed: see the server's log";
+    if (n->checkpoint.broken)
+        return n->checkpoint.problem;
+    *number = checkpoint_ask(n);
+    return NULL;
+}
+
+static uint64_t last_checkpoint_s(void *node)
+{
+    return ((struct node *)node)->checkpoint.completed_us / 1000000;
+}
+
 static const struct server_hooks hooks = {
     .notice = tell_line,
     .merge_source = merge_source,
@@ -42,6 +62,8 @@ static const struct server_hooks hooks = {
     .link_command = node_link_command,
     .region_command = node_region_command,
     .regions_with = node_regions_with,
+    .checkpoint = ask_checkpoint,
+    .last_checkpoint_s = last_checkpoint_s,
 };
 
 /* --- life --- */
@@ -80,6 +102,23 @@ static void init_server(struct node *n)
     server->node = n;
 }
 
+static void init_replica(struct node *n)
+{
+    struct replica_options options = {
+        .region = n->options.self->id,
+        .instance = n->options.instance,
+        .seed = n->options.seed,
+        .table_seed = n->options.table_seed,
+        .ceiling_ms = n->options.ceiling_ms,
+        .max_skew_ms = n->options.deployment->max_skew_ms,
+        .park_max_bytes = memory_share(n, PARK_MAX_BYTES, 8),
+        .writers = n->writers,
+        .writer_count = n->peer_count + 1,
+    };
+    memcpy(options.closed, n->options.deployment->closed, sizeof options.closed);
+    replica_init(&n->replica, &options);
+}
+
 void node_init(struct node *n, const struct node_options *options)
 {
     *n = (struct node){ .options = *options };
@@ -90,18 +129,12 @@ void node_init(struct node *n, const struct node_options *options)
     list_init(&n->held);
     list_init(&n->wrote);
     init_peers(n);
-    replica_init(&n->replica, &(struct replica_options){
-                                  .region = options->self->id,
-                                  .instance = options->instance,
-                                  .seed = options->seed,
-                                  .ceiling_ms = options->ceiling_ms,
-                                  .max_skew_ms = options->deployment->max_skew_ms,
-                                  .park_max_bytes = PARK_MAX_BYTES,
-                                  .writers = n->writers,
-                                  .writer_count = n->peer_count + 1,
-                              });
+    init_replica(n);
+    runs_init(n);
+    closed_init(n);
+    bootstrap_init(n);
     init_server(n);
-    tail_init(&n->tail, TAIL_KEEP_BYTES);
+    tail_init(&n->tail, memory_share(n, TAIL_KEEP_BYTES, 16));
     skew_init(&n->skew, (uint64_t)options->deployment->max_skew_ms * 1000 / 2);
 }
 
@@ -116,6 +149,9 @@ void node_release(struct node *n)
     tail_release(&n->tail);
     peers_release(&n->matrix);
     feed_release(n);
+    checkpoint_node_release(n);
+    bootstrap_release(n);
+    source_release(n);
     mem_free(n->peers);
     mem_free(n->writers);
     *n = (struct node){ 0 };
@@ -130,12 +166,27 @@ int node_replay(struct node *n, const struct record *record)
     return error;
 }
 
+void node_loading(struct node *n, uint64_t done_bytes, uint64_t total_bytes)
+{
+    n->loading = true;
+    n->loading_done_bytes = done_bytes;
+    n->loading_total_bytes = total_bytes;
+    snprintf(n->loading_text, sizeof(n->loading_text),
+             "LOADING Meridian is loading the dataset in memory, %d%% done",
+             (int)node_loaded_percent(n));
+    n->server.loading = n->loading_text;
+}
+
 void node_recovered(struct node *n, uint64_t end_lsn)
 {
+    n->loading = false;
+    n->server.loading = NULL;
     replica_recovered(&n->replica, end_lsn);
     tail_start(&n->tail, end_lsn);
     n->log_taken = end_lsn;
+    closed_note(n, &n->replica.last_op);
     server_listen(&n->server);
+    bootstrap_recovered(n);
 }
 
 /* --- notices --- */
@@ -164,38 +215,50 @@ bool node_next_notice(struct node *n, struct notice *notice)
     return true;
 }
 
-static const char *region_name(const struct node *n, uint8_t id)
+/* Two histories of one origin, of which only one can be true: its owner hears of it from our next
+ * HELLO. What is here of an origin without an owner can only be compared with what others hold. */
+static void tell_fork(struct node *n, uint8_t origin, stamp_t stamp)
 {
-    const struct region *region = deployment_region_with_id(n->options.deployment, id);
-    return region ? region->name : "unknown";
+    const struct region *region = deployment_region_with_id(n->options.deployment, origin);
+    const char
+        *what = region ? "nothing more is taken from it: its data directory was cloned, or "
+                         "restored from an old copy, and wrote since; stop it, give it a new id "
+                         "and list this number under closed, in the configuration of every "
+                         "region, and start it with an empty data directory"
+                       : "another region holds another history of this closed number: one of "
+                         "the two must be started with an empty data directory";
+    node_notice(n, NOTICE_ERROR, "ev=fork origin=%s number=%u ms=%llu what=\"%s\"",
+                region ? region->name : "closed", origin, (unsigned long long)stamp_ms(stamp),
+                what);
+    for (size_t i = 0; i < n->peer_count; i++) {
+        if (n->peers[i].region == region && n->peers[i].intake != NULL)
+            link_close(n, n->peers[i].intake, "its stream disagrees with what we hold");
+    }
+}
+
+static void tell_ahead(struct node *n, uint8_t origin, stamp_t stamp)
+{
+    const struct region *region = deployment_region_with_id(n->options.deployment, origin);
+    node_notice(
+        n, NOTICE_WARNING,
+        "ev=clock.ahead origin=%s ahead_ms=%lld what=\"its writes wait here until our time has "
+        "come to them; check its clock\"",
+        region ? region->name : "unknown", (long long)(stamp_ms(stamp) - n->now_us / 1000));
 }
 
 static void tell_events(struct node *n)
 {
     struct replica_event e;
     while (replica_next_event(&n->replica, &e)) {
-        const char *name = region_name(n, e.origin);
         switch (e.kind) {
         case EVENT_FORK:
-            node_notice(n, NOTICE_ERROR,
-                        "ev=fork origin=%s ms=%llu what=\"its stream disagrees with what we hold: "
-                        "nothing more is taken "
-                        "from it; one of the two data directories was restored from an old copy or "
-                        "cloned\"",
-                        name, (unsigned long long)stamp_ms(e.stamp));
+            tell_fork(n, e.origin, e.stamp);
             break;
         case EVENT_AHEAD:
-            node_notice(n, NOTICE_WARNING,
-                        "ev=clock.ahead origin=%s ahead_ms=%lld what=\"its writes wait here until "
-                        "our time has come to "
-                        "them; check its clock\"",
-                        name, (long long)(stamp_ms(e.stamp) - n->now_us / 1000));
+            tell_ahead(n, e.origin, e.stamp);
             break;
         case EVENT_AMNESIA:
-            node_notice(n, NOTICE_ERROR,
-                        "ev=amnesia what=\"peers hold writes of this region that its log has not: "
-                        "own writes are refused; "
-                        "give the region a new id in the configuration\"");
+            runs_lose(n, "unknown", "writes of this region came back that its log has not");
             break;
         case EVENT_NONE:
             break;
@@ -223,13 +286,18 @@ void node_log_failed(struct node *n, const char *why)
 
 void node_turn(struct node *n, uint64_t now_us)
 {
-    if (n->start_us == 0)
-        n->start_us = now_us;
     if (now_us > n->now_us)
         n->now_us = now_us;
     n->server.now_us = n->now_us;
+    if (n->loading)
+        return;
+    if (n->start_us == 0) {
+        n->start_us = n->now_us;
+        checkpoint_begin_turns(n);
+    }
     health_begin(n);
     replica_turn(&n->replica, health_time_ms(n));
+    memory_turn(n);
 }
 
 static void tick(struct node *n)
@@ -239,9 +307,10 @@ static void tick(struct node *n)
         health_judge(n);
         client_sweep(n);
     }
-    if (n->now_us >= n->tick_at_us) {
+    if (n->now_us >= n->tick_at_us && !n->loading && !bootstrap_is_frozen(n)) {
         n->tick_at_us = n->now_us + TICK_US;
-        replica_tick(&n->replica, n->server.refusal == NULL && !node_must_wait(n));
+        replica_tick(&n->replica, n->server.refusal == NULL && !node_must_wait(n) &&
+                                      !bootstrap_is_on(n) && closed_settled(n));
     }
 }
 
@@ -263,13 +332,22 @@ static void seal(struct node *n)
 void node_turn_end(struct node *n)
 {
     tick(n);
+    if (n->loading) {
+        client_resume_waiting(n);
+        return;
+    }
     stream_wake_moved(&n->server);
     client_serve(n);
     client_expire(n);
     client_resume_waiting(n);
     n->matrix_changed = false;
+    health_look_for_damage(n);
+    memory_turn_end(n);
     seal(n);
     list_each(&n->links, it) link_turn_end(n, container_of(it, struct link, link));
+    bootstrap_turn_end(n);
+    source_hold_log(n);
+    checkpoint_turn_end(n);
     tell_events(n);
 }
 
@@ -282,9 +360,12 @@ static bool needs_ticks(const struct node *n)
 
 uint64_t node_next_deadline(const struct node *n)
 {
-    if (n->resume)
+    if (n->resume || checkpoint_is_busy(n))
         return n->now_us;
     uint64_t at = needs_ticks(n) && n->tick_at_us < n->sweep_at_us ? n->tick_at_us : n->sweep_at_us;
+    uint64_t memory = memory_deadline_us(n);
+    if (memory < at)
+        at = memory;
     uint64_t dial = link_dial_deadline(n);
     if (dial < at)
         at = dial;

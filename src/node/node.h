@@ -10,10 +10,15 @@
  *     node_turn_end                              seals what was written; fills outputs; says what is wanted:
  *        node_take_log       records to append and sync, then -> node_durable(lsn)
  *        node_want_ceiling   a clock ceiling to persist, then -> node_ceiling_durable(ms)
+ *        node_want_known     what was learned of runs, to be persisted soon
  *        node_next_dial      a peer to dial, then -> node_link_open, or node_dial_failed
  *        node_next_read      log to read back from disk, then -> node_read_done
  *        node_next_dirty_session / node_next_dirty_link      who has output to send or wants to be closed
  *        node_next_notice    a line for the server's log
+ *        node_next_write     changes for the checkpoint, then -> node_written
+ *        node_next_drop      log that may go, then -> node_log_starts
+ *        node_next_export    records to read back for a bootstrap, then -> node_exported
+ *        node_next_own_read, node_next_restart, node_next_unmark      in a bootstrap: node/bootstrap.h
  *        node_next_deadline  when the next turn is due at the latest
  *
  * Threads: one owner. Pure: no clock, no I/O, no randomness but the seed.
@@ -26,18 +31,27 @@
 #include "cmd/server.h"
 #include "core/peers.h"
 #include "core/replica.h"
+#include "node/bootstrap.h"
+#include "node/bootstrap_source.h"
+#include "node/checkpoint.h"
 #include "node/feed.h"
 #include "node/link.h"
+#include "node/memory.h"
 #include "node/tail.h"
 #include "policy/deployment.h"
+#include "store/identity.h"
 #include "wire/record.h"
 
 struct node_options {
     const struct deployment *deployment; /* borrowed for the node's life */
     const struct region *self;
     uint64_t instance;
+    uint64_t run;                       /* this run's random number */
+    const struct identity_known *known; /* by earlier runs; copied; NULL: nothing */
     uint64_t seed;
     uint64_t ceiling_ms;
+    uint64_t table_seed; /* of the checkpoint that node_install is given; 0: there is none */
+    const struct marker *marker; /* this region is being bootstrapped; copied; NULL: it is not */
     bool faults;
     enum fsync_policy fsync;
     /* Appends the source of a merge function. NULL, or why it cannot be had, as a sentence. Called
@@ -66,6 +80,8 @@ struct peer {
     bool healing;        /* LINK HEAL: our next HELLO asks the peer to end its cut too */
     uint32_t slow_ms;    /* LINK SLOW: added to each direction by the host */
     char problem[160];   /* why it is not connected; "" when it is */
+    struct source source; /* when it is bootstrapped from us */
+    uint64_t declined_until_us; /* it is no source for us before */
 };
 
 struct node {
@@ -79,18 +95,31 @@ struct node {
     size_t peer_count;
     struct list links; /* of struct link: all connections, also those without HELLO yet */
     struct list dirty_sessions, dirty_links;
-    struct list waiting; /* sessions whose commands wait */
-    bool resume;         /* one of them can go on now */
-    struct list held;    /* sessions with replies that wait for durability */
-    struct list wrote;   /* sessions that wrote in this turn, with fsync always */
-    uint8_t *writers;    /* [peer_count + 1] origins of all writers */
-    bool matrix_changed; /* a peer's vector moved: waits are looked at */
+    struct list waiting;         /* sessions whose commands wait */
+    bool resume;                 /* one of them can go on now */
+    struct list held;            /* sessions with replies that wait for durability */
+    struct list wrote;           /* sessions that wrote in this turn, with fsync always */
+    uint8_t *writers;            /* [peer_count + 1] origins of all writers */
+    uint64_t closed[4];          /* bitmap of origins without an owner (node/closed.h) */
+    struct identity_known known; /* node/runs.h */
+    bool known_changed;          /* since node_want_known was asked */
+    bool matrix_changed;         /* a peer's vector moved: waits are looked at */
     uint64_t now_us;
     uint64_t tick_at_us, sweep_at_us;
     uint64_t start_us;  /* the first turn */
     uint64_t log_taken; /* LSN handed to the owner for writing */
+    uint64_t log_start; /* LSN from which on it is kept */
+    struct node_checkpoint checkpoint;
+    struct bootstrap bootstrap;
+    struct source_shared source; /* of bootstraps from us */
+    struct node_memory memory;
     uint64_t ceiling_asked_ms;
     bool log_broken;
+    bool damaged; /* the checkpoint is */
+    /* The log is being replayed: nothing is served but LOADING, and how far it is. */
+    bool loading;
+    uint64_t loading_done_bytes, loading_total_bytes; /* total: at most */
+    char loading_text[80];
     bool was_skewed;
     /* compared with every peer that could be reached, since the start */
     bool clock_judged;
@@ -106,8 +135,12 @@ struct node {
 void node_init(struct node *n, const struct node_options *options);
 void node_release(struct node *n);
 
-/* Recovery: every record of the log, in order, then node_recovered. */
+/* Recovery: the checkpoint, if objects are kept on disk; then every record of the log from its start
+ * on, in order; then where the log begins and ends. */
+int node_install(struct node *n, struct checkpoint *store, const struct checkpoint_found *found);
 int node_replay(struct node *n, const struct record *record);
+/* An owner that serves meanwhile says before the first record, then now and again, how far it is. */
+void node_loading(struct node *n, uint64_t done_bytes, uint64_t total_bytes);
 void node_recovered(struct node *n, uint64_t end_lsn);
 
 /* True while commands must wait a moment: the clock was not yet compared with the peers', or runs
@@ -149,14 +182,36 @@ void node_durable(struct node *n, uint64_t lsn);
 bool node_owes_peers(const struct node *n); /* some of it is our own: peers get it once durable */
 /* no more writes are taken; reads go on */
 void node_log_failed(struct node *n, const char *why);
+/* A transaction for the checkpoint: its spans stay good until node_written, which must follow. */
+bool node_next_write(struct node *n, struct checkpoint_write *job);
+void node_written(struct node *n, int error, const char *why);
+/* Log below this LSN may be removed, whole segments of it; node_log_starts tells what was. */
+bool node_next_drop(struct node *n, uint64_t *lsn);
+void node_log_starts(struct node *n, uint64_t lsn);
+/* Records for a region that is bootstrapped from us, read as checkpoint_export does: the cursor stays good
+ * until node_exported, which must follow with where it came to. */
+bool node_next_export(struct node *n, struct span *cursor, size_t *max_bytes);
+void node_exported(struct node *n, int error, struct span cursor, struct span changes, bool all,
+                   const char *why);
+/* True once: stop, and begin again as node/bootstrap.h says. */
+bool node_next_restart(struct node *n, struct node_restart *restart);
+bool node_next_unmark(struct node *n);
+void node_unmarked(struct node *n);
 uint64_t node_want_ceiling(struct node *n); /* 0: none; asked once */
 void node_ceiling_durable(struct node *n, uint64_t ceiling_ms);
+/* What must be kept for later runs (identity_store), good until the next turn; NULL: nothing new.
+ * Nothing waits for it. */
+const struct identity_known *node_want_known(struct node *n);
 bool node_next_read(struct node *n, struct link **link, uint64_t *lsn, uint64_t *limit_lsn,
                     size_t *want);
 /* `records` are whole records from that LSN on (borrowed); empty with `why` when it failed. A link
  * that closed meanwhile must not be passed: the host matches by link->id. */
 void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span records,
                     const char *why);
+
+/* As node_next_read and node_read_done, of the log that this region had before it was bootstrapped. */
+bool node_next_own_read(struct node *n, uint64_t *lsn, uint64_t *limit_lsn, size_t *want);
+void node_own_read_done(struct node *n, uint64_t lsn, struct span records, const char *why);
 
 bool node_next_notice(struct node *n, struct notice *notice);
 /* A line for the log; when too many wait to be taken, further ones are dropped. */

@@ -18,12 +18,26 @@ static uint64_t deadline_count(const struct node *n)
 {
     uint64_t keys = 0;
     for (int i = 0; i < OP_DATABASES; i++)
-        keys += n->replica.databases[i].with_deadline;
+        keys += database_with_deadline(&n->replica.databases[i]);
     return keys;
+}
+
+double node_loaded_percent(const struct node *n)
+{
+    if (n->loading_total_bytes == 0)
+        return 0;
+    return 100.0 * (double)n->loading_done_bytes / (double)n->loading_total_bytes;
+}
+
+static uint64_t uptime_s(const struct node *n)
+{
+    return n->start_us == 0 ? 0 : (n->now_us - n->start_us) / 1000000;
 }
 
 static const char *serving(const struct node *n)
 {
+    if (n->loading)
+        return n->loading_text;
     if (n->server.refusal)
         return n->server.refusal;
     return replica_write_refusal(&n->replica);
@@ -154,6 +168,20 @@ static void json_origins(struct buffer *out, const struct node *n)
     end(out, "],");
 }
 
+/* Of numbers without a region: whether all have come to the same place is seen here. */
+static void json_closed(struct buffer *out, const struct node *n)
+{
+    buffer_put_text(out, "\"closed\":[");
+    for (uint32_t o = 0; origins_next(n->closed, &o); o++) {
+        buffer_put_u8(out, '{');
+        number(out, "number", o);
+        json_stamp(out, "last_op", vector_get(&n->replica.last_op, (uint8_t)o));
+        json_stamp(out, "durable", vector_get(&n->replica.durable, (uint8_t)o));
+        end(out, "},");
+    }
+    end(out, "],");
+}
+
 static void json_conflicts(struct buffer *out, const struct keyspace_live *k)
 {
     static const char *const views[] = {
@@ -181,6 +209,31 @@ static void json_keyspaces(struct buffer *out, const struct node *n)
     end(out, "],");
 }
 
+static void json_checkpoint(struct buffer *out, const struct node *n)
+{
+    const struct node_checkpoint *c = &n->checkpoint;
+    buffer_put_text(out, "\"checkpoint\":{");
+    member(out, "state", c->problem[0] ? "failed" : c->running ? "running" : "idle");
+    member(out, "problem", c->problem);
+    number(out, "completed", c->completed);
+    number(out, "age_seconds", (n->now_us - c->completed_us) / 1000000);
+    number(out, "start_lsn", c->start_lsn);
+    number(out, "objects", c->objects);
+    number(out, "bytes", c->bytes);
+    number(out, "took_ms", c->took_us / 1000);
+    number(out, "changed_keys", copier_dirty(&n->replica));
+    end(out, "},");
+}
+
+static void json_loading(struct buffer *out, const struct node *n)
+{
+    buffer_put_text(out, "\"loading\":{");
+    number(out, "done_bytes", n->loading_done_bytes);
+    number(out, "total_bytes", n->loading_total_bytes);
+    number(out, "percent", (uint64_t)node_loaded_percent(n));
+    end(out, "},");
+}
+
 void node_status_json(struct node *n, struct buffer *out)
 {
     const struct replica *r = &n->replica;
@@ -190,8 +243,10 @@ void node_status_json(struct node *n, struct buffer *out)
     member(out, "region", n->options.self->name);
     member(out, "version", n->server.process.version ? n->server.process.version : "");
     number(out, "instance", n->options.instance);
-    number(out, "uptime_seconds", (n->now_us - n->start_us) / 1000000);
+    number(out, "uptime_seconds", uptime_s(n));
     member(out, "writes", refusal ? refusal : "ok");
+    if (n->loading)
+        json_loading(out, n);
     number(out, "keys", key_count(n));
     number(out, "keys_with_deadline", deadline_count(n));
     number(out, "contested_keys", report_contested_keys(n));
@@ -205,10 +260,13 @@ void node_status_json(struct node *n, struct buffer *out)
     buffer_put_text(out, "\"log\":{");
     number(out, "end_bytes", r->log_end);
     number(out, "durable_bytes", r->log_durable);
+    number(out, "start_bytes", n->log_start);
     end(out, "},");
+    json_checkpoint(out, n);
     json_regions(out, n);
     json_links(out, n);
     json_origins(out, n);
+    json_closed(out, n);
     json_keyspaces(out, n);
     end(out, "}\n");
 }
@@ -275,9 +333,11 @@ void node_metrics(struct node *n, struct buffer *out)
     const struct replica *r = &n->replica;
     const struct statistics *s = &n->server.statistics;
     metric(out, "meridian_uptime_seconds", "gauge", "Since this process began to serve.",
-           (n->now_us - n->start_us) / 1000000);
+           uptime_s(n));
     metric(out, "meridian_writes_allowed", "gauge", "0 while own writes are refused.",
            serving(n) == NULL);
+    metric(out, "meridian_loading", "gauge", "1 while the log is replayed after a start.",
+           n->loading);
     metric(out, "meridian_keys", "gauge", "Keys in all databases.", key_count(n));
     metric(out, "meridian_keys_with_deadline", "gauge", "Keys that expire.", deadline_count(n));
     metric(out, "meridian_clients", "gauge", "Connected clients.", n->server.session_count);
@@ -304,6 +364,16 @@ void node_metrics(struct node *n, struct buffer *out)
     metric(out, "meridian_log_end_bytes", "gauge", "LSN of the end of the log.", r->log_end);
     metric(out, "meridian_log_durable_bytes", "gauge", "LSN up to which the log is durable.",
            r->log_durable);
+    metric(out, "meridian_log_start_bytes", "gauge", "LSN from which on the log is kept.",
+           n->log_start);
+    metric(out, "meridian_checkpoints_total", "counter", "Checkpoints completed since the start.",
+           n->checkpoint.completed);
+    metric(out, "meridian_checkpoint_failed", "gauge", "1 when the last checkpoint failed.",
+           n->checkpoint.problem[0] != '\0');
+    metric(out, "meridian_checkpoint_age_seconds", "gauge", "Since the last complete checkpoint.",
+           (n->now_us - n->checkpoint.completed_us) / 1000000);
+    metric(out, "meridian_checkpoint_changed_keys", "gauge",
+           "Keys changed since the last checkpoint began.", copier_dirty(r));
     report_conflict_metrics(out, n);
     metrics_of_links(out, n);
 }
@@ -313,9 +383,21 @@ void node_metrics(struct node *n, struct buffer *out)
 void node_info_persistence(void *node, struct buffer *out)
 {
     const struct node *n = node;
+    if (n->loading)
+        buffer_printf(out,
+                      "loading_total_bytes:%" PRIu64 "\r\nloading_loaded_bytes:%" PRIu64
+                      "\r\nloading_loaded_perc:%.2f\r\n",
+                      n->loading_total_bytes, n->loading_done_bytes, node_loaded_percent(n));
     buffer_printf(out,
                   "log_end_lsn:%" PRIu64 "\r\nlog_durable_lsn:%" PRIu64 "\r\nlog_status:%s\r\n",
                   n->replica.log_end, n->replica.log_durable, n->log_broken ? "failed" : "ok");
+    const struct node_checkpoint *c = &n->checkpoint;
+    buffer_printf(out,
+                  "log_start_lsn:%" PRIu64 "\r\nrdb_changes_since_last_save:%" PRIu64
+                  "\r\nrdb_bgsave_in_progress:%d\r\nrdb_last_save_time:%" PRIu64
+                  "\r\nrdb_last_bgsave_status:%s\r\nrdb_last_bgsave_time_sec:%" PRIu64 "\r\n",
+                  n->log_start, copier_dirty(&n->replica), c->running, c->completed_us / 1000000,
+                  c->problem[0] ? "err" : "ok", c->took_us / 1000000);
 }
 
 uint32_t node_regions_with(void *node, stamp_t stamp)

@@ -8,7 +8,7 @@ uint64_t report_contested_keys(const struct node *n)
 {
     uint64_t keys = 0;
     for (int i = 0; i < OP_DATABASES; i++)
-        keys += n->replica.databases[i].contested_count;
+        keys += database_contested(&n->replica.databases[i]);
     return keys;
 }
 

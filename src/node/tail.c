@@ -44,7 +44,13 @@ static struct tail_mark *add_mark(struct tail *t)
 void tail_mark(struct tail *t, uint64_t lsn, const struct vector *last_ops)
 {
     CHECK(t->mark_count == 0 || lsn >= t->marked_lsn);
-    if (t->mark_count > 0 && lsn - t->marked_lsn < MARK_EVERY_BYTES)
+    if (t->mark_count == 0 || lsn - t->marked_lsn >= MARK_EVERY_BYTES)
+        tail_mark_here(t, lsn, last_ops);
+}
+
+void tail_mark_here(struct tail *t, uint64_t lsn, const struct vector *last_ops)
+{
+    if (t->mark_count > 0 && lsn == t->marked_lsn)
         return;
     struct tail_mark *mark = add_mark(t);
     *mark = (struct tail_mark){ .lsn = lsn, .stamps = mem_alloc(last_ops->high * sizeof(stamp_t)) };
@@ -78,7 +84,99 @@ uint64_t tail_start_for(const struct tail *t, const struct vector *have, const u
         else
             high = middle;
     }
-    return low == 0 ? 0 : t->marks[low - 1].lsn;
+    return low == 0 ? t->start_lsn : t->marks[low - 1].lsn;
+}
+
+/* Nothing came before the log: else, after a bootstrap, there is a mark where it begins. */
+static bool is_whole(const struct tail *t)
+{
+    return t->start_lsn == 0 &&
+           (t->mark_count == 0 || t->marks[0].lsn > 0 || t->marks[0].count == 0);
+}
+
+void tail_floor(const struct tail *t, struct vector *floor)
+{
+    vector_clear(floor);
+    if (is_whole(t) || t->mark_count == 0)
+        return;
+    for (uint32_t i = 0; i < t->marks[0].count; i++)
+        vector_set(floor, t->marks[0].stamps[i]);
+}
+
+bool tail_lacks(const struct tail *t, const struct vector *have, const uint64_t origins[4],
+                uint64_t lacking[4])
+{
+    struct vector floor;
+    bool any = false;
+    memset(lacking, 0, 4 * sizeof(lacking[0]));
+    tail_floor(t, &floor);
+    for (uint32_t o = 0; o < floor.high; o++) {
+        if ((origins[o / 64] >> (o % 64) & 1) == 0 || floor.at[o] <= vector_get(have, (uint8_t)o))
+            continue;
+        lacking[o / 64] |= UINT64_C(1) << (o % 64);
+        any = true;
+    }
+    return any;
+}
+
+uint64_t tail_covered(const struct tail *t, const struct vector *have)
+{
+    static const uint64_t all[4] = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
+    return tail_start_for(t, have, all);
+}
+
+uint64_t tail_mark_before(const struct tail *t, uint64_t lsn)
+{
+    size_t i = t->mark_count;
+    while (i > 0 && t->marks[i - 1].lsn > lsn)
+        i--;
+    return i == 0 ? 0 : t->marks[i - 1].lsn;
+}
+
+void tail_forget(struct tail *t, uint64_t lsn)
+{
+    size_t dropped = 0;
+    t->start_lsn = lsn;
+    while (dropped + 1 < t->mark_count && t->marks[dropped].lsn < lsn)
+        mem_free(t->marks[dropped++].stamps);
+    if (dropped == 0)
+        return;
+    t->mark_count -= dropped;
+    memmove(t->marks, t->marks + dropped, t->mark_count * sizeof(t->marks[0]));
+}
+
+void tail_put_mark(const struct tail *t, size_t index, struct buffer *out)
+{
+    const struct tail_mark *mark = &t->marks[index];
+    buffer_put_u64(out, mark->lsn);
+    buffer_put_varint(out, mark->count);
+    for (uint32_t i = 0; i < mark->count; i++)
+        buffer_put_u64(out, mark->stamps[i]);
+}
+
+static bool take_mark(struct tail *t, struct span *in)
+{
+    uint64_t lsn, count;
+    if (!span_take_u64(in, &lsn) || !span_take_varint(in, &count) || count > STAMP_ORIGINS ||
+        (t->mark_count > 0 && lsn < t->marked_lsn))
+        return false;
+    struct tail_mark *mark = add_mark(t);
+    *mark = (struct tail_mark){ .lsn = lsn, .stamps = mem_alloc((size_t)count * sizeof(stamp_t)) };
+    for (; mark->count < count; mark->count++) {
+        if (!span_take_u64(in, &mark->stamps[mark->count]))
+            return false;
+    }
+    t->marked_lsn = lsn;
+    return true;
+}
+
+bool tail_take_marks(struct tail *t, struct span in)
+{
+    while (in.len > 0) {
+        if (!take_mark(t, &in))
+            return false;
+    }
+    return true;
 }
 
 /* --- the bytes --- */

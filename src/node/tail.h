@@ -32,6 +32,10 @@ struct tail {
     struct tail_mark *marks; /* ascending */
     size_t mark_count, mark_cap;
     uint64_t marked_lsn; /* of the newest mark */
+    /* The log is kept from here on. Above 0 there is a mark at or after it: so the first one tells from
+     * which vectors on peers can be fed. A region that was bootstrapped has one where its log begins,
+     * also at 0. */
+    uint64_t start_lsn;
 };
 
 void tail_init(struct tail *t, size_t keep_bytes);
@@ -52,6 +56,28 @@ bool tail_read(const struct tail *t, uint64_t lsn, uint64_t limit_lsn, struct sp
 
 /* Drops old pages that are durable. */
 void tail_trim(struct tail *t, uint64_t durable_lsn);
+
+/* The same, however near the last one is. */
+void tail_mark_here(struct tail *t, uint64_t lsn, const struct vector *last_ops);
+uint64_t tail_mark_before(const struct tail *t,
+                          uint64_t lsn); /* the last one at or below; 0: none */
+
+/* The log before lsn is no longer kept: at most up to a mark. */
+void tail_forget(struct tail *t, uint64_t lsn);
+
+/* Last ops before the log that is kept: what it has nothing of. */
+void tail_floor(const struct tail *t, struct vector *floor);
+
+/* The wanted origins of which the log that is kept lacks ops above `have`; false: none. */
+bool tail_lacks(const struct tail *t, const struct vector *have, const uint64_t origins[4],
+                uint64_t lacking[4]);
+
+/* An LSN below which nothing stands that `have` does not cover. */
+uint64_t tail_covered(const struct tail *t, const struct vector *have);
+
+/* Marks as bytes, for the checkpoint; taken before any other is made. False: malformed. */
+void tail_put_mark(const struct tail *t, size_t index, struct buffer *out);
+bool tail_take_marks(struct tail *t, struct span in);
 
 /* A place to start from so that no op of the wanted origins above `have` is missed. */
 uint64_t tail_start_for(const struct tail *t, const struct vector *have, const uint64_t origins[4]);

@@ -41,6 +41,30 @@ struct log_policy {
     uint64_t retain_bytes;
 };
 
+/* What leaves memory when `limit_bytes` is reached, of keyspaces that are caches (keyspace.h). The
+ * names and meanings are those of Redis's maxmemory-policy. */
+enum memory_policy {
+    MEMORY_NOEVICTION,
+    MEMORY_ALLKEYS_LRU,
+    MEMORY_ALLKEYS_LFU,
+    MEMORY_ALLKEYS_RANDOM,
+    MEMORY_VOLATILE_LRU,
+    MEMORY_VOLATILE_LFU,
+    MEMORY_VOLATILE_TTL,
+    MEMORY_VOLATILE_RANDOM,
+};
+
+struct memory_limit {
+    uint64_t limit_bytes; /* of the whole process; 0: none */
+    enum memory_policy policy;
+};
+
+/* When a checkpoint is begun: after so much log, or so much time, since the last. */
+struct checkpoint_policy {
+    uint64_t log_bytes;
+    uint32_t every_ms;
+};
+
 struct limits {
     uint32_t clients;
     uint64_t query_buffer_bytes;
@@ -58,6 +82,12 @@ struct deployment {
     size_t keyspace_count;
     uint32_t shards;
     struct log_policy log;
+    struct checkpoint_policy checkpoint;
+    struct memory_limit memory;
+    uint64_t bootstrap_rate_bytes; /* a second */
+    /* A bit for each number that a region has given up (`closed`): origins without an owner. Never
+     * that of a region, never given to another. */
+    uint64_t closed[4];
     uint32_t max_skew_ms;
     struct limits limits;
 };
@@ -86,6 +116,16 @@ const struct keyspace *deployment_keyspace_of(const struct deployment *d, struct
 static inline bool fence_holds(const struct fence *f, uint8_t region_id)
 {
     return f->members[region_id / 64] >> (region_id % 64) & 1;
+}
+
+static inline bool deployment_closes(const struct deployment *d, uint8_t origin)
+{
+    return d->closed[origin / 64] >> (origin % 64) & 1;
+}
+
+static inline void deployment_close(struct deployment *d, uint8_t origin)
+{
+    d->closed[origin / 64] |= 1ull << (origin % 64);
 }
 
 static inline void fence_add(struct fence *f, uint8_t region_id)

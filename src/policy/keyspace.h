@@ -56,6 +56,13 @@ enum keyspace_streams {
     KEYSPACE_STREAMS_CLOSED, /* only ids below the time that every writer has passed */
 };
 
+/* What becomes of keys that nobody uses when memory is short. */
+enum keyspace_evict {
+    KEYSPACE_EVICT_DEMOTE, /* they leave memory, and come back from disk when they are used */
+    KEYSPACE_EVICT_DROP,   /* a cache: they are removed in every region */
+    KEYSPACE_EVICT_LOCAL,  /* a cache of this region's own: they are dropped here only */
+};
+
 /* What a region that may not write does with a write. */
 enum keyspace_elsewhere {
     KEYSPACE_FORWARD,
@@ -75,6 +82,7 @@ struct keyspace {
     uint32_t staleness_ms; /* with KEYSPACE_READ_BOUNDED, else 0 */
     enum keyspace_elsewhere elsewhere;
     enum keyspace_streams streams;
+    enum keyspace_evict evict;
     uint32_t fence; /* index into the deployment's fences; 0 is global */
 };
 

@@ -150,6 +150,17 @@ static void plan_ceiling(struct sim_world *w, struct sim_region *r, uint64_t cei
     sim_for_region(w, r, after_us, ceiling_written)->number = ceiling_ms;
 }
 
+/* --- what was learned of other runs --- */
+
+static void store_known(struct sim_world *w, struct sim_region *r,
+                        const struct identity_known *known)
+{
+    char problem[320];
+    r->identity.known = *known;
+    if (!r->log_broken && identity_store(&r->disk.disk, &r->identity, problem) != 0)
+        disk_failed(w, r, problem);
+}
+
 /* --- log read back --- */
 
 struct read {
@@ -259,6 +270,9 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
     uint64_t ceiling_ms = node_want_ceiling(&r->node);
     if (ceiling_ms != 0)
         plan_ceiling(w, r, ceiling_ms);
+    const struct identity_known *known = node_want_known(&r->node);
+    if (known)
+        store_known(w, r, known);
     plan_reads(w, r);
     while ((session = node_next_dirty_session(&r->node)) != NULL) {
         if (session->host == &r->reader)
@@ -354,6 +368,8 @@ static bool claim(struct sim_world *w, struct sim_region *r)
     snprintf(want->deployment, sizeof(want->deployment), "%s", w->deployment.name);
     want->region = (uint8_t)(r->index + 1);
     want->shards = 1;
+    want->run = ++w->runs; /* as good as random: every start of the world has its own */
+    memcpy(want->closed, w->deployment.closed, sizeof(want->closed));
     want->region_count = w->plan.regions;
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         want->regions[i].id = w->deployment.regions[i].id;
@@ -368,6 +384,7 @@ static bool claim(struct sim_world *w, struct sim_region *r)
                  (unsigned long long)got->instance);
     else
         r->instance = got->instance;
+    r->identity = *got;
     mem_free(want);
     mem_free(got);
     return claimed;
@@ -386,6 +403,7 @@ static bool recover(struct sim_world *w, struct sim_region *r)
         .region = r->index + 1,
         .segment_bytes = w->plan.segment_bytes,
     };
+    memcpy(options.regions, r->identity.closed, sizeof(options.regions));
     if (oplog_open(&r->log, &r->disk.disk, &options, replay, &r->node, &report) != 0) {
         not_started(w, r, r->log.problem);
         return false;
@@ -412,6 +430,8 @@ static bool load(struct sim_world *w, struct sim_region *r)
                             .deployment = &w->deployment,
                             .self = &w->deployment.regions[r->index],
                             .instance = r->instance,
+                            .run = r->identity.run,
+                            .known = &r->identity.known,
                             .seed = prng_next(&r->prng),
                             .ceiling_ms = ceiling_ms,
                             .faults = true,

@@ -172,6 +172,7 @@ struct sim_region {
     bool up;
     uint32_t epoch; /* of this run; grows with every start */
     uint64_t instance;
+    struct identity identity; /* of this run */
     struct node node;
     struct sim_disk disk;
     struct oplog log;
@@ -245,6 +246,7 @@ struct sim_world {
     bool healed;   /* the second phase */
     uint32_t sent; /* commands */
     uint64_t answered, errors, crashes, reads;
+    uint64_t runs;                /* starts of processes */
     int64_t counter_acknowledged; /* what the clients of the counter were told */
     int64_t counter_maybe_up,
         counter_maybe_down; /* increments whose answer was lost: they may have happened */

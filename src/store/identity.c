@@ -11,18 +11,22 @@
  * The file "identity", little-endian:
  *
  *     8   magic "MRDNIDN1"
- *     4   format version (1)
+ *     4   format version (2)
  *     8   instance
+ *     8   run
  *     4   shards
  *     1   region
+ *     1   amnesiac (0 or 1)
  *     v   deployment (varint length, bytes)
  *     v   number of regions, then for each: 1 number, v name
+ *     32  closed numbers: bitmap
+ *     v   number of runs that are known, then for each: 1 region, 8 instance, 8 run
  *     4   CRC32C of all before
  *
  * It is replaced as a whole: a new file, synced, renamed over the old one.
  */
 
-enum { VERSION = 1, PROBLEM_BYTES = 320, FILE_BYTES_MAX = 64 * 1024, MAGIC_BYTES = 8 };
+enum { VERSION = 2, PROBLEM_BYTES = 320, FILE_BYTES_MAX = 64 * 1024, MAGIC_BYTES = 8 };
 
 static const char magic[] = "MRDNIDN1";
 static const char file_name[] = "identity";
@@ -38,19 +42,39 @@ __attribute__((format(printf, 3, 4))) static int refuse(char *problem, int err, 
     return err;
 }
 
+static void put_known(const struct identity_known *known, struct buffer *out)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < COUNT_OF(known->latest); i++)
+        count += known->latest[i].instance != 0;
+    buffer_put_varint(out, count);
+    for (size_t i = 0; i < COUNT_OF(known->latest); i++) {
+        if (known->latest[i].instance == 0)
+            continue;
+        buffer_put_u8(out, (uint8_t)i);
+        buffer_put_u64(out, known->latest[i].instance);
+        buffer_put_u64(out, known->latest[i].run);
+    }
+}
+
 static void encode(const struct identity *id, struct buffer *out)
 {
     buffer_put_bytes(out, magic, MAGIC_BYTES);
     buffer_put_u32(out, VERSION);
     buffer_put_u64(out, id->instance);
+    buffer_put_u64(out, id->run);
     buffer_put_u32(out, id->shards);
     buffer_put_u8(out, id->region);
+    buffer_put_u8(out, id->known.amnesiac);
     buffer_put_prefixed(out, span_str(id->deployment));
     buffer_put_varint(out, id->region_count);
     for (uint32_t i = 0; i < id->region_count; i++) {
         buffer_put_u8(out, id->regions[i].id);
         buffer_put_prefixed(out, span_str(id->regions[i].name));
     }
+    for (size_t i = 0; i < COUNT_OF(id->closed); i++)
+        buffer_put_u64(out, id->closed[i]);
+    put_known(&id->known, out);
     buffer_put_u32(out, crc32c(0, buffer_span(out)));
 }
 
@@ -77,10 +101,34 @@ static bool take_regions(struct span *in, struct identity *out)
     return true;
 }
 
+static bool take_closed(struct span *in, uint64_t closed[4])
+{
+    for (size_t i = 0; i < 4; i++) {
+        if (!span_take_u64(in, &closed[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool take_known(struct span *in, struct identity_known *known)
+{
+    uint64_t count;
+    if (!span_take_varint(in, &count) || count > COUNT_OF(known->latest))
+        return false;
+    for (; count > 0; count--) {
+        uint8_t region;
+        if (!span_take_u8(in, &region) || !span_take_u64(in, &known->latest[region].instance) ||
+            !span_take_u64(in, &known->latest[region].run))
+            return false;
+    }
+    return true;
+}
+
 static int decode(struct span in, struct identity *out)
 {
     struct span begin, whole = in;
     uint32_t version, crc;
+    uint8_t amnesiac;
     if (in.len < MAGIC_BYTES + sizeof crc)
         return E_CORRUPT;
     struct span end = span_skip(whole, whole.len - sizeof crc);
@@ -94,10 +142,13 @@ static int decode(struct span in, struct identity *out)
         return E_CORRUPT;
     if (version != VERSION)
         return E_VERSION;
-    if (!span_take_u64(&in, &out->instance) || !span_take_u32(&in, &out->shards) ||
-        !span_take_u8(&in, &out->region) || !take_name(&in, out->deployment) ||
-        !take_regions(&in, out) || in.len > 0)
+    if (!span_take_u64(&in, &out->instance) || !span_take_u64(&in, &out->run) ||
+        !span_take_u32(&in, &out->shards) || !span_take_u8(&in, &out->region) ||
+        !span_take_u8(&in, &amnesiac) || amnesiac > 1 || !take_name(&in, out->deployment) ||
+        !take_regions(&in, out) || !take_closed(&in, out->closed) ||
+        !take_known(&in, &out->known) || in.len > 0)
         return E_CORRUPT;
+    out->known.amnesiac = amnesiac == 1;
     return E_OK;
 }
 
@@ -119,7 +170,7 @@ static int read_file(struct disk *disk, struct identity *out, char *problem)
         refuse(problem, err,
                "%s: damaged: it does not match its checksum; restore it from a backup", file_name);
     if (err == E_VERSION)
-        refuse(problem, err, "%s: written by a newer version of meridian: start that one",
+        refuse(problem, err, "%s: written by another version of meridian: start that one",
                file_name);
     buffer_release(&bytes);
     return err;
@@ -186,26 +237,58 @@ static const struct identity_region *region_with_name(const struct identity *id,
     return NULL;
 }
 
-/* Every number that was written means the same region now: stamps carry these numbers for ever. */
+static bool closes(const uint64_t closed[4], uint8_t number)
+{
+    return closed[number / 64] >> (number % 64) & 1;
+}
+
+/* Every number that was written means the same region now, or is closed: stamps carry these numbers
+ * for ever. */
 static int compare_numbering(const struct identity *had, const struct identity *want, char *problem)
 {
     for (uint32_t i = 0; i < had->region_count; i++) {
         const struct identity_region *region = &had->regions[i];
         const struct identity_region *same = region_with_id(want, region->id);
-        if (same != NULL && strcmp(same->name, region->name) == 0)
+        if (same != NULL ? strcmp(same->name, region->name) == 0 : closes(want->closed, region->id))
             continue;
         const struct identity_region *moved = region_with_name(want, region->name);
         if (moved != NULL)
             return refuse(problem, E_FOREIGN,
                           "region %s has number %u in the configuration, but this directory was "
-                          "written with %u: give it id %u",
-                          region->name, moved->id, region->id, region->id);
+                          "written with %u: give it id %u, or, if it gave that number up, list %u "
+                          "under closed in the configuration of every region",
+                          region->name, moved->id, region->id, region->id, region->id);
         return refuse(problem, E_FOREIGN,
                       "region %s (number %u), which this directory was written with, is not in the "
-                      "configuration",
-                      region->name, region->id);
+                      "configuration: if it is gone for good, list %u under closed in the "
+                      "configuration of every region",
+                      region->name, region->id, region->id);
     }
     return E_OK;
+}
+
+static int refuse_reopened(const struct identity *had, const struct identity *want, char *problem)
+{
+    for (uint32_t i = 0; i < want->region_count; i++) {
+        const struct identity_region *region = &want->regions[i];
+        if (closes(had->closed, region->id))
+            return refuse(problem, E_FOREIGN,
+                          "number %u was given up and is never used again: give region %s another "
+                          "id, and list %u under closed",
+                          region->id, region->name, region->id);
+    }
+    return E_OK;
+}
+
+/* The region itself, maybe under another number: that the old one is closed was seen to before. */
+static int compare_self(const struct identity *had, const struct identity *want, char *problem)
+{
+    const struct identity_region *theirs = region_with_id(had, had->region);
+    const struct identity_region *ours = region_with_id(want, want->region);
+    if (theirs != NULL && ours != NULL && strcmp(theirs->name, ours->name) == 0)
+        return E_OK;
+    return refuse(problem, E_FOREIGN, "the data directory belongs to region %s, not to %s",
+                  theirs == NULL ? "?" : theirs->name, ours == NULL ? "?" : ours->name);
 }
 
 static int compare(const struct identity *had, const struct identity *want, char *problem)
@@ -214,14 +297,12 @@ static int compare(const struct identity *had, const struct identity *want, char
         return refuse(problem, E_FOREIGN, "the data directory belongs to deployment %s, not to %s",
                       had->deployment, want->deployment);
     int err = compare_numbering(had, want, problem);
+    if (err == E_OK)
+        err = refuse_reopened(had, want, problem);
+    if (err == E_OK)
+        err = compare_self(had, want, problem);
     if (err)
         return err;
-    if (had->region != want->region) {
-        const struct identity_region *theirs = region_with_id(had, had->region);
-        const struct identity_region *ours = region_with_id(want, want->region);
-        return refuse(problem, E_FOREIGN, "the data directory belongs to region %s, not to %s",
-                      theirs == NULL ? "?" : theirs->name, ours == NULL ? "?" : ours->name);
-    }
     if (had->shards != want->shards)
         return refuse(problem, E_FOREIGN,
                       "the data directory was written with %u shards, the configuration says %u: "
@@ -230,12 +311,33 @@ static int compare(const struct identity *had, const struct identity *want, char
     return E_OK;
 }
 
+/* What stays of what was known: nothing of numbers that were given up, ours among them. */
+static void inherit(struct identity *out, const struct identity *had)
+{
+    out->instance = had->instance + 1;
+    out->known = had->known;
+    if (out->region != had->region)
+        out->known.amnesiac = false;
+    for (size_t i = 0; i < COUNT_OF(out->closed); i++)
+        out->closed[i] |= had->closed[i];
+    for (unsigned number = 0; number < COUNT_OF(out->known.latest); number++) {
+        if (closes(out->closed, (uint8_t)number))
+            out->known.latest[number] = (struct identity_run){ 0 };
+    }
+}
+
+int identity_store(struct disk *disk, const struct identity *id, char *problem)
+{
+    CHECK(id->instance != 0);
+    return write_file(disk, id, problem);
+}
+
 int identity_claim(struct disk *disk, const struct identity *want, struct identity *out,
                    char *problem)
 {
     struct identity had = { 0 };
     CHECK(want->region_count <= IDENTITY_REGIONS_MAX);
-    CHECK(want->deployment[0] != '\0');
+    CHECK(want->deployment[0] != '\0' && want->run != 0);
     problem[0] = '\0';
     int err = read_file(disk, &had, problem);
     if (err == E_OK)
@@ -245,7 +347,7 @@ int identity_claim(struct disk *disk, const struct identity *want, struct identi
     if (err)
         return err;
     *out = *want;
-    out->instance = had.instance + 1;
+    inherit(out, &had);
     err = write_file(disk, out, problem);
     if (err == E_OK)
         problem[0] = '\0';

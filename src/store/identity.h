@@ -1,10 +1,14 @@
 /*
  * identity -- whose data directory this is, and which run of the region is using it.
  *
- * Two files. "identity": deployment, region, numbering of all regions, shards, and the instance
- * number, which grows by one at every start. "clock": the HLC ceiling, two slots written in turn so
- * that a torn write leaves the other. Both are checked by CRC32C. A damaged identity is an error,
- * never guessed.
+ * Two files. "identity": deployment, region, numbering of all regions, the numbers that regions
+ * gave up, shards, the instance number, which grows by one at every start, the random number of
+ * that run, and what was learned of other runs. "clock": the HLC ceiling, two slots written in turn
+ * so that a torn write leaves the other. Both are checked by CRC32C. A damaged identity is an
+ * error, never guessed.
+ *
+ * An instance with two run numbers is two processes over copies of one directory: a clone. Whoever
+ * remembers the first knows it when it meets the second, so what was met is remembered here.
  */
 #ifndef STORE_IDENTITY_H
 #define STORE_IDENTITY_H
@@ -18,21 +22,40 @@ struct identity_region {
     char name[IDENTITY_NAME_MAX];
 };
 
+struct identity_run {
+    uint64_t instance; /* 0: none */
+    uint64_t run;      /* its random number; 0: not known */
+};
+
+/* What a run has learned and later ones must know. */
+struct identity_known {
+    bool amnesiac; /* others hold log of this region that it has not: it writes no more */
+    struct identity_run latest[256]; /* by number: the latest run of that region that was met */
+};
+
 struct identity {
     char deployment[IDENTITY_NAME_MAX];
     uint8_t region;
     uint32_t shards;
     uint32_t region_count;
     struct identity_region regions[IDENTITY_REGIONS_MAX]; /* ascending by id */
-    uint64_t instance;                                    /* of this run, after identity_claim */
+    uint64_t closed[4]; /* a bit for each number that was given up, ever */
+    uint64_t instance;  /* of this run, after identity_claim */
+    uint64_t run;       /* random, not 0: given by the caller at each start */
+    struct identity_known known;
 };
 
-/* Checks the directory against what the configuration says (`want`, its instance ignored), takes
- * the next instance number and makes it durable before returning. A new directory gets instance 1.
- * Regions may be added to the numbering, but none that was written may have another number or be
- * missing. On error writes one line for people to problem[320]. */
+/* Checks the directory against what the configuration says (`want`, its instance and what it knows
+ * ignored), takes the next instance number and makes it durable before returning. A new directory
+ * gets instance 1. Regions may be added to the numbering, but one that was written may have another
+ * number, or be missing, only when `want` closes the number that it had; and a number that was
+ * closed is never that of a region again. Under another number the region is not amnesiac any more.
+ * On error writes one line for people to problem[320]. */
 int identity_claim(struct disk *disk, const struct identity *want, struct identity *out,
                    char *problem);
+
+/* Makes what `id` knows now durable: an identity that was claimed from this directory. */
+int identity_store(struct disk *disk, const struct identity *id, char *problem);
 
 struct ceiling_file {
     struct disk *disk;

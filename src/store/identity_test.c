@@ -20,7 +20,12 @@ static void add_region(uint8_t id, const char *name)
 
 static void want_region(uint8_t region)
 {
-    want = (struct identity){ .deployment = "shop", .region = region, .shards = 1 };
+    want = (struct identity){ .deployment = "shop", .region = region, .shards = 1, .run = 77 };
+}
+
+static void close_number(uint8_t number)
+{
+    want.closed[number / 64] |= 1ull << (number % 64);
 }
 
 /* A new disk, and the configuration of region 2 of three. */
@@ -69,7 +74,8 @@ TEST(regions_may_be_added_and_are_then_fixed_too)
     EXPECT_EQ(got.instance, 2);
     want.region_count--;
     EXPECT(refused(E_FOREIGN, "region sa-east (number 9), which this directory was written with, "
-                              "is not in the configuration"));
+                              "is not in the configuration: if it is gone for good, list 9 under "
+                              "closed in the configuration of every region"));
     want.region_count++;
     EXPECT_EQ(claim(), E_OK);
     EXPECT_EQ(got.instance, 3);
@@ -86,12 +92,90 @@ TEST(changed_numbers_are_refused)
     add_region(5, "us-east");
     EXPECT(refused(E_FOREIGN,
                    "region us-east has number 5 in the configuration, but this directory "
-                   "was written with 1: give it id 1"));
+                   "was written with 1: give it id 1, or, if it gave that number up, list 1 under "
+                   "closed in the configuration of every region"));
     want_region(2);
     add_region(2, "eu-west");
     add_region(5, "ap-south");
     EXPECT(refused(E_FOREIGN, "region us-east (number 1), which this directory was written with, "
-                              "is not in the configuration"));
+                              "is not in the configuration: if it is gone for good, list 1 under "
+                              "closed in the configuration of every region"));
+    sim_disk_release(&d);
+}
+
+TEST(a_region_may_take_another_number_when_its_old_one_is_closed)
+{
+    begin(1);
+    EXPECT_EQ(claim(), E_OK);
+    got.known.amnesiac = true;
+    EXPECT_EQ(identity_store(&d.disk, &got, problem), E_OK);
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT(got.known.amnesiac);
+    want_region(7);
+    add_region(1, "us-east");
+    add_region(5, "ap-south");
+    add_region(7, "eu-west");
+    EXPECT(
+        refused(E_FOREIGN,
+                "region eu-west has number 7 in the configuration, but this directory was "
+                "written with 2: give it id 2, or, if it gave that number up, list 2 under closed "
+                "in the configuration of every region"));
+    close_number(2);
+    want.region = 5;
+    EXPECT(refused(E_FOREIGN, "the data directory belongs to region eu-west, not to ap-south"));
+    want.region = 7;
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(got.instance, 3);
+    EXPECT(!got.known.amnesiac);
+    sim_disk_release(&d);
+}
+
+TEST(other_regions_may_change_their_number_or_go_when_it_is_closed)
+{
+    begin(1);
+    EXPECT_EQ(claim(), E_OK);
+    want_region(2);
+    add_region(2, "eu-west");
+    add_region(6, "us-east");
+    close_number(1);
+    close_number(5);
+    EXPECT_EQ(claim(), E_OK);
+    sim_disk_release(&d);
+}
+
+TEST(a_closed_number_is_never_used_again)
+{
+    begin(1);
+    EXPECT_EQ(claim(), E_OK);
+    want.region_count--;
+    close_number(5);
+    EXPECT_EQ(claim(), E_OK);
+    memset(want.closed, 0, sizeof want.closed);
+    EXPECT_EQ(claim(), E_OK); /* it is remembered */
+    add_region(5, "sa-east");
+    EXPECT(refused(E_FOREIGN, "number 5 was given up and is never used again: give region sa-east "
+                              "another id, and list 5 under closed"));
+    sim_disk_release(&d);
+}
+
+TEST(what_was_learned_of_other_runs_is_kept_over_restarts_and_crashes)
+{
+    begin(test_seed());
+    for (uint64_t round = 1; round < 50; round++) {
+        EXPECT_EQ(claim(), E_OK);
+        EXPECT_EQ(got.known.latest[1].instance, round - 1);
+        EXPECT_EQ(got.known.latest[1].run, round == 1 ? 0 : 1000 * (round - 1));
+        EXPECT_EQ(got.known.latest[255].instance, 0);
+        got.known.latest[1] = (struct identity_run){ round, 1000 * round };
+        EXPECT_EQ(identity_store(&d.disk, &got, problem), E_OK);
+        sim_disk_crash(&d);
+    }
+    want.region_count = 0;
+    add_region(2, "eu-west");
+    add_region(5, "ap-south");
+    close_number(1);
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(got.known.latest[1].instance, 0); /* it comes back under another number, if at all */
     sim_disk_release(&d);
 }
 

@@ -1,12 +1,14 @@
 /*
  * Fuzz: the log's recovery. A log is written, crashed and damaged, and opened again: it is recovered
- * or refused. What was recovered is recovered again, with nothing more to cut, and can be appended
- * to; after a crash alone it is all that was durable, and maybe more of what was written; a flipped
- * bit below what some later record proves durable is refused.
+ * or refused. What was recovered is recovered again, with nothing more to cut, from any of its
+ * records on, and can be appended to; after a crash alone it is all that was durable and not
+ * dropped, and maybe more of what was written; a flipped bit below what some later record proves
+ * durable is refused.
  *
  * Pieces by the low bits of their control byte:
  *
- *     APPEND  a record with these bytes                  SYNC
+ *     APPEND  a record with these bytes                  SYNC   or (bit 7) a roll, or (bit 6) a drop
+ *                                                               of what ends below a place (u16)
  *     CRASH   power is lost                              FLIP   one bit (u32 place) of the last segment,
  *     CUT     the last segment is as long as (u32)              or an earlier one (bit 7)
  *     PATCH   bytes at a place (u32) of a segment        FORGE  a record, sealed for LSN (u64) and synced
@@ -33,11 +35,11 @@ enum {
     PIECE_FILE
 };
 
-enum { OTHER = 1 << 7 };
+enum { OTHER = 1 << 7, DROP = 1 << 6 };
 
 enum { SEGMENT_BYTES = 512, FILE_BYTES_MAX = 1 << 16, HEADER_CHECKED_BYTES = 32 };
 
-static const struct oplog_options options = {
+static struct oplog_options options = {
     .deployment = "shop",
     .region = 7,
     .segment_bytes = SEGMENT_BYTES,
@@ -50,6 +52,15 @@ static struct buffer written;  /* what was appended, from first_lsn on */
 static struct buffer replayed; /* what the last opening handed out */
 static uint64_t first_lsn;     /* of the first record that was replayed */
 static uint64_t next_lsn;      /* after the last one */
+
+static uint64_t take_number(struct span *in, size_t bytes)
+{
+    uint64_t v = 0;
+    uint8_t byte;
+    for (size_t i = 0; i < bytes && span_take_u8(in, &byte); i++)
+        v |= (uint64_t)byte << (8 * i);
+    return v;
+}
 
 /* --- opening --- */
 
@@ -88,17 +99,39 @@ static void check_reads(void)
     buffer_release(&all);
 }
 
-/* What one opening has accepted, the next accepts too, the same, and cuts nothing. */
+/* Opens a log that was accepted once more: nothing is cut, and `expected` is replayed. */
+static void check_opens(uint64_t from_lsn, uint64_t end_lsn, struct span expected)
+{
+    options.replay_from = from_lsn;
+    CHECK(open_log() == E_OK);
+    CHECK(report.cut_bytes == 0 && oplog.end_lsn == end_lsn && oplog.durable_lsn == end_lsn);
+    CHECK(report.total_bytes >= expected.len);
+    CHECK(span_equal(expected, buffer_span(&replayed)));
+    oplog_close(&oplog);
+    options.replay_from = 0;
+}
+
+/* What one opening has accepted, the next accepts too, the same, and from each of some places on. */
 static void check_stands(void)
 {
     struct buffer before = { 0 };
-    uint64_t end_lsn = oplog.end_lsn;
+    uint64_t start_lsn = first_lsn, end_lsn = oplog.end_lsn;
     check_reads();
     buffer_put(&before, buffer_span(&replayed));
     oplog_close(&oplog);
+    struct span all = buffer_span(&before), rest = all;
+    size_t need, skip = 0;
+    struct record record;
+    while (rest.len > 0 && record_read(rest, end_lsn - rest.len, &record, &need) == RECORD_GOOD) {
+        skip++;
+        rest = span_skip(rest, record.bytes);
+        if ((skip & (skip - 1)) == 0)
+            check_opens(end_lsn - rest.len, end_lsn, rest);
+    }
+    CHECK(rest.len == 0);
+    check_opens(0, end_lsn, all);
     CHECK(open_log() == E_OK);
-    CHECK(report.cut_bytes == 0 && oplog.end_lsn == end_lsn && oplog.durable_lsn == end_lsn);
-    CHECK(span_equal(buffer_span(&before), buffer_span(&replayed)));
+    CHECK(replayed.len == 0 || first_lsn == start_lsn);
     buffer_release(&before);
 }
 
@@ -129,6 +162,19 @@ static void append(struct span payload)
     CHECK(oplog_append(&oplog, span_skip(buffer_span(&written), start)) == E_OK);
 }
 
+/* Drops what ends below a place in the log, and forgets it. */
+static void drop(struct span in)
+{
+    CHECK(oplog_sync(&oplog) == E_OK);
+    uint64_t lsn = first_lsn + take_number(&in, 2) % (written.len + 1);
+    CHECK(oplog_drop(&oplog, lsn) == E_OK);
+    CHECK(oplog_start_lsn(&oplog) <= lsn || oplog.segment_count == 1);
+    if (oplog_start_lsn(&oplog) <= first_lsn)
+        return;
+    buffer_consume(&written, (size_t)(oplog_start_lsn(&oplog) - first_lsn));
+    first_lsn = oplog_start_lsn(&oplog);
+}
+
 static void crash(void)
 {
     uint64_t durable_lsn = oplog.durable_lsn;
@@ -142,15 +188,6 @@ static void crash(void)
 }
 
 /* --- damage --- */
-
-static uint64_t take_number(struct span *in, size_t bytes)
-{
-    uint64_t v = 0;
-    uint8_t byte;
-    for (size_t i = 0; i < bytes && span_take_u8(in, &byte); i++)
-        v |= (uint64_t)byte << (8 * i);
-    return v;
-}
 
 /* The last segment, or some earlier one. */
 static size_t choose_segment(uint8_t control)
@@ -329,7 +366,10 @@ static bool run_piece(const struct piece *piece)
         append(piece->bytes);
         return true;
     case PIECE_SYNC:
-        CHECK(oplog_sync(&oplog) == E_OK);
+        if (piece->control & DROP)
+            drop(piece->bytes);
+        else
+            CHECK((piece->control & OTHER ? oplog_roll(&oplog) : oplog_sync(&oplog)) == E_OK);
         return true;
     case PIECE_CRASH:
         crash();

@@ -180,6 +180,16 @@ static size_t fitting_bytes(struct oplog *log, struct span records)
     return bytes;
 }
 
+/* Ends the tail, durably, and begins another. */
+static int next_segment(struct oplog *log, uint64_t file_bytes)
+{
+    int err = oplog_sync(log);
+    if (err)
+        return err;
+    close_file(log, &log->tail);
+    return start_segment(log, file_bytes);
+}
+
 /* Makes place for a record that does not fit: the next segment, or a larger one while this is
  * empty. */
 static int make_room(struct oplog *log, uint64_t record_bytes)
@@ -194,11 +204,7 @@ static int make_room(struct oplog *log, uint64_t record_bytes)
         segment->file_bytes = file_bytes;
         return E_OK;
     }
-    int err = oplog_sync(log);
-    if (err)
-        return err;
-    close_file(log, &log->tail);
-    return start_segment(log, file_bytes);
+    return next_segment(log, file_bytes);
 }
 
 int oplog_append(struct oplog *log, struct span records)
@@ -238,6 +244,69 @@ int oplog_sync(struct oplog *log)
     return E_OK;
 }
 
+int oplog_roll(struct oplog *log)
+{
+    if (log->broken)
+        return E_IO;
+    const struct oplog_segment *segment = tail_segment(log);
+    if (segment->start_lsn == segment->end_lsn)
+        return E_OK;
+    return next_segment(log, log->options.segment_bytes);
+}
+
+/* Dropping */
+
+uint64_t oplog_start_lsn(const struct oplog *log)
+{
+    CHECK(log->segment_count > 0);
+    return log->segments[0].start_lsn;
+}
+
+uint64_t oplog_bytes(const struct oplog *log)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < log->segment_count; i++)
+        bytes += log->segments[i].file_bytes;
+    return bytes;
+}
+
+/* A crash may undo any of the removals that were not synced, and so leave a gap: they are made
+ * durable one by one. */
+static int sync_removal(struct oplog *log)
+{
+    int err = log->names_unsynced ? log->disk->ops->sync_names(log->disk) : E_OK;
+    if (err)
+        return disk_error(log, err);
+    log->names_unsynced = false;
+    return E_OK;
+}
+
+static int drop_first(struct oplog *log)
+{
+    uint64_t start_lsn = log->segments[0].start_lsn;
+    char name[SEGMENT_NAME_BYTES];
+    if (log->reading != NULL && log->reading_lsn == start_lsn)
+        close_file(log, &log->reading);
+    segment_name(start_lsn, name);
+    int err = log->disk->ops->remove(log->disk, name);
+    if (err && err != E_MISSING)
+        return disk_error(log, err);
+    log->names_unsynced = true;
+    log->segment_count--;
+    memmove(log->segments, log->segments + 1, log->segment_count * sizeof log->segments[0]);
+    return sync_removal(log);
+}
+
+int oplog_drop(struct oplog *log, uint64_t lsn)
+{
+    if (log->broken)
+        return E_IO;
+    int err = sync_removal(log);
+    while (err == E_OK && log->segment_count > 1 && log->segments[0].end_lsn <= lsn)
+        err = drop_first(log);
+    return err;
+}
+
 /* Reading */
 
 /* The segment that holds `lsn`: the last one that starts at or before it. */
@@ -254,6 +323,25 @@ static const struct oplog_segment *find_segment(const struct oplog *log, uint64_
     return low == 0 ? NULL : &log->segments[low - 1];
 }
 
+/* Opens it as `reading`, when its header is good: recovery may not have looked at it. */
+static int open_earlier(struct oplog *log, uint64_t start_lsn)
+{
+    struct disk *disk = log->disk;
+    struct buffer header = { 0 };
+    char name[SEGMENT_NAME_BYTES];
+    segment_name(start_lsn, name);
+    close_file(log, &log->reading);
+    int err = disk->ops->open(disk, name, false, &log->reading);
+    if (err == E_OK)
+        err = disk->ops->read(disk, log->reading, 0, SEGMENT_HEADER_BYTES, &header);
+    err = err ? disk_error(log, err) : recover_check_header(log, start_lsn, buffer_span(&header));
+    buffer_release(&header);
+    if (err)
+        close_file(log, &log->reading);
+    log->reading_lsn = start_lsn;
+    return err;
+}
+
 static int open_segment(struct oplog *log, const struct oplog_segment *segment,
                         struct disk_file **file)
 {
@@ -261,17 +349,11 @@ static int open_segment(struct oplog *log, const struct oplog_segment *segment,
         *file = log->tail;
         return E_OK;
     }
-    if (log->reading == NULL || log->reading_lsn != segment->start_lsn) {
-        char name[SEGMENT_NAME_BYTES];
-        segment_name(segment->start_lsn, name);
-        close_file(log, &log->reading);
-        int err = log->disk->ops->open(log->disk, name, false, &log->reading);
-        if (err)
-            return disk_error(log, err);
-        log->reading_lsn = segment->start_lsn;
-    }
+    int err = E_OK;
+    if (log->reading == NULL || log->reading_lsn != segment->start_lsn)
+        err = open_earlier(log, segment->start_lsn);
     *file = log->reading;
-    return E_OK;
+    return err;
 }
 
 static int bad_record(struct oplog *log, const struct oplog_segment *segment, uint64_t lsn)

@@ -13,13 +13,17 @@
  *
  * LSNs count record bytes only, without gaps over segments, and are never used twice: opening after
  * a torn tail goes on at the place of the cut, and zeroes what stood after it first.
- * Recovery reads every record in order and hands it to `replay`. At the first bad one it looks for
+ * Recovery reads the records in order and hands them to `replay`. At the first bad one it looks for
  * later good records: one that was written when the bad place was already durable proves rot, an
  * error that names file and offset; otherwise the bytes were never promised, and the tail is cut
  * there. A segment is made only when the one before is durable to its end: a bad record in any but
  * the last is rot too.
- * Errors:  after a failed write or sync the log is broken for good (`broken`): it never writes
- *          again, and every call but oplog_read and oplog_close answers E_IO.
+ * Where a checkpoint stands (`replay_from`), the log was durable: what ends or is bad before that is
+ * an error too. Earlier segments are not read, only listed: one that could not reach the next is
+ * missing something, else what is wrong with them shows when they are read.
+ * Segments go from the front only (oplog_drop), so that what is left has no gaps, after any crash.
+ * Errors:  after a failed write or sync, E_FULL or E_IO, the log is broken for good (`broken`): it
+ *          never writes again, and every call but oplog_read and oplog_close answers E_IO.
  * Threads: one owner. Blocking, through env/disk.h.
  */
 #ifndef STORE_OPLOG_H
@@ -30,8 +34,10 @@
 
 struct oplog_options {
     const char *deployment;
-    uint32_t region;
+    uint32_t region;        /* whose log it is: new segments say so */
+    uint64_t regions[4];    /* bits of further numbers that it bore before */
     uint64_t segment_bytes; /* preallocated size; a larger record gets a segment of its own */
+    uint64_t replay_from;   /* a record's place, or the log's end; 0: the log's own beginning */
 };
 
 struct oplog_segment {
@@ -51,11 +57,14 @@ struct oplog {
     uint64_t end_lsn;          /* next record goes here */
     uint64_t durable_lsn;
     bool broken;
-    char problem[320]; /* one line: file, offset, cause; set with every error */
+    bool names_unsynced; /* a segment's name is gone, but maybe not on the disk */
+    char problem[320];   /* one line: file, offset, cause; set with every error */
 };
 
 struct oplog_report {
-    uint64_t records;
+    uint64_t total_bytes; /* to be replayed at most, known before the first record: the last segment
+                           * counts as if it were full */
+    uint64_t records;     /* replayed */
     uint64_t bytes;
     uint64_t cut_bytes; /* torn tail, 0 when none */
     char cut_place[96]; /* "FILE at OFFSET", when cut_bytes > 0 */
@@ -73,9 +82,19 @@ void oplog_close(struct oplog *log);
 int oplog_append(struct oplog *log, struct span records);
 int oplog_sync(struct oplog *log);
 
+/* Syncs; the next record begins a new segment. */
+int oplog_roll(struct oplog *log);
+
+/* Removes the segments that end at or before `lsn`, oldest first, never the last. When a removal
+ * fails, the log goes on as before with what is left, and the next call tries again. */
+int oplog_drop(struct oplog *log, uint64_t lsn);
+
+uint64_t oplog_start_lsn(const struct oplog *log);
+uint64_t oplog_bytes(const struct oplog *log); /* of its files */
+
 /* Appends to `out` whole record bytes from `lsn` (a record's place) on: at least one record when
  * there is one below `limit_lsn`, else up to about `want` bytes. E_MISSING when `lsn` is before the
- * first segment. Every record is checked. */
+ * first segment. Headers and records are checked: `problem` names file and offset of a bad one. */
 int oplog_read(struct oplog *log, uint64_t lsn, uint64_t limit_lsn, size_t want,
                struct buffer *out);
 

@@ -1,103 +1,8 @@
-#include "store/oplog.h"
-
 #include <stdio.h>
 
-#include "base/error.h"
 #include "base/prng.h"
-#include "base/test.h"
 #include "sim/disk.h"
-
-enum { HEADER = 64 }; /* where a segment's records begin */
-
-static struct sim_disk d;
-static struct oplog oplog;
-static struct oplog_report report;
-static struct oplog_options options;
-
-static struct buffer written; /* the model: every byte of the log, by LSN */
-static uint64_t
-    replayed_lsn; /* everything below was handed to the replay, in order and as written */
-static bool replay_wrong;
-
-static int check_replay(void *context, const struct record *record)
-{
-    (void)context;
-    uint64_t payload_at = record->lsn + RECORD_HEADER_BYTES;
-    bool same = record->lsn == replayed_lsn && record->lsn + record->bytes <= written.len &&
-                span_equal(record->payload, span_of(written.at + payload_at, record->payload.len));
-    replay_wrong |= !same;
-    replayed_lsn = record->lsn + record->bytes;
-    return E_OK;
-}
-
-static int reopen(void)
-{
-    replayed_lsn = 0;
-    replay_wrong = false;
-    return oplog_open(&oplog, &d.disk, &options, check_replay, NULL, &report);
-}
-
-static int begin(uint64_t seed, uint64_t segment_bytes)
-{
-    options = (struct oplog_options){ .deployment = "shop",
-                                      .region = 7,
-                                      .segment_bytes = segment_bytes };
-    buffer_clear(&written);
-    sim_disk_init(&d, seed);
-    return reopen();
-}
-
-static void end(void)
-{
-    oplog_close(&oplog);
-    sim_disk_release(&d);
-    buffer_release(&written);
-}
-
-/* Seals a record at the end of the model, to be appended. */
-static void seal(size_t payload_bytes)
-{
-    uint64_t lsn = written.len;
-    uint8_t *to = buffer_room(&written, RECORD_HEADER_BYTES + payload_bytes);
-    for (size_t i = 0; i < payload_bytes; i++)
-        to[RECORD_HEADER_BYTES + i] = (uint8_t)(lsn * 31 + i * 7 + 1);
-    record_seal(to, payload_bytes, lsn, oplog.durable_lsn);
-    written.len += RECORD_HEADER_BYTES + payload_bytes;
-}
-
-/* Appends what the model has and the log has not. */
-static int append_sealed(void)
-{
-    return oplog_append(&oplog, span_skip(buffer_span(&written), (size_t)oplog.end_lsn));
-}
-
-static int append(size_t payload_bytes)
-{
-    seal(payload_bytes);
-    return append_sealed();
-}
-
-static bool recovered_to(uint64_t lsn)
-{
-    return !replay_wrong && replayed_lsn == lsn && oplog.end_lsn == lsn && oplog.durable_lsn == lsn;
-}
-
-/* Reads the whole log piece by piece and compares it with the model. */
-static bool reads_back(size_t want)
-{
-    struct buffer all = { 0 };
-    int err = E_OK;
-    while (err == E_OK && all.len < oplog.end_lsn) {
-        size_t before = all.len;
-        err = oplog_read(&oplog, all.len, UINT64_MAX, want, &all);
-        if (all.len == before)
-            break;
-    }
-    bool same = err == E_OK &&
-                span_equal(buffer_span(&all), span_of(written.at, (size_t)oplog.end_lsn));
-    buffer_release(&all);
-    return same;
-}
+#include "store/oplog_trial.h"
 
 TEST(records_come_back_after_a_restart)
 {
@@ -344,6 +249,23 @@ TEST(a_full_disk_in_a_roll_breaks_the_log_and_loses_nothing)
         oplog_close(&oplog);
         EXPECT_EQ(reopen(), E_OK);
         EXPECT(recovered_to(120));
+        end();
+    }
+}
+
+TEST(a_full_disk_is_told_from_a_broken_one_and_neither_is_tried_again)
+{
+    static const int codes[] = { E_FULL, E_IO };
+    for (size_t i = 0; i < 2; i++) {
+        EXPECT_EQ(begin(i, 4096), E_OK);
+        EXPECT_EQ(append(20), E_OK);
+        sim_disk_fail(&d, SIM_DISK_WRITE, 1, codes[i]);
+        EXPECT_EQ(append(20), codes[i]);
+        EXPECT(strstr(oplog.problem, "0000000000000000.log: write") == oplog.problem);
+        EXPECT(strstr(oplog.problem, error_text(codes[i])) != NULL);
+        EXPECT_EQ(append_sealed(), E_IO);
+        EXPECT_EQ(oplog_sync(&oplog), E_IO);
+        EXPECT(strstr(oplog.problem, error_text(codes[i])) != NULL); /* the cause stays */
         end();
     }
 }

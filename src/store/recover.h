@@ -1,6 +1,6 @@
 /*
  * recover -- reads a log after a start, hands its records on, and decides where it ends
- * (store/oplog.h has the rule).
+ * (store/oplog.h has the rules).
  */
 #ifndef STORE_RECOVER_H
 #define STORE_RECOVER_H
@@ -13,5 +13,8 @@
  * On error log->problem says why. */
 int recover_log(struct oplog *log, oplog_replay_fn replay, void *context,
                 struct oplog_report *report);
+
+/* Judges the header of the segment that starts at `start_lsn`, from the file's first bytes. */
+int recover_check_header(struct oplog *log, uint64_t start_lsn, struct span bytes);
 
 #endif

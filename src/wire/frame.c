@@ -42,8 +42,14 @@ static bool put_compressed(struct frame_codec *codec, struct buffer *out, struct
 
 void frame_put(struct frame_codec *codec, struct buffer *out, struct span content)
 {
+    frame_put_as(codec, out, MESSAGE_BATCHES, content);
+}
+
+void frame_put_as(struct frame_codec *codec, struct buffer *out, enum message_type type,
+                  struct span content)
+{
     CHECK(content.len <= FRAME_CONTENT_MAX);
-    size_t place = message_begin(out, MESSAGE_BATCHES);
+    size_t place = message_begin(out, type);
     if (content.len < FRAME_COMPRESS_MIN || !put_compressed(codec, out, content)) {
         put_header(out, CODEC_RAW, content.len);
         buffer_put(out, content);

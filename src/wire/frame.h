@@ -3,7 +3,7 @@
  * them.
  *
  *     u8 codec (0 raw, 1 zstd)    u32 length of the content    bytes
- *     content: n x (varint length, a batch as in wire/batch.h)
+ *     content: n x (varint length, a batch as in wire/batch.h); of an IMAGE something else
  *
  * Each frame is compressed on its own (level 1): a receiver needs no other. A content below
  * FRAME_COMPRESS_MIN bytes, or one that does not shrink, stays raw. A zstd frame must state its
@@ -32,8 +32,11 @@ struct frame_codec {
 
 void frame_codec_release(struct frame_codec *codec);
 
-/* Appends one whole BATCHES message. `content` has at most FRAME_CONTENT_MAX bytes. */
+/* Appends one whole BATCHES message, or one of another type whose body is a frame. `content` has at
+ * most FRAME_CONTENT_MAX bytes. */
 void frame_put(struct frame_codec *codec, struct buffer *out, struct span content);
+void frame_put_as(struct frame_codec *codec, struct buffer *out, enum message_type type,
+                  struct span content);
 
 /* The content of a body; borrows from it, or from the codec until the next call. */
 bool frame_take(struct frame_codec *codec, struct span body, struct span *content);

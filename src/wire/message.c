@@ -69,7 +69,10 @@ void message_put_hello(struct buffer *out, const struct message_hello *m)
     buffer_put_u8(out, (uint8_t)m->role);
     buffer_put_u8(out, m->region);
     buffer_put_u64(out, m->instance);
+    buffer_put_u64(out, m->run);
     buffer_put_u64(out, m->known_instance);
+    buffer_put_u64(out, m->known_run);
+    buffer_put_u8(out, (uint8_t)(m->forked | m->refuses << 1));
     buffer_put_prefixed(out, m->deployment);
     buffer_put_prefixed(out, m->region_name);
     vector_put(out, &m->applied);
@@ -84,7 +87,7 @@ static bool take_name(struct span *in, struct span *name)
 
 bool message_take_hello(struct span body, struct message_hello *m)
 {
-    uint8_t role;
+    uint8_t role, flags;
     if (!span_take_u32(&body, &m->version))
         return false;
     if (m->version != MESSAGE_VERSION)
@@ -93,23 +96,36 @@ bool message_take_hello(struct span body, struct message_hello *m)
         return false;
     m->role = (enum message_role)role;
     if (!span_take_u8(&body, &m->region) || !span_take_u64(&body, &m->instance) ||
-        !span_take_u64(&body, &m->known_instance))
+        !span_take_u64(&body, &m->run) || !span_take_u64(&body, &m->known_instance) ||
+        !span_take_u64(&body, &m->known_run) || !span_take_u8(&body, &flags) || flags > 3)
         return false;
+    m->forked = flags & 1;
+    m->refuses = flags >> 1;
     if (!take_name(&body, &m->deployment) || !take_name(&body, &m->region_name))
         return false;
     return vector_take(&body, &m->applied) && vector_take(&body, &m->last_op) && body.len == 0;
 }
 
-/* --- REFUSED --- */
+/* --- REFUSED, DECLINED --- */
 
-void message_put_refused(struct buffer *out, const char *text)
+static void put_text(struct buffer *out, enum message_type type, const char *text)
 {
     struct span line = span_str(text);
     if (line.len > MESSAGE_TEXT_MAX)
         line.len = MESSAGE_TEXT_MAX;
-    size_t place = message_begin(out, MESSAGE_REFUSED);
+    size_t place = message_begin(out, type);
     buffer_put(out, line);
     message_end(out, place);
+}
+
+void message_put_refused(struct buffer *out, const char *text)
+{
+    put_text(out, MESSAGE_REFUSED, text);
+}
+
+void message_put_declined(struct buffer *out, const char *text)
+{
+    put_text(out, MESSAGE_DECLINED, text);
 }
 
 /* It goes into a log line, inside double quotes. */
@@ -123,6 +139,11 @@ bool message_take_refused(struct span body, char text[MESSAGE_TEXT_MAX + 1])
     }
     text[body.len] = '\0';
     return true;
+}
+
+bool message_take_declined(struct span body, char text[MESSAGE_TEXT_MAX + 1])
+{
+    return message_take_refused(body, text);
 }
 
 /* --- SUBSCRIBE --- */
@@ -225,6 +246,102 @@ bool message_take_fault(struct span body, struct message_fault *m)
     m->verb = (enum fault_verb)verb;
     return span_take_u8(&body, &m->a) && span_take_u8(&body, &m->b) &&
            span_take_u32(&body, &m->ms) && body.len == 0;
+}
+
+/* --- bootstraps --- */
+
+static bool has_origin(const uint64_t origins[4], uint32_t o)
+{
+    return origins[o / 64] >> (o % 64) & 1;
+}
+
+void message_put_behind(struct buffer *out, const struct message_behind *m)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < COUNT_OF(m->origins); i++)
+        count += (uint64_t)__builtin_popcountll(m->origins[i]);
+    size_t place = message_begin(out, MESSAGE_BEHIND);
+    buffer_put_varint(out, count);
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
+        if (has_origin(m->origins, o))
+            buffer_put_u8(out, (uint8_t)o);
+    }
+    message_end(out, place);
+}
+
+bool message_take_behind(struct span body, struct message_behind *m)
+{
+    uint64_t count;
+    uint8_t origin;
+    memset(m->origins, 0, sizeof m->origins);
+    if (!span_take_varint(&body, &count) || count > STAMP_ORIGINS)
+        return false;
+    for (; count > 0; count--) {
+        if (!span_take_u8(&body, &origin) || has_origin(m->origins, origin))
+            return false;
+        m->origins[origin / 64] |= 1ull << (origin % 64);
+    }
+    return body.len == 0;
+}
+
+void message_put_bootstrap(struct buffer *out, const struct message_bootstrap *m)
+{
+    size_t place = message_begin(out, MESSAGE_BOOTSTRAP);
+    buffer_put_u8(out, m->resumes);
+    buffer_put_u64(out, m->lsn);
+    buffer_put_varint(out, m->credit);
+    vector_put(out, &m->floor);
+    buffer_put_prefixed(out, m->cursor);
+    message_end(out, place);
+}
+
+bool message_take_bootstrap(struct span body, struct message_bootstrap *m)
+{
+    uint8_t resumes;
+    if (!span_take_u8(&body, &resumes) || resumes > 1)
+        return false;
+    m->resumes = resumes;
+    return span_take_u64(&body, &m->lsn) && span_take_varint(&body, &m->credit) &&
+           vector_take(&body, &m->floor) && span_take_prefixed(&body, &m->cursor) &&
+           m->cursor.len <= MESSAGE_CURSOR_MAX && body.len == 0;
+}
+
+void message_put_start(struct buffer *out, const struct message_start *m)
+{
+    size_t place = message_begin(out, MESSAGE_START);
+    buffer_put_varint(out, m->keys);
+    buffer_put_prefixed(out, m->start);
+    message_end(out, place);
+}
+
+bool message_take_start(struct span body, struct message_start *m)
+{
+    return span_take_varint(&body, &m->keys) && span_take_prefixed(&body, &m->start) &&
+           body.len == 0;
+}
+
+void message_put_written(struct buffer *out, uint64_t bytes)
+{
+    size_t place = message_begin(out, MESSAGE_WRITTEN);
+    buffer_put_u64(out, bytes);
+    message_end(out, place);
+}
+
+bool message_take_written(struct span body, uint64_t *bytes)
+{
+    return span_take_u64(&body, bytes) && body.len == 0;
+}
+
+void message_put_end(struct buffer *out, const struct vector *last_op)
+{
+    size_t place = message_begin(out, MESSAGE_END);
+    vector_put(out, last_op);
+    message_end(out, place);
+}
+
+bool message_take_end(struct span body, struct vector *last_op)
+{
+    return vector_take(&body, last_op) && body.len == 0;
 }
 
 /* --- VECTOR --- */

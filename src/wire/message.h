@@ -6,9 +6,11 @@
  *     u8  type
  *     body, by type:
  *
- *     1 HELLO      u32 protocol version, then for version 1:
- *                  u8 role   u8 region number   u64 instance   u64 known instance
- *                  (of the receiver; 0: none)
+ *     1 HELLO      u32 protocol version, then for version 2:
+ *                  u8 role   u8 region number   u64 instance   u64 run
+ *                  u64 known instance   u64 known run      (of the receiver; 0: none)
+ *                  u8 flags: 1 the sender holds another history of the receiver's origin
+ *                            2 a REFUSED follows
  *                  deployment   region name      (varint length, bytes)
  *                  vector applied   vector of last ops      (clock/vector.h)
  *     2 REFUSED    text: one line of at most MESSAGE_TEXT_MAX bytes
@@ -19,6 +21,15 @@
  *     7 PONG       u64 t0   u64 t1   u64 t2     (microseconds since 1970: clock/skew.h)
  *     8 FAULT      u8 verb   u8 region a   u8 region b   u32 ms
  *
+ *     of a bootstrap (node/bootstrap.h); an LSN is the source's:
+ *     9 BEHIND     varint n, n x u8 origin
+ *    10 BOOTSTRAP  u8 resumes   u64 lsn   varint credit   vector floor   cursor (varint length, bytes)
+ *    11 DECLINED   text, as in REFUSED
+ *    12 START      varint keys   start (core/copier.h; nothing when it resumes; varint length, bytes)
+ *    13 IMAGE      wire/frame.h; content: cursor after (varint length, bytes), changes (core/copier.h)
+ *    14 WRITTEN    u64 bytes of contents
+ *    15 END        vector of last ops
+ *
  * Integers are little-endian. Nothing may follow a body. A body of an unknown version of HELLO is
  * not looked at. Every decoder takes hostile bytes: it checks lengths and ranges, and refuses.
  */
@@ -28,12 +39,13 @@
 #include "clock/vector.h"
 
 enum {
-    MESSAGE_VERSION = 1,
+    MESSAGE_VERSION = 2,
     MESSAGE_HEADER_BYTES = 8,
     MESSAGE_MAX = (256 << 20) + (64 << 10), /* any record of a log fits, with what frames it */
     MESSAGE_HELLO_MAX = 16 << 10,           /* more than two vectors and two names need */
     MESSAGE_NAME_MAX = 255,
     MESSAGE_TEXT_MAX = 200,
+    MESSAGE_CURSOR_MAX = 1 << 10, /* of store/checkpoint.h: a place, and where in it */
 };
 
 enum message_type {
@@ -45,6 +57,13 @@ enum message_type {
     MESSAGE_PING,
     MESSAGE_PONG,
     MESSAGE_FAULT,
+    MESSAGE_BEHIND,
+    MESSAGE_BOOTSTRAP,
+    MESSAGE_DECLINED,
+    MESSAGE_START,
+    MESSAGE_IMAGE,
+    MESSAGE_WRITTEN,
+    MESSAGE_END,
     MESSAGE_TYPE_END,
 };
 
@@ -79,8 +98,10 @@ struct message_hello {
     uint32_t version; /* when it is not MESSAGE_VERSION, nothing else is set */
     enum message_role role;
     uint8_t region;
-    uint64_t instance;
-    uint64_t known_instance;
+    uint64_t instance, run;             /* of the sender */
+    uint64_t known_instance, known_run; /* the latest of the receiver that the sender has met */
+    bool forked;  /* the receiver's stream disagrees with what the sender holds of it */
+    bool refuses; /* a REFUSED follows: this only tells what the sender knows of the receiver */
     struct span deployment, region_name;
     struct vector applied, last_op;
 };
@@ -108,6 +129,25 @@ struct message_fault {
     uint32_t ms;
 };
 
+/* Log that the feed keeps no longer was asked for. */
+struct message_behind {
+    uint64_t origins[4]; /* bitmap: of these */
+};
+
+/* Asks for the source's objects, from a cursor on. */
+struct message_bootstrap {
+    bool resumes;         /* what a bootstrap from here began with is known: */
+    uint64_t lsn;         /* log is wanted from here on */
+    uint64_t credit;      /* bytes of contents that may be on the way */
+    struct vector floor;  /* what the sender has dropped log of: the source must have it all */
+    struct span cursor;   /* empty: from the first object */
+};
+
+struct message_start {
+    uint64_t keys; /* about how many there are in all */
+    struct span start;
+};
+
 /* Each appends one whole message. The decoders take a body. */
 void message_put_hello(struct buffer *out, const struct message_hello *m);
 bool message_take_hello(struct span body, struct message_hello *m);
@@ -127,6 +167,24 @@ bool message_take_pong(struct span body, struct message_pong *m);
 
 void message_put_fault(struct buffer *out, const struct message_fault *m);
 bool message_take_fault(struct span body, struct message_fault *m);
+
+void message_put_behind(struct buffer *out, const struct message_behind *m);
+bool message_take_behind(struct span body, struct message_behind *m);
+
+void message_put_bootstrap(struct buffer *out, const struct message_bootstrap *m);
+bool message_take_bootstrap(struct span body, struct message_bootstrap *m);
+
+void message_put_declined(struct buffer *out, const char *text);
+bool message_take_declined(struct span body, char text[MESSAGE_TEXT_MAX + 1]);
+
+void message_put_start(struct buffer *out, const struct message_start *m);
+bool message_take_start(struct span body, struct message_start *m);
+
+void message_put_written(struct buffer *out, uint64_t bytes);
+bool message_take_written(struct span body, uint64_t *bytes);
+
+void message_put_end(struct buffer *out, const struct vector *last_op);
+bool message_take_end(struct span body, struct vector *last_op);
 
 /* VECTOR: message_begin, the number of rows, the rows, message_end. Taken: the number, then row by
  * row; message_take_rows checks all of it beforehand, so that the walk cannot fail half-way. */

@@ -27,7 +27,11 @@ static struct message_hello random_hello(struct prng *rng, char names[2][20])
         .role = (enum message_role)(ROLE_INTAKE + prng_below(rng, 3)),
         .region = (uint8_t)prng_next(rng),
         .instance = prng_next(rng),
+        .run = prng_next(rng),
         .known_instance = prng_next(rng),
+        .known_run = prng_next(rng),
+        .forked = prng_below(rng, 2) == 1,
+        .refuses = prng_below(rng, 2) == 1,
         .deployment = random_name(rng, names[0]),
         .region_name = random_name(rng, names[1]),
     };
@@ -60,13 +64,63 @@ static void put_random_vector_message(struct prng *rng, struct buffer *out)
     message_end(out, place);
 }
 
+static void random_origins(struct prng *rng, uint64_t origins[4])
+{
+    for (int i = 0; i < 4; i++)
+        origins[i] = prng_next(rng) & prng_next(rng) & prng_next(rng);
+}
+
+static void random_bootstrap(struct prng *rng, struct message_bootstrap *m, char *name)
+{
+    *m = (struct message_bootstrap){
+        .resumes = prng_below(rng, 2) == 1,
+        .lsn = prng_next(rng),
+        .credit = prng_next(rng),
+        .cursor = random_name(rng, name),
+    };
+    random_vector(rng, &m->floor);
+}
+
+static void put_random_of_bootstrap(struct prng *rng, struct buffer *out)
+{
+    struct message_behind behind;
+    struct message_bootstrap bootstrap;
+    struct vector v;
+    char name[20];
+    random_vector(rng, &v);
+    random_origins(rng, behind.origins);
+    random_bootstrap(rng, &bootstrap, name);
+    switch (prng_below(rng, 6)) {
+    case 0:
+        message_put_behind(out, &behind);
+        break;
+    case 1:
+        message_put_bootstrap(out, &bootstrap);
+        break;
+    case 2:
+        message_put_declined(out, "there is no checkpoint yet");
+        break;
+    case 3:
+        message_put_start(out, &(struct message_start){ prng_next(rng), random_name(rng, name) });
+        break;
+    case 4:
+        message_put_written(out, prng_next(rng));
+        break;
+    default:
+        message_put_end(out, &v);
+    }
+}
+
 /* Appends one message of any type that this file encodes. */
 static void put_random(struct prng *rng, struct buffer *out)
 {
     char names[2][20];
     struct message_subscribe subscribe;
     struct message_hello hello;
-    switch (prng_below(rng, 7)) {
+    switch (prng_below(rng, 8)) {
+    case 7:
+        put_random_of_bootstrap(rng, out);
+        break;
     case 0:
         hello = random_hello(rng, names);
         message_put_hello(out, &hello);
@@ -111,6 +165,10 @@ static bool decode(enum message_type type, struct span body)
     struct message_subscribe subscribe;
     struct message_pong pong;
     struct message_fault fault;
+    struct message_behind behind;
+    struct message_bootstrap bootstrap;
+    struct message_start start;
+    struct vector last_op;
     char text[MESSAGE_TEXT_MAX + 1];
     uint64_t t0_us;
     switch (type) {
@@ -128,6 +186,19 @@ static bool decode(enum message_type type, struct span body)
         return message_take_pong(body, &pong);
     case MESSAGE_FAULT:
         return message_take_fault(body, &fault);
+    case MESSAGE_BEHIND:
+        return message_take_behind(body, &behind);
+    case MESSAGE_BOOTSTRAP:
+        return message_take_bootstrap(body, &bootstrap);
+    case MESSAGE_DECLINED:
+        return message_take_declined(body, text);
+    case MESSAGE_START:
+        return message_take_start(body, &start);
+    case MESSAGE_WRITTEN:
+        return message_take_written(body, &t0_us);
+    case MESSAGE_END:
+        return message_take_end(body, &last_op);
+    case MESSAGE_IMAGE:
     case MESSAGE_BATCHES:
     case MESSAGE_TYPE_END:
         return false;
@@ -153,7 +224,11 @@ TEST(hello_comes_back_as_it_went)
         EXPECT_EQ(got.role, sent.role);
         EXPECT_EQ(got.region, sent.region);
         EXPECT_EQ(got.instance, sent.instance);
+        EXPECT_EQ(got.run, sent.run);
         EXPECT_EQ(got.known_instance, sent.known_instance);
+        EXPECT_EQ(got.known_run, sent.known_run);
+        EXPECT_EQ(got.forked, sent.forked);
+        EXPECT_EQ(got.refuses, sent.refuses);
         EXPECT_SPAN(got.deployment, sent.deployment);
         EXPECT_SPAN(got.region_name, sent.region_name);
         EXPECT(vector_equal(&got.applied, &sent.applied));
@@ -284,6 +359,77 @@ TEST(small_messages_come_back_as_they_went)
     buffer_release(&out);
 }
 
+TEST(messages_of_a_bootstrap_come_back_as_they_went)
+{
+    struct prng rng;
+    prng_seed(&rng, test_seed());
+    for (int round = 0; round < 300; round++) {
+        struct buffer out = { 0 };
+        struct message_behind behind, behind_got;
+        struct message_bootstrap bootstrap, bootstrap_got;
+        struct message_start start_got;
+        struct message m;
+        struct vector v, end;
+        char name[20];
+        uint64_t written, bytes = prng_next(&rng);
+        size_t need;
+        random_origins(&rng, behind.origins);
+        random_vector(&rng, &v);
+        random_bootstrap(&rng, &bootstrap, name);
+        message_put_behind(&out, &behind);
+        message_put_bootstrap(&out, &bootstrap);
+        message_put_start(&out, &(struct message_start){ bytes, span_str("here") });
+        message_put_written(&out, bytes);
+        message_put_end(&out, &v);
+        struct span in = buffer_span(&out);
+        EXPECT_EQ(message_read(in, MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+        EXPECT(message_take_behind(m.body, &behind_got));
+        EXPECT(memcmp(behind_got.origins, behind.origins, sizeof behind.origins) == 0);
+        in = span_skip(in, m.bytes);
+        EXPECT_EQ(message_read(in, MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+        EXPECT(message_take_bootstrap(m.body, &bootstrap_got));
+        EXPECT_EQ(bootstrap_got.resumes, bootstrap.resumes);
+        EXPECT_EQ(bootstrap_got.lsn, bootstrap.lsn);
+        EXPECT_EQ(bootstrap_got.credit, bootstrap.credit);
+        EXPECT_SPAN(bootstrap_got.cursor, bootstrap.cursor);
+        EXPECT(vector_equal(&bootstrap_got.floor, &bootstrap.floor));
+        in = span_skip(in, m.bytes);
+        EXPECT_EQ(message_read(in, MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+        EXPECT(message_take_start(m.body, &start_got));
+        EXPECT_EQ(start_got.keys, bytes);
+        EXPECT_TEXT(start_got.start, "here");
+        in = span_skip(in, m.bytes);
+        EXPECT_EQ(message_read(in, MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+        EXPECT(message_take_written(m.body, &written));
+        EXPECT_EQ(written, bytes);
+        in = span_skip(in, m.bytes);
+        EXPECT_EQ(message_read(in, MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+        EXPECT(message_take_end(m.body, &end));
+        EXPECT(vector_equal(&end, &v));
+        EXPECT_EQ(m.bytes, in.len);
+        buffer_release(&out);
+    }
+}
+
+TEST(a_cursor_that_is_too_long_and_an_origin_that_is_named_twice_are_refused)
+{
+    static const uint8_t large[MESSAGE_CURSOR_MAX + 1];
+    struct message_bootstrap bootstrap = { .cursor = span_of(large, sizeof large) };
+    struct message_behind behind;
+    struct buffer out = { 0 }, body = { 0 };
+    struct message m;
+    size_t need;
+    message_put_bootstrap(&out, &bootstrap);
+    EXPECT_EQ(message_read(buffer_span(&out), MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
+    EXPECT(!message_take_bootstrap(m.body, &bootstrap));
+    buffer_put_varint(&body, 2);
+    buffer_put_u8(&body, 3);
+    buffer_put_u8(&body, 3);
+    EXPECT(!message_take_behind(buffer_span(&body), &behind));
+    buffer_release(&out);
+    buffer_release(&body);
+}
+
 TEST(refusal_is_one_printable_line_whatever_was_sent)
 {
     char text[MESSAGE_TEXT_MAX + 1], large[400];
@@ -375,10 +521,11 @@ TEST(a_shortened_body_is_refused)
         put_random(&rng, &out);
         EXPECT_EQ(message_read(buffer_span(&out), MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
         EXPECT(decode_exact(m.type, m.body));
-        for (size_t len = 0; len < m.body.len && m.type != MESSAGE_REFUSED; len++)
+        bool text = m.type == MESSAGE_REFUSED || m.type == MESSAGE_DECLINED; /* of any length */
+        for (size_t len = 0; len < m.body.len && !text; len++)
             EXPECT(!decode_exact(m.type, span_of(m.body.at, len)));
         buffer_put_u8(&out, 0);
-        EXPECT(m.type == MESSAGE_REFUSED ||
+        EXPECT(text ||
                !decode_exact(m.type, span_of(out.at + m.bytes - m.body.len, m.body.len + 1)));
         buffer_release(&out);
     }

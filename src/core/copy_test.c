@@ -1,0 +1,199 @@
+/*
+ * The rule that makes copies simple (docs/design/checkpoints.md): ops k … n applied in order to a state
+ * that holds any partial of them already give the state after n. Here with replicas, and with objects that
+ * are copied in pieces of any size while they change.
+ */
+#include "base/test.h"
+#include "core/history_trial.h"
+#include "crdt/image.h"
+
+enum { REGIONS = 3 };
+
+static struct replica complete, partial;
+
+/* A log of region A, in which all of them write and see of each other now and then. */
+static void make_log(unsigned steps)
+{
+    world(REGIONS);
+    for (unsigned i = 0; i < steps; i++) {
+        size_t to = prng_below(&prng, REGIONS), from = prng_below(&prng, REGIONS);
+        random_command(prng_below(&prng, REGIONS));
+        for (uint64_t n = prng_below(&prng, 4); n > 0 && to != from; n--)
+            deliver_next(to, from);
+        if (chance(5)) {
+            later(60);
+            heartbeat(to);
+            replica_tick(at(A), true);
+            seal(A);
+        }
+    }
+    deliver_all(A, B);
+    deliver_all(A, C);
+}
+
+/* The end of some record from `from` on. */
+static uint64_t some_lsn(uint64_t from)
+{
+    uint64_t records = 0, lsn, end = trial.regions[A].log.len;
+    for (lsn = from; lsn < end; lsn = record_end(lsn))
+        records++;
+    records = prng_below(&prng, records + 1);
+    for (lsn = from; records > 0; records--)
+        lsn = record_end(lsn);
+    return lsn;
+}
+
+static void go_back(struct replica *r, const struct copy_start *s)
+{
+    vector_copy(&r->applied, &s->applied);
+    vector_copy(&r->last_op, &s->last_op);
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++)
+        r->streams[o].check = s->check[o];
+}
+
+static bool same(const struct replica *a, const struct replica *b)
+{
+    for (int i = 0; i < DATABASES; i++) {
+        const struct database *x = &a->databases[i], *y = &b->databases[i];
+        if (database_size(x) != database_size(y) || x->with_deadline != y->with_deadline ||
+            x->contested_count != y->contested_count)
+            return false;
+    }
+    return replica_digest(a) == replica_digest(b);
+}
+
+TEST(replaying_over_a_state_that_has_some_of_it_gives_the_state_after)
+{
+    uint64_t seed = test_seed();
+    for (unsigned i = 0; i < 30; i++) {
+        prng_seed(&prng, seed + i);
+        make_log(150);
+        uint64_t k = some_lsn(0), j = some_lsn(k), n = trial.regions[A].log.len;
+        start_replica(&complete, A, REGIONS, 0);
+        replay_log(&complete, 0, n);
+        start_replica(&partial, A, REGIONS, 0);
+        replay_log(&partial, 0, k);
+        struct copy_start start = start_here(&partial);
+        replay_log(&partial, k, j);
+        go_back(&partial, &start);
+        replay_log(&partial, k, n);
+        EXPECT(same(&complete, &partial));
+        replica_release(&complete);
+        replica_release(&partial);
+        end_of_world();
+    }
+}
+
+/* --- objects in pieces --- */
+
+static uint64_t source_lsn;
+
+static void source_goes_on(void)
+{
+    while (chance(40) && source_lsn < trial.regions[A].log.len) {
+        replay_log(&complete, source_lsn, record_end(source_lsn));
+        source_lsn = record_end(source_lsn);
+    }
+}
+
+/* Copies an object of `complete` into `partial`, which lives on meanwhile. One that goes away leaves nothing;
+ * one that was made anew is gone on with. False: refused. */
+static bool copy_in_pieces(uint8_t db, struct span key, size_t max_bytes)
+{
+    struct database *from = &complete.databases[db], *to = &partial.databases[db];
+    struct image_cursor cursor = { 0 };
+    struct buffer piece = { 0 };
+    struct entry *copy = NULL;
+    bool last = false, good = true;
+    const struct entry *e;
+    while (good && !last && (e = database_find(from, key)) != NULL) {
+        buffer_clear(&piece);
+        last = image_put_piece(&piece, e, &cursor, max_bytes);
+        if (copy)
+            good = image_add(to, &copy, buffer_span(&piece));
+        else
+            good = (copy = image_load(to, key, buffer_span(&piece))) != NULL;
+        if (!last)
+            source_goes_on();
+    }
+    if (copy && (!last || !good)) {
+        object_free(copy);
+    } else if (copy) {
+        object_narrow(&copy);
+        table_insert(&to->keys, copy);
+        object_entered(to, copy);
+    }
+    image_cursor_release(&cursor);
+    buffer_release(&piece);
+    return good;
+}
+
+TEST(a_copy_in_pieces_and_the_log_from_its_start_give_the_object)
+{
+    uint64_t seed = test_seed();
+    for (unsigned i = 0; i < 30; i++) {
+        prng_seed(&prng, seed + i);
+        make_log(150);
+        uint64_t n = trial.regions[A].log.len;
+        source_lsn = some_lsn(0);
+        start_replica(&complete, A, REGIONS, 0);
+        start_replica(&partial, A, REGIONS, 0);
+        replay_log(&complete, 0, source_lsn);
+        struct copy_start start = start_here(&complete);
+        for (uint8_t db = 0; db < DATABASES; db++) {
+            for (unsigned key = 0; key < KEYS; key++) {
+                struct buffer name = { 0 }; /* key_of has one room for all */
+                buffer_put(&name, key_of(key));
+                EXPECT(copy_in_pieces(db, buffer_span(&name), 1 + prng_below(&prng, 300)));
+                buffer_release(&name);
+                source_goes_on();
+            }
+        }
+        replay_log(&complete, source_lsn, n);
+        go_back(&partial, &start);
+        replay_log(&partial, start.lsn, n);
+        EXPECT(same(&complete, &partial));
+        replica_release(&complete);
+        replica_release(&partial);
+        end_of_world();
+    }
+}
+
+/* Bytes that were changed are refused, or are another object: nothing worse. */
+TEST(images_that_were_changed_are_refused_or_load)
+{
+    unsigned refused = 0, loaded = 0;
+    prng_seed(&prng, test_seed());
+    make_log(200);
+    start_replica(&partial, A, REGIONS, 0);
+    for (unsigned i = 0; i < 4000; i++) {
+        struct span key = key_of((unsigned)prng_below(&prng, KEYS));
+        struct database *from = &at(A)->databases[prng_below(&prng, DATABASES)];
+        const struct entry *e = database_find(from, key);
+        struct image_cursor cursor = { 0 };
+        struct buffer piece = { 0 }, text = { 0 };
+        if (!e)
+            continue;
+        image_put_piece(&piece, e, &cursor, 1 << 20);
+        for (uint64_t flips = 1 + prng_below(&prng, 3); flips > 0; flips--)
+            piece.at[prng_below(&prng, piece.len)] ^= (uint8_t)(1u << prng_below(&prng, 8));
+        struct entry *other = image_load(&partial.databases[0], key, buffer_span(&piece));
+        refused += !other;
+        loaded += other != NULL;
+        if (other) {
+            object_describe(&text, other);
+            object_free(other);
+        }
+        image_cursor_release(&cursor);
+        buffer_release(&piece);
+        buffer_release(&text);
+    }
+    EXPECT(refused > 100 && loaded > 100);
+    replica_release(&partial);
+    end_of_world();
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}

@@ -1,0 +1,59 @@
+/*
+ * kv -- an ordered store of keys and values with transactions, as the checkpoint needs one.
+ *
+ * Two implementations: host/kv_lmdb.c over LMDB, env/kv_memory.c with faults. Another engine is
+ * another set of these functions. Keys are 1 .. KV_KEY_MAX bytes and compare as bytes; a value is at
+ * most KV_VALUE_MAX bytes.
+ * One write transaction at a time; any number of read transactions beside it, each seeing what was
+ * committed when it began. A committed transaction is durable when commit returns; one that was not
+ * is gone after a crash, whole. Errors are negative E_* codes (base/error.h), `detail` of the store
+ * then says more for people. E_FULL from put leaves the transaction only to be aborted; after E_FULL,
+ * from put or commit, a later transaction may succeed. After a commit that failed otherwise the store
+ * takes no further write transactions (E_IO): what the disk says next is not to be believed.
+ * Spans given out point into the store: good until the transaction's next call (a writer), or its
+ * end (a reader).
+ * Threads: the store may be used by several, a transaction by one at a time.
+ */
+#ifndef ENV_KV_H
+#define ENV_KV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+enum { KV_KEY_MAX = 500, KV_VALUE_MAX = 256 << 20 };
+
+enum kv_table { KV_META, KV_OBJECTS, KV_PIECES, KV_DUE, KV_CONTESTED, KV_TABLES };
+
+struct kv_txn; /* of the implementation */
+
+struct kv {
+    const struct kv_ops *ops;
+    char detail
+        [256]; /* "checkpoint/data.mdb: commit: No space left on device"; the writer's thread */
+    char read_detail[256]; /* the same, of begin and calls of readers; theirs is one thread */
+};
+
+struct kv_ops {
+    int (*begin)(struct kv *kv, bool write, struct kv_txn **txn);
+    int (*commit)(struct kv_txn *txn); /* ends it, whatever it answers */
+    void (*abort)(struct kv_txn *txn);
+    /* For a reader that is used again and again: reset lets go of what it sees (long readers keep old
+     * pages alive), renew sees what is committed now. */
+    void (*reset)(struct kv_txn *txn);
+    int (*renew)(struct kv_txn *txn);
+
+    int (*get)(struct kv_txn *txn, enum kv_table table, struct span key, struct span *value);
+    int (*put)(struct kv_txn *txn, enum kv_table table, struct span key, struct span value);
+    int (*del)(struct kv_txn *txn, enum kv_table table, struct span key); /* E_MISSING: fine */
+    /* The first pair at or after `from` (empty: the first of all), or after the one that was given
+     * last by seek or next on this table in this transaction. E_MISSING at the end. */
+    int (*seek)(struct kv_txn *txn, enum kv_table table, struct span from, struct span *key,
+                struct span *value);
+    int (*next)(struct kv_txn *txn, enum kv_table table, struct span *key, struct span *value);
+
+    uint64_t (*bytes)(struct kv *kv); /* on disk, about */
+};
+
+#endif

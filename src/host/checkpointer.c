@@ -1,0 +1,96 @@
+#include "host/checkpointer.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/error.h"
+
+/* --- the thread --- */
+
+/* Called and returns with the lock held; it is free in between. */
+static void work(struct checkpointer *c)
+{
+    struct checkpoint_write job = c->job;
+    int error;
+
+    pthread_mutex_unlock(&c->lock);
+    error = checkpoint_write(&c->writer, &job);
+    pthread_mutex_lock(&c->lock);
+    c->news.error = error;
+    snprintf(c->news.problem, sizeof(c->news.problem), "%s",
+             error == E_OK ? "" : c->writer.problem);
+    c->state = CHECKPOINTER_DONE;
+    uv_async_send(c->wake);
+}
+
+static void *run(void *context)
+{
+    struct checkpointer *c = context;
+
+    pthread_mutex_lock(&c->lock);
+    for (;;) {
+        if (c->state == CHECKPOINTER_ASKED)
+            work(c);
+        else if (c->stopping)
+            break;
+        else
+            pthread_cond_wait(&c->work, &c->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return NULL;
+}
+
+/* --- the loop's side --- */
+
+int checkpointer_start(struct checkpointer *c, struct kv *kv, uv_async_t *wake)
+{
+    *c = (struct checkpointer){ .wake = wake };
+    checkpoint_writer_init(&c->writer, kv);
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->work, NULL);
+    return uv_translate_sys_error(pthread_create(&c->thread, NULL, run, c));
+}
+
+bool checkpointer_is_free(const struct checkpointer *c)
+{
+    return !c->is_out;
+}
+
+void checkpointer_submit(struct checkpointer *c, const struct checkpoint_write *job)
+{
+    CHECK(!c->is_out);
+    c->is_out = true;
+    pthread_mutex_lock(&c->lock);
+    c->job = *job;
+    c->state = CHECKPOINTER_ASKED;
+    pthread_mutex_unlock(&c->lock);
+    pthread_cond_signal(&c->work);
+}
+
+bool checkpointer_poll(struct checkpointer *c, struct checkpointer_news *news)
+{
+    bool done;
+
+    if (!c->is_out)
+        return false;
+    pthread_mutex_lock(&c->lock);
+    done = c->state == CHECKPOINTER_DONE;
+    if (done) {
+        *news = c->news;
+        c->state = CHECKPOINTER_IDLE;
+        c->is_out = false;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return done;
+}
+
+void checkpointer_stop(struct checkpointer *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->stopping = true;
+    pthread_mutex_unlock(&c->lock);
+    pthread_cond_signal(&c->work);
+    pthread_join(c->thread, NULL);
+    checkpoint_writer_release(&c->writer);
+    pthread_cond_destroy(&c->work);
+}

@@ -1,0 +1,74 @@
+/*
+ * kv_lmdb -- env/kv.h over LMDB, in a directory of its own with data.mdb and lock.mdb.
+ *
+ * Copy on write and a synced commit: a crash at any moment leaves the last committed state, and
+ * opening repairs nothing. The map is as large as the address space allows (1 TiB, less where that
+ * is refused), because it cannot grow under readers; the file is as large as its pages.
+ *
+ * What LMDB 0.9.24 wants of its users:
+ *     small transactions   Every page that one changes (one or two for each random key, and all of
+ *                          a large value) is memory until the commit, kept for the next one, and
+ *                          sorted in by moving its neighbours. Past 512 MB pages are spilled, which
+ *                          leaks (ITS#9155) and races (ITS#9564). So: commit every few megabytes.
+ *     short readers        Pages that a reader may see are not used again, and the file never
+ *                          shrinks: reset readers when they rest. Those of processes that died are
+ *                          cleared when a writer begins.
+ *     one opening          A process opens a directory once, and nothing else opens lock.mdb: to
+ *                          close any descriptor of it would drop all locks that the process has on
+ *                          it, and the next process would take the store for unused.
+ *     one thread           A write transaction ends in the thread that began it: it holds a mutex.
+ * Cursors are closed when their table is written to, and then found again by key: half of LMDB's
+ * change log is about moving them along.
+ *
+ * Errors:  E_FULL from put or commit: no room; later transactions may succeed, since all that this
+ *          one wrote was free space. After any other failed commit the store writes no more.
+ *          A page that the disk cannot give arrives as SIGBUS: the call that meets it says E_IO.
+ *          Values are touched before they are given out, so that this holds for them too, but for
+ *          a page that leaves memory before it is used and is lost on disk just then.
+ * Memory:  pages that were read stay mapped, and count as the process's own. With kv_lmdb_limit,
+ *          calls that read let go of others, going round the file. Those stay in the kernel's
+ *          cache: reading one again is a minor fault. A random get of 1000000 keys in 0.9 GiB, all
+ *          cached, took 1.6 us of processor without a limit, 16 us with one of 64 MB.
+ */
+#ifndef HOST_KV_LMDB_H
+#define HOST_KV_LMDB_H
+
+#include <stdatomic.h>
+
+#include "env/kv.h"
+
+enum { KV_LMDB_PROBLEM_MAX = 320 };
+
+struct kv_lmdb {
+    struct kv kv;        /* what the store is given */
+    struct MDB_env *env; /* NULL when closed */
+    unsigned tables[KV_TABLES];
+    char name[80]; /* "checkpoint/data.mdb" */
+    bool read_only;
+    atomic_bool broken; /* a commit failed */
+
+    uint8_t *map; /* NULL: not found, and then never trimmed */
+    _Atomic uint64_t resident_max_bytes, unchecked_bytes, trim_at;
+};
+
+/* Opens the directory, created (0700) when missing; its parent must exist. `read_only` works beside
+ * a process that writes, and creates nothing. On an error `problem` (KV_LMDB_PROBLEM_MAX) is a line
+ * for people: E_MISSING, E_DENIED, E_FULL, E_IO, E_CORRUPT (not LMDB's), E_VERSION, E_LIMIT (no
+ * address space). */
+int kv_lmdb_open(struct kv_lmdb *k, const char *directory, bool read_only, char *problem);
+void kv_lmdb_close(struct kv_lmdb *k); /* after all transactions */
+
+/* From now on keeps what is resident of mapped files, the program's own (some megabytes) among
+ * them, near max_bytes: 8 MiB above at most, but for what one large value, a commit or a copy
+ * reads. 0: no limit. Any thread. */
+void kv_lmdb_limit(struct kv_lmdb *k, uint64_t max_bytes);
+
+/* The same, once and now. Readers in other threads are not held up. */
+void kv_lmdb_trim(struct kv_lmdb *k, uint64_t max_bytes);
+
+/* Writes a compacted copy of what is committed now to the new file `path` (0600) and syncs it; put
+ * into a directory as data.mdb it is a store. It is a reader for as long as it takes. On an error
+ * the file is gone again, and kv.detail says why. */
+int kv_lmdb_copy(struct kv_lmdb *k, const char *path);
+
+#endif

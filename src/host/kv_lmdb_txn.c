@@ -1,0 +1,394 @@
+#include "host/kv_lmdb_txn.h"
+
+#include <errno.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "host/kv_guard.h"
+
+enum { DETAIL_MAX = 256, PAGE_BYTES = 4096 };
+
+/* Where seek and next are in a table. */
+struct place {
+    MDB_cursor *cursor; /* NULL: to be found again at the key */
+    size_t key_len;     /* 0: nowhere */
+    uint8_t key[KV_KEY_MAX];
+};
+
+struct kv_txn {
+    struct kv_lmdb *k;
+    MDB_txn *txn;
+    bool write;
+    int error; /* of a writer: the first one, and its answer to all that follows */
+    struct place places[KV_TABLES];
+};
+
+static int code_of(int cause)
+{
+    switch (cause) {
+    case MDB_NOTFOUND:
+    case ENOENT:
+        return E_MISSING;
+    case MDB_MAP_FULL:
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return E_FULL;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_INCOMPATIBLE:
+    case MDB_CURSOR_FULL: /* a tree too deep to be one */
+    case MDB_PAGE_FULL:
+        return E_CORRUPT;
+    case MDB_VERSION_MISMATCH:
+        return E_VERSION;
+    case MDB_READERS_FULL:
+    case MDB_TXN_FULL:
+    case ENOMEM: /* of address space: memory itself does not run out this way */
+        return E_LIMIT;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return E_DENIED;
+    case EBUSY:
+    case EAGAIN:
+        return E_BUSY;
+    default:
+        return E_IO;
+    }
+}
+
+int kv_lmdb_fail(const struct kv_lmdb *k, char *detail, const char *action, int cause)
+{
+    snprintf(detail, DETAIL_MAX, "%s: %s: %s", k->name, action, mdb_strerror(cause));
+    return code_of(cause);
+}
+
+static struct kv_lmdb *self(struct kv *kv)
+{
+    return container_of(kv, struct kv_lmdb, kv);
+}
+
+static char *detail_of(struct kv_lmdb *k, bool write)
+{
+    return write ? k->kv.detail : k->kv.read_detail;
+}
+
+/* A write that the disk had room for only in part is EIO to LMDB. */
+static int true_cause(struct kv_lmdb *k, int cause)
+{
+    struct statvfs room;
+    int fd;
+
+    if (cause == EIO && mdb_env_get_fd(k->env, &fd) == 0 && fstatvfs(fd, &room) == 0 &&
+        room.f_bavail < 64)
+        return ENOSPC;
+    return cause;
+}
+
+/* A writer is useless from here on; a reader may look elsewhere. */
+static int spoil(struct kv_txn *t, const char *action, int cause)
+{
+    struct kv_lmdb *k = t->k;
+
+    if (!t->write)
+        return kv_lmdb_fail(k, detail_of(k, false), action, cause);
+    t->error = kv_lmdb_fail(k, k->kv.detail, action, true_cause(k, cause));
+    return t->error;
+}
+
+/* One call of LMDB that looks at pages, with all that any of them takes. */
+struct call {
+    enum { CALL_BEGIN, CALL_GET, CALL_PUT, CALL_DEL, CALL_CURSOR, CALL_COMMIT } kind;
+    MDB_env *env;
+    unsigned flags; /* of begin; the operation of a cursor */
+    MDB_txn *txn;
+    MDB_dbi table;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+};
+
+/* Reads a byte of every page, so that one that the disk has lost shows here. */
+static void touch(const MDB_val *value)
+{
+    const volatile uint8_t *at = value->mv_data;
+
+    for (size_t offset = 0; offset < value->mv_size; offset += PAGE_BYTES)
+        (void)at[offset];
+    if (value->mv_size > 0)
+        (void)at[value->mv_size - 1];
+}
+
+static int perform(void *context)
+{
+    struct call *c = context;
+    int cause = EINVAL;
+
+    switch (c->kind) {
+    case CALL_BEGIN:
+        return mdb_txn_begin(c->env, NULL, c->flags, &c->txn);
+    case CALL_GET:
+        cause = mdb_get(c->txn, c->table, &c->key, &c->value);
+        break;
+    case CALL_PUT:
+        return mdb_put(c->txn, c->table, &c->key, &c->value, 0);
+    case CALL_DEL:
+        return mdb_del(c->txn, c->table, &c->key, NULL);
+    case CALL_CURSOR:
+        cause = mdb_cursor_get(c->cursor, &c->key, &c->value, (MDB_cursor_op)c->flags);
+        break;
+    case CALL_COMMIT:
+        return mdb_txn_commit(c->txn);
+    }
+    if (cause == 0)
+        touch(&c->value);
+    return cause;
+}
+
+static int guarded(struct kv_lmdb *k, struct call *c)
+{
+    int cause = kv_guard_call(perform, c);
+
+    kv_lmdb_count(k, cause == 0 ? c->value.mv_size : 0);
+    return cause;
+}
+
+static MDB_val val_of(struct span s)
+{
+    return (MDB_val){ .mv_size = s.len, .mv_data = (void *)(uintptr_t)s.at };
+}
+
+static struct span span_of_val(MDB_val v)
+{
+    return span_of(v.mv_data, v.mv_size);
+}
+
+static struct call call_on(struct kv_txn *t, enum kv_table table, struct span key)
+{
+    CHECK(table < KV_TABLES);
+    return (struct call){ .txn = t->txn, .table = t->k->tables[table], .key = val_of(key) };
+}
+
+static void close_cursor(struct kv_txn *t, enum kv_table table)
+{
+    if (t->places[table].cursor != NULL)
+        mdb_cursor_close(t->places[table].cursor);
+    t->places[table].cursor = NULL;
+}
+
+static void forget_places(struct kv_txn *t)
+{
+    for (int table = 0; table < KV_TABLES; table++) {
+        close_cursor(t, (enum kv_table)table);
+        t->places[table].key_len = 0;
+    }
+}
+
+static int txn_begin(struct kv *kv, bool write, struct kv_txn **out)
+{
+    struct kv_lmdb *k = self(kv);
+    struct call c = { .kind = CALL_BEGIN, .env = k->env, .flags = write ? 0 : MDB_RDONLY };
+    int cause;
+
+    CHECK(!write || !k->read_only);
+    if (write && atomic_load(&k->broken)) {
+        snprintf(kv->detail, sizeof kv->detail,
+                 "%s: nothing is written any more since a commit failed", k->name);
+        return E_IO;
+    }
+    if (write)
+        mdb_reader_check(k->env, NULL);
+    cause = kv_guard_call(perform, &c);
+    if (cause != 0)
+        return kv_lmdb_fail(k, detail_of(k, write), "begin", cause);
+    *out = mem_zalloc(sizeof **out);
+    **out = (struct kv_txn){ .k = k, .txn = c.txn, .write = write };
+    return E_OK;
+}
+
+static void txn_abort(struct kv_txn *t)
+{
+    forget_places(t);
+    mdb_txn_abort(t->txn);
+    mem_free(t);
+}
+
+static int txn_commit(struct kv_txn *t)
+{
+    struct call c = { .kind = CALL_COMMIT, .txn = t->txn };
+    int error = t->error, cause;
+
+    if (error != E_OK || !t->write) {
+        txn_abort(t);
+        return error;
+    }
+    forget_places(t);
+    cause = kv_guard_call(perform, &c); /* when it is left in the middle, the writers' mutex stays
+                                         * taken: nobody asks for it again */
+    if (cause != 0)
+        error = spoil(t, "commit", cause);
+    if (error != E_OK && error != E_FULL)
+        atomic_store(&t->k->broken, true);
+    mem_free(t);
+    return error;
+}
+
+static void txn_reset(struct kv_txn *t)
+{
+    CHECK(!t->write);
+    forget_places(t);
+    mdb_txn_reset(t->txn);
+}
+
+static int txn_renew(struct kv_txn *t)
+{
+    int cause = mdb_txn_renew(t->txn);
+
+    return cause == 0 ? E_OK : spoil(t, "renew", cause);
+}
+
+/* What a call on a table comes to; absence spoils nothing. */
+static int outcome(struct kv_txn *t, const char *action, int cause)
+{
+    if (cause == 0)
+        return E_OK;
+    return cause == MDB_NOTFOUND ? E_MISSING : spoil(t, action, cause);
+}
+
+static int txn_get(struct kv_txn *t, enum kv_table table, struct span key, struct span *value)
+{
+    struct call c = call_on(t, table, key);
+    int error;
+
+    CHECK(key.len > 0 && key.len <= KV_KEY_MAX);
+    if (t->error != E_OK)
+        return t->error;
+    c.kind = CALL_GET;
+    error = outcome(t, "get", guarded(t->k, &c));
+    *value = span_of_val(c.value);
+    return error;
+}
+
+static int change(struct kv_txn *t, enum kv_table table, const char *action, struct call *c)
+{
+    CHECK(t->write && c->key.mv_size > 0 && c->key.mv_size <= KV_KEY_MAX);
+    if (t->error != E_OK)
+        return t->error;
+    close_cursor(t, table);
+    return outcome(t, action, guarded(t->k, c));
+}
+
+static int txn_put(struct kv_txn *t, enum kv_table table, struct span key, struct span value)
+{
+    struct call c = call_on(t, table, key);
+
+    CHECK(value.len <= KV_VALUE_MAX);
+    c.kind = CALL_PUT;
+    c.value = val_of(value);
+    return change(t, table, "put", &c);
+}
+
+static int txn_del(struct kv_txn *t, enum kv_table table, struct span key)
+{
+    struct call c = call_on(t, table, key);
+
+    c.kind = CALL_DEL;
+    return change(t, table, "delete", &c);
+}
+
+/* Moves the table's cursor, and remembers where it is. */
+static int move(struct kv_txn *t, enum kv_table table, MDB_cursor_op how, struct span *key,
+                struct span *value)
+{
+    struct place *p = &t->places[table];
+    struct call c = call_on(t, table, *key);
+    int error;
+
+    c.kind = CALL_CURSOR;
+    c.cursor = p->cursor;
+    c.flags = how;
+    error = outcome(t, "scan", guarded(t->k, &c));
+    if (error != E_OK && error != E_MISSING)
+        close_cursor(t, table); /* it may stand anywhere */
+    if (error != E_OK)
+        return error;
+    if (c.key.mv_size > KV_KEY_MAX)
+        return spoil(t, "scan", MDB_CORRUPTED);
+    p->key_len = c.key.mv_size;
+    memcpy(p->key, c.key.mv_data, p->key_len);
+    *key = span_of_val(c.key);
+    *value = span_of_val(c.value);
+    return E_OK;
+}
+
+static int open_cursor(struct kv_txn *t, enum kv_table table)
+{
+    struct place *p = &t->places[table];
+    int cause = p->cursor != NULL ? 0 : mdb_cursor_open(t->txn, t->k->tables[table], &p->cursor);
+
+    return cause == 0 ? E_OK : spoil(t, "scan", cause);
+}
+
+static int txn_seek(struct kv_txn *t, enum kv_table table, struct span from, struct span *key,
+                    struct span *value)
+{
+    int error = t->error;
+
+    CHECK(table < KV_TABLES && from.len <= KV_KEY_MAX);
+    t->places[table].key_len = 0;
+    if (error == E_OK)
+        error = open_cursor(t, table);
+    if (error != E_OK)
+        return error;
+    *key = from;
+    return move(t, table, from.len == 0 ? MDB_FIRST : MDB_SET_RANGE, key, value);
+}
+
+static int txn_next(struct kv_txn *t, enum kv_table table, struct span *key, struct span *value)
+{
+    struct place *p = &t->places[table];
+    uint8_t last[KV_KEY_MAX];
+    struct span from = span_of(last, p->key_len);
+    int error;
+
+    CHECK(table < KV_TABLES);
+    if (t->error != E_OK)
+        return t->error;
+    if (p->key_len == 0)
+        return E_MISSING;
+    if (p->cursor != NULL)
+        return move(t, table, MDB_NEXT, key, value);
+    memcpy(last, p->key, p->key_len);
+    error = txn_seek(t, table, from, key, value);
+    return error == E_OK && span_equal(*key, from) ? move(t, table, MDB_NEXT, key, value) : error;
+}
+
+static uint64_t store_bytes(struct kv *kv)
+{
+    struct kv_lmdb *k = self(kv);
+    MDB_envinfo info;
+    MDB_stat stat;
+
+    if (mdb_env_info(k->env, &info) != 0 || mdb_env_stat(k->env, &stat) != 0)
+        return 0;
+    return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+const struct kv_ops kv_lmdb_ops = {
+    .begin = txn_begin,
+    .commit = txn_commit,
+    .abort = txn_abort,
+    .reset = txn_reset,
+    .renew = txn_renew,
+    .get = txn_get,
+    .put = txn_put,
+    .del = txn_del,
+    .seek = txn_seek,
+    .next = txn_next,
+    .bytes = store_bytes,
+};

@@ -1,0 +1,212 @@
+/*
+ * bootstrap_peers -- whose log or objects this region may go on with.
+ *
+ * Log that one peer has dropped may still be with another: it is asked for there first. Only what no
+ * peer in reach has makes a bootstrap.
+ */
+#include <stdio.h>
+
+#include "base/check.h"
+#include "node/bootstrap.h"
+#include "node/link_info.h"
+#include "node/node.h"
+
+/* --- who is behind --- */
+
+static struct link *ready_intake(const struct peer *p)
+{
+    return p->intake != NULL && p->intake->ready && !p->intake->close ? p->intake : NULL;
+}
+
+static bool any(const uint64_t origins[4])
+{
+    return (origins[0] | origins[1] | origins[2] | origins[3]) != 0;
+}
+
+void bootstrap_behind(struct node *n, struct link *l, struct span body)
+{
+    struct message_behind m;
+    if (!message_take_behind(body, &m)) {
+        link_refuse(n, l, "a malformed BEHIND");
+        return;
+    }
+    for (uint32_t o = 0; origins_next(m.origins, &o); o++) {
+        if (!origins_have(l->origins, (uint8_t)o))
+            continue;
+        origins_add(l->behind, (uint8_t)o);
+        origins_add(l->paused, (uint8_t)o); /* it is tried again with the others */
+    }
+    if (n->bootstrap.phase == BOOTSTRAP_CATCHUP && any(m.origins))
+        bootstrap_anew(n, "the source has dropped log that is still needed");
+}
+
+static bool holds_more(struct node *n, const struct peer *p, uint8_t origin)
+{
+    const struct peers_row *row = peers_row(&n->matrix, p->region->id);
+    return row != NULL &&
+           vector_get(&row->applied, origin) > vector_get(&n->replica.applied, origin);
+}
+
+/* Whether a peer may still have the log that another has not; then it is asked. */
+static bool comes_elsewhere(struct node *n, uint8_t origin)
+{
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peer *p = &n->peers[i];
+        struct link *l = ready_intake(p);
+        if (l == NULL || origins_have(l->behind, origin))
+            continue;
+        if (origins_have(l->origins, origin))
+            return true;
+        if (!holds_more(n, p, origin) || n->replica.streams[origin].forked)
+            continue;
+        origins_add(l->origins, origin);
+        l->resubscribe = true;
+        node_notice(n, NOTICE_INFO,
+                    "ev=relay origin=%u via=%s why=\"others have dropped that log\"", origin,
+                    p->region->name);
+        return true;
+    }
+    return false;
+}
+
+static bool is_lacking(struct node *n, const struct link *l)
+{
+    bool lacking = false;
+    for (uint32_t o = 0; origins_next(l->behind, &o); o++)
+        lacking |= !comes_elsewhere(n, (uint8_t)o);
+    return lacking;
+}
+
+/* --- the decision --- */
+
+static void begin(struct node *n, const struct peer *p, const struct vector *floor)
+{
+    struct marker marker = { .began_us = n->now_us };
+    vector_copy(&marker.floor, floor);
+    vector_copy(&marker.had, &n->replica.last_op);
+    node_notice(
+        n, NOTICE_WARNING,
+        "ev=bootstrap.begin peer=%s why=\"the log that this region lacks is kept nowhere any "
+        "more\"",
+        p->region->name);
+    bootstrap_leave(n, &marker);
+}
+
+/* The peer must have what we have dropped; asked, it sees to it that its checkpoint has too. */
+static bool may_give(struct node *n, const struct peer *p, const struct vector *floor)
+{
+    const struct peers_row *row = peers_row(&n->matrix, p->region->id);
+    return ready_intake(p) != NULL && row != NULL && vector_covers(&row->applied, floor);
+}
+
+static void decide(struct node *n)
+{
+    struct vector floor;
+    tail_floor(&n->tail, &floor);
+    for (size_t i = 0; i < n->peer_count; i++) {
+        if (may_give(n, &n->peers[i], &floor)) {
+            begin(n, &n->peers[i], &floor);
+            return;
+        }
+    }
+    n->bootstrap.behind_us = n->now_us; /* told once in a while */
+    node_notice(n, NOTICE_WARNING,
+                "ev=bootstrap.waits why=\"no region in reach holds all that this region has "
+                "dropped from its log\"");
+}
+
+void bootstrap_consider(struct node *n)
+{
+    struct bootstrap *b = &n->bootstrap;
+    bool lacking = false;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct link *l = ready_intake(&n->peers[i]);
+        if (l != NULL && any(l->behind))
+            lacking |= is_lacking(n, l);
+    }
+    if (!lacking || n->replica.amnesiac || b->store == NULL) {
+        b->behind_us = 0;
+        return;
+    }
+    if (b->behind_us == 0)
+        b->behind_us = n->now_us;
+    if (n->now_us - b->behind_us >= BOOTSTRAP_PATIENCE_US)
+        decide(n);
+}
+
+/* --- the source --- */
+
+struct peer *bootstrap_source(struct node *n)
+{
+    for (size_t i = 0; i < n->peer_count; i++) {
+        if (n->peers[i].region->id == n->bootstrap.note.source)
+            return &n->peers[i];
+    }
+    return NULL;
+}
+
+struct link *bootstrap_source_link(struct node *n)
+{
+    const struct peer *p = bootstrap_source(n);
+    return p != NULL ? ready_intake(p) : NULL;
+}
+
+static uint64_t distance_us(const struct node *n, const struct peer *p)
+{
+    int64_t offset_us;
+    uint64_t rtt_us;
+    return link_info_rtt_us(n, p, &offset_us, &rtt_us) ? rtt_us : UINT64_MAX - 1;
+}
+
+static bool may_be_asked(const struct node *n, const struct peer *p)
+{
+    return ready_intake(p) != NULL && n->now_us >= p->declined_until_us;
+}
+
+static bool all_are_here(const struct node *n)
+{
+    for (size_t i = 0; i < n->peer_count; i++) {
+        if (!may_be_asked(n, &n->peers[i]) || distance_us(n, &n->peers[i]) == UINT64_MAX - 1)
+            return false;
+    }
+    return true;
+}
+
+/* The nearest that may have all. */
+void bootstrap_choose(struct node *n)
+{
+    struct bootstrap *b = &n->bootstrap;
+    const struct peer *nearest = NULL;
+    if (n->now_us < b->choose_us && !all_are_here(n))
+        return;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peer *p = &n->peers[i];
+        if (may_be_asked(n, p) && (nearest == NULL || distance_us(n, p) < distance_us(n, nearest)))
+            nearest = p;
+    }
+    if (nearest != NULL)
+        b->note.source = nearest->region->id;
+}
+
+static bool reaches_another(const struct node *n, const struct peer *source)
+{
+    for (size_t i = 0; i < n->peer_count; i++) {
+        if (&n->peers[i] != source && may_be_asked(n, &n->peers[i]))
+            return true;
+    }
+    return false;
+}
+
+bool bootstrap_reaches_source(struct node *n)
+{
+    struct bootstrap *b = &n->bootstrap;
+    if (bootstrap_source_link(n) != NULL) {
+        b->lost_us = 0;
+        return true;
+    }
+    if (b->lost_us == 0)
+        b->lost_us = n->now_us;
+    if (n->now_us - b->lost_us >= BOOTSTRAP_LOST_US && reaches_another(n, bootstrap_source(n)))
+        bootstrap_anew(n, "the source is not reached");
+    return false;
+}

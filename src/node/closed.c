@@ -1,0 +1,89 @@
+#include "node/closed.h"
+
+#include "node/node.h"
+
+void closed_init(struct node *n)
+{
+    memcpy(n->closed, n->options.deployment->closed, sizeof n->closed);
+}
+
+bool closed_is(const struct node *n, uint8_t origin)
+{
+    return origins_have(n->closed, origin);
+}
+
+void closed_note(struct node *n, const struct vector *v)
+{
+    const struct fence *regions = &n->options.deployment->fences[0];
+    for (uint32_t o = 0; o < v->high; o++) {
+        uint8_t origin = (uint8_t)o;
+        if (v->at[o] == 0 || fence_holds(regions, origin) || closed_is(n, origin))
+            continue;
+        origins_add(n->closed, origin);
+        node_notice(
+            n, NOTICE_WARNING,
+            "ev=origin.unknown number=%u what=\"there are writes of it, and no region of the "
+            "configuration has that number: they are fetched as those of a region that is "
+            "gone; list it under closed, or, if it is a new region's, give this region the "
+            "new configuration\"",
+            o);
+    }
+}
+
+static bool holds_more(struct node *n, const struct peer *peer, uint8_t origin)
+{
+    const struct peers_row *row = peers_row(&n->matrix, peer->region->id);
+    return row != NULL &&
+           vector_get(&row->applied, origin) > vector_get(&n->replica.applied, origin);
+}
+
+bool closed_comes(struct node *n, const struct link *l, uint8_t origin)
+{
+    return holds_more(n, l->peer, origin);
+}
+
+/* What a peer holds is known from its HELLO on. */
+static bool is_met(const struct peer *peer)
+{
+    return (peer->intake != NULL && peer->intake->ready) ||
+           (peer->feed != NULL && peer->feed->ready);
+}
+
+bool closed_settled(struct node *n)
+{
+    if (!(n->closed[0] | n->closed[1] | n->closed[2] | n->closed[3]))
+        return true;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peer *peer = &n->peers[i];
+        if (!is_met(peer))
+            return false;
+        for (uint32_t o = 0; origins_next(n->closed, &o); o++) {
+            if (holds_more(n, peer, (uint8_t)o))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool is_asked_for(const struct node *n, uint8_t origin)
+{
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct link *l = n->peers[i].intake;
+        if (l != NULL && l->ready && origins_have(l->origins, origin))
+            return true;
+    }
+    return false;
+}
+
+void closed_ask(struct node *n, struct link *l)
+{
+    for (uint32_t o = 0; origins_next(n->closed, &o); o++) {
+        uint8_t origin = (uint8_t)o;
+        if (is_asked_for(n, origin) || n->replica.streams[o].forked || !closed_comes(n, l, origin))
+            continue;
+        origins_add(l->origins, origin);
+        l->resubscribe = true;
+        node_notice(n, NOTICE_INFO, "ev=relay origin=%u via=%s why=\"it holds more of it\"", o,
+                    l->peer->region->name);
+    }
+}

@@ -1,0 +1,35 @@
+/*
+ * closed -- origins without an owner: which there are, and at which peer they are asked for.
+ *
+ * A number that a region gave up stays in stamps for ever. Nobody writes under it any more and it
+ * has no heartbeat, but its ops may be unevenly spread: they are fetched from whoever holds more of
+ * them, at one peer at a time, for as long as somebody does. The configuration lists these numbers.
+ * One that is here and that neither a region nor the list has (a directory that was restored
+ * elsewhere, a region that is newer than our configuration) is told once and fetched likewise; only
+ * what asks "can nobody write this any more?" goes by the list.
+ */
+#ifndef NODE_CLOSED_H
+#define NODE_CLOSED_H
+
+#include "clock/vector.h"
+
+struct node;
+struct link;
+
+void closed_init(struct node *n);
+
+/* Looks for origins that nobody told us of. */
+void closed_note(struct node *n, const struct vector *v);
+
+/* Asks at this intake for what its peer holds more of. */
+void closed_ask(struct node *n, struct link *l);
+
+/* Whether an origin that is asked for here has no owner, and still comes. */
+bool closed_is(const struct node *n, uint8_t origin);
+bool closed_comes(struct node *n, const struct link *l, uint8_t origin);
+
+/* Whether nobody holds more of such origins than we do. They have no heartbeat that would say so:
+ * until then, one of their ops that has not come may have extended any deadline. */
+bool closed_settled(struct node *n);
+
+#endif

@@ -1,0 +1,209 @@
+#include "node/memory.h"
+
+#include "core/copier.h"
+#include "node/client.h"
+#include "node/node.h"
+
+static const uint64_t MB = 1 << 20;
+
+enum {
+    /* what is freed is given back after so long; the host sets the allocator to a tenth of a second */
+    GIVE_BACK_US = 200 * 1000,
+    TURN_LOOKS = 400, /* keys looked at in a turn: about 100 us */
+    RETRY_US = 2000,  /* above the line, and nothing could leave */
+    WRITTEN_COPIES = 3, /* what is written stands in the object, in the batch, and in the log */
+    PACE_LOOKS = 24,    /* for each key that came from disk: enough for one to leave, mostly */
+};
+
+static uint64_t limit(const struct node *n)
+{
+    return n->server.settings.max_memory_bytes;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* --- the lines --- */
+
+/* The program and its libraries are 8 MB of it, and as much is what LMDB's limit may be passed by; the
+ * rest is pages of the checkpoint. Memory is better spent on objects: a page has few that are used, and
+ * the kernel has it at hand. */
+uint64_t memory_file_bytes(const struct node *n)
+{
+    return limit(n) == 0 ? UINT64_MAX : 16 * MB + limit(n) / 8;
+}
+
+static uint64_t margin(const struct node *n)
+{
+    uint64_t part = limit(n) / 16;
+    return part < 4 * MB ? 4 * MB : smaller(part, 64 * MB);
+}
+
+static uint64_t full_line(const struct node *n)
+{
+    return less(limit(n), memory_file_bytes(n) + margin(n) / 4);
+}
+
+static uint64_t stop_line(const struct node *n)
+{
+    return less(limit(n), memory_file_bytes(n) + margin(n) / 2);
+}
+
+static uint64_t keep_line(const struct node *n)
+{
+    return less(limit(n), memory_file_bytes(n) + margin(n));
+}
+
+uint64_t memory_share(const struct node *n, uint64_t bytes, uint32_t part)
+{
+    return limit(n) == 0 ? bytes : smaller(bytes, limit(n) / part);
+}
+
+/* --- the level --- */
+
+static uint64_t positive(int64_t bytes)
+{
+    return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+/* What shrank before the new sample is given back little by little; what grew has used it again. */
+static void settle_pending(struct node *n)
+{
+    struct node_memory *m = &n->memory;
+    uint64_t passed_us = smaller(n->now_us - m->sampled_us, GIVE_BACK_US);
+    int64_t pending = m->pending_bytes - m->grown_bytes;
+    if (pending < 0)
+        pending = 0;
+    m->pending_bytes = pending / GIVE_BACK_US * (int64_t)(GIVE_BACK_US - passed_us);
+}
+
+static void take_figures(struct node *n)
+{
+    struct node_memory *m = &n->memory;
+    const struct process *p = &n->server.process;
+    if (p->memory_samples != m->samples) {
+        settle_pending(n);
+        m->samples = p->memory_samples;
+        m->sampled_us = n->now_us;
+    }
+    m->grown_bytes = p->memory_grown_bytes;
+    int64_t held = (int64_t)less(p->memory_rss_bytes, p->memory_file_bytes);
+    m->level_bytes = positive(held + m->grown_bytes - m->pending_bytes);
+    m->log_lsn = n->replica.log_end;
+}
+
+/* With what this turn has written so far. */
+static uint64_t level_now(const struct node *n)
+{
+    const struct replica *r = &n->replica;
+    return n->memory.level_bytes + WRITTEN_COPIES * (r->log_end + r->open.len - n->memory.log_lsn);
+}
+
+static bool crossed(bool is_over, uint64_t level, uint64_t line, uint64_t back)
+{
+    return is_over ? level + back > line : level > line;
+}
+
+void memory_turn(struct node *n)
+{
+    struct node_memory *m = &n->memory;
+    if (limit(n) == 0) {
+        n->server.out_of_memory = m->waits = m->is_full = m->leaving = false;
+        return;
+    }
+    take_figures(n);
+    m->waits = crossed(m->waits, m->level_bytes, stop_line(n), margin(n) / 4);
+    m->is_full = crossed(m->is_full, m->level_bytes, full_line(n), margin(n) / 4);
+    n->server.out_of_memory = m->waits && m->is_dry;
+}
+
+bool memory_must_wait(const struct node *n)
+{
+    if (limit(n) == 0 || n->server.out_of_memory)
+        return false;
+    return n->memory.waits || level_now(n) > stop_line(n);
+}
+
+/* --- keys leave --- */
+
+static bool may_write(struct node *n)
+{
+    return n->server.refusal == NULL && !replica_write_refusal(&n->replica) &&
+           !bootstrap_is_on(n) && !node_must_wait(n);
+}
+
+void memory_keep_pace(struct node *n)
+{
+    struct node_memory *m = &n->memory;
+    if (limit(n) == 0 || n->memory.level_bytes < less(keep_line(n), margin(n)))
+        return;
+    uint64_t fetched = evict_fetched_keys(&n->server), more = fetched - m->fetched;
+    m->fetched = fetched;
+    if (more == 0)
+        return;
+    uint32_t looks = PACE_LOOKS * (uint32_t)smaller(more, TURN_LOOKS);
+    evict_step(&n->server, more * (m->level_bytes / (evict_resident_keys(&n->server) + 1)), looks,
+               may_write(n));
+}
+
+/* --- checkpoints --- */
+
+static bool can_checkpoint(const struct node *n)
+{
+    const struct node_checkpoint *c = &n->checkpoint;
+    return c->store != NULL && !c->broken && !n->log_broken;
+}
+
+/* A change costs a key about the average of what a key takes. */
+static uint64_t dirty_bytes(const struct node *n)
+{
+    uint64_t keys = evict_resident_keys(&n->server) + 1;
+    return copier_dirty(&n->replica) * (n->memory.level_bytes / keys);
+}
+
+/* Early enough that most can leave when it must. */
+static void ask_checkpoint(struct node *n)
+{
+    const struct node_checkpoint *c = &n->checkpoint;
+    uint64_t keep = keep_line(n), level = n->memory.level_bytes;
+    if (c->running || c->asked > c->begun || !can_checkpoint(n))
+        return;
+    bool near = level > keep / 4 * 3 && dirty_bytes(n) > keep / 8;
+    bool over = level > keep && n->server.evict.looked > evict_resident_keys(&n->server) / 4 &&
+                copier_has_work(&n->replica);
+    if (near || over)
+        checkpoint_ask(n);
+}
+
+static void judge_dry(struct node *n)
+{
+    bool hope = can_checkpoint(n) &&
+                (n->checkpoint.running || copier_dirty(&n->replica) > 0);
+    n->memory.is_dry = !hope && evict_is_dry(&n->server);
+}
+
+void memory_turn_end(struct node *n)
+{
+    struct node_memory *m = &n->memory;
+    if (limit(n) == 0)
+        return;
+    uint64_t over = less(level_now(n), keep_line(n));
+    m->leaving = over > 0 && evict_step(&n->server, over, TURN_LOOKS, may_write(n)) > 0;
+    m->fetched = evict_fetched_keys(&n->server);
+    ask_checkpoint(n);
+    judge_dry(n);
+}
+
+uint64_t memory_deadline_us(const struct node *n)
+{
+    if (limit(n) == 0 || n->memory.level_bytes <= keep_line(n))
+        return UINT64_MAX;
+    return n->memory.leaving ? n->now_us : n->now_us + RETRY_US;
+}

@@ -1,0 +1,66 @@
+/*
+ * memory -- keeps the whole process within memory.limit.
+ *
+ * The owner says what the process has (server.process: resident bytes, of them pages of files, and what
+ * was allocated since these were read). Pages of files, of the checkpoint above all, are the owner's to
+ * give back: it keeps them below memory_file_bytes. The rest is held here, by lines:
+ *
+ *     limit  ----------------------------------------------  files + everything else
+ *            | margin / 4   above: no batches of peers are taken
+ *     stop   | margin / 2   above: commands that may need memory wait; or, when nothing can leave any
+ *            |              more, are refused (OOM)
+ *     keep   |--------------  above: keys leave (cmd/evict.h), a bounded number a turn
+ *            |
+ *
+ * Keys can leave only when the disk has them: where many have changed since the last checkpoint, one is
+ * asked for, long before the line is reached.
+ * What was freed returns to the kernel some time later: until then it is not freed twice.
+ * Everything counts that the process holds: objects, buffers of clients, the log's tail, batches that
+ * wait. Bursts within a turn (a few large values, an answer of many) must fit into the margin.
+ * Pure; part of the node.
+ */
+#ifndef NODE_MEMORY_H
+#define NODE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct node;
+
+struct node_memory {
+    uint64_t samples; /* of the figures that were taken last */
+    uint64_t sampled_us;
+    int64_t grown_bytes;   /* since that sample */
+    int64_t pending_bytes; /* freed before it, and not yet given back */
+    uint64_t level_bytes;  /* what the process holds, files aside, as it will be */
+    uint64_t log_lsn;      /* of the log, where this turn began */
+    uint64_t fetched;      /* keys that had come from disk, when room was made for them last */
+    bool waits;            /* commands that may need memory wait */
+    bool is_full;          /* no batches are taken */
+    bool is_dry;           /* nothing can leave, and no checkpoint will change that */
+    bool leaving;          /* something left in the last step: the next is due at once */
+};
+
+/* At a turn's beginning: takes the figures. */
+void memory_turn(struct node *n);
+
+/* After a command: what it brought in from disk pushes as much out. */
+void memory_keep_pace(struct node *n);
+
+/* At a turn's end, before what was written is sealed: lets keys leave. */
+void memory_turn_end(struct node *n);
+
+/* When the next turn is due for memory's sake; UINT64_MAX: never. */
+uint64_t memory_deadline_us(const struct node *n);
+
+/* A command that may need memory must wait. */
+bool memory_must_wait(const struct node *n);
+
+/* Pages of files that the process may have in memory; UINT64_MAX: no limit. */
+uint64_t memory_file_bytes(const struct node *n);
+
+/* For buffers and caches of fixed size: `bytes`, or where memory is limited at most that part of it. */
+uint64_t memory_share(const struct node *n, uint64_t bytes, uint32_t part);
+
+#endif
