@@ -164,6 +164,19 @@ class World:
             self.processes[i] = subprocess.Popen(self.command(i), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                  env=self.environment(i))
 
+    def start_quietly(self, i):
+        """Starts a region that need not be ready for long: it has to answer HTTP."""
+        self.spawn(i)
+        wait_until(lambda: self.answers(i), READY_SECONDS, f"{self.names[i]} did not answer")
+
+    def answers(self, i):
+        if self.processes[i].poll() is not None:
+            raise AssertionError(f"{self.names[i]} ended with {self.processes[i].returncode}:\n{self.log(i)}")
+        try:
+            return self.get(i, "/health")[0] > 0
+        except OSError:
+            return False
+
     def is_ready(self, i):
         with open(self.log_path(i), "rb") as log:
             log.seek(self.log_starts[i])

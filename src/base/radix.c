@@ -5,11 +5,15 @@
 
 #include "base/memory.h"
 
-enum { BUCKET_ITEMS = 1024, BITS_MAX = 20 };
+enum { BUCKET_ITEMS = 1024, BITS_MAX = 20, PAGE_ITEMS = 512 };
 
 void radix_begin(struct radix *r, uint64_t *items, size_t count)
 {
     *r = (struct radix){ .items = items, .count = count };
+    if (count < 2) {
+        r->phase = RADIX_DONE;
+        return;
+    }
     while (r->bits < BITS_MAX && count >> r->bits > BUCKET_ITEMS)
         r->bits++;
     r->starts = mem_zalloc((((size_t)1 << r->bits) + 1) * sizeof(*r->starts));
@@ -18,6 +22,9 @@ void radix_begin(struct radix *r, uint64_t *items, size_t count)
 
 void radix_release(struct radix *r)
 {
+    /* What was not copied back yet: else some would be there twice and some not at all. */
+    if (r->phase == RADIX_SORT && r->next < r->count)
+        memcpy(r->items + r->next, r->placed + r->next, (r->count - r->next) * sizeof(*r->items));
     mem_free(r->starts);
     mem_free(r->placed);
     *r = (struct radix){ .phase = RADIX_DONE };
@@ -33,12 +40,16 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* starts[b + 1] is how many items bucket b has; then, where it begins. */
+/* starts[b + 1] is how many items bucket b has; then, where it begins. The other array gets its pages
+ * on the way: placing would ask for one with nearly every item at first. */
 static void count_items(struct radix *r, size_t budget)
 {
     size_t end = smaller(r->count, r->next + budget);
-    for (; r->next < end; r->next++)
+    for (; r->next < end; r->next++) {
         r->starts[bucket_of(r, r->items[r->next]) + 1]++;
+        if (r->next % PAGE_ITEMS == 0)
+            r->placed[r->next] = 0;
+    }
     if (r->next < r->count)
         return;
     for (size_t b = 1; b <= (size_t)1 << r->bits; b++)

@@ -25,6 +25,6 @@ struct radix {
 void radix_begin(struct radix *r, uint64_t *items, size_t count); /* items: stay until done */
 /* Looks at about `budget` integers; true when all are sorted. */
 bool radix_step(struct radix *r, size_t budget);
-void radix_release(struct radix *r); /* at any time; then the items are in no order */
+void radix_release(struct radix *r); /* at any time; the items are all there, in no order */
 
 #endif

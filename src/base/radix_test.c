@@ -1,6 +1,7 @@
 #include "base/radix.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/prng.h"
@@ -46,6 +47,27 @@ TEST(many_equal_ones_and_one_full_bucket_are_sorted_too)
     prng_seed(&prng, test_seed());
     expect_sorted(&prng, 5000, 7, 100);
     expect_sorted(&prng, 5000, UINT64_MAX << 62, 100);
+}
+
+/* As who goes on with them relies on: each once. */
+TEST(whenever_it_is_given_up_all_are_still_there)
+{
+    enum { COUNT = 5000 };
+    static uint64_t items[COUNT], expected[COUNT];
+    struct prng prng;
+    prng_seed(&prng, test_seed());
+    for (unsigned steps = 0; steps < 40; steps++) {
+        struct radix r;
+        for (size_t i = 0; i < COUNT; i++)
+            expected[i] = items[i] = prng_next(&prng);
+        radix_begin(&r, items, COUNT);
+        for (unsigned i = 0; i < steps; i++)
+            radix_step(&r, 400);
+        radix_release(&r);
+        qsort(items, COUNT, sizeof(*items), compare);
+        qsort(expected, COUNT, sizeof(*expected), compare);
+        EXPECT_EQ(memcmp(items, expected, sizeof(items)), 0);
+    }
 }
 
 TEST(it_may_be_given_up_at_any_time)

@@ -13,14 +13,19 @@ enum {
     EXIT_USAGE = 2,
 };
 
-extern const char check_help[], demo_help[], export_help[], import_help[], link_help[],
-    serve_help[], sim_help[], status_help[];
+extern const char backup_help[], check_help[], demo_help[], export_help[], import_help[],
+    inspect_help[], link_help[], repair_help[], restore_help[], serve_help[], sim_help[],
+    status_help[];
 
+int backup_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
 int export_main(int argc, char **argv);
 int import_main(int argc, char **argv);
+int inspect_main(int argc, char **argv);
 int link_main(int argc, char **argv);
+int repair_main(int argc, char **argv);
+int restore_main(int argc, char **argv);
 int serve_main(int argc, char **argv);
 int sim_main(int argc, char **argv);
 int status_main(int argc, char **argv);

@@ -237,6 +237,7 @@ static void make_node(struct serve *s)
         .seed = entropy(),
         .ceiling_ms = s->datadir.ceiling_ms,
         .table_seed = s->datadir.found.start_known ? s->datadir.found.start.table_seed : 0,
+        .marker = s->datadir.marked ? &s->datadir.marker : NULL,
         .faults = s->faults,
         .fsync = s->deployment.log.fsync,
         .merge_source = merge_source,
@@ -288,8 +289,9 @@ static bool recover(struct serve *s)
     return true;
 }
 
-static void say_ready(const struct serve *s)
+static void say_ready(void *context)
 {
+    const struct serve *s = context;
     const struct region *self = s->self;
     char line[3 * ENDPOINT_TEXT_MAX + REGION_NAME_MAX + 64], text[ENDPOINT_TEXT_MAX];
     size_t len = (size_t)snprintf(line, sizeof(line), "ready region=%s clients=%s", self->name,
@@ -320,6 +322,8 @@ static bool open_loop(struct serve *s)
         .clients_fd = s->clients_fd,
         .peers_fd = s->peers_fd,
         .http_fd = s->http_fd,
+        .serves = say_ready,
+        .context = s,
     };
     int error;
 
@@ -340,7 +344,6 @@ static int run_loop(struct serve *s)
     error = loop_start(&s->loop);
     if (error != 0)
         return command_failed("serve", "cannot start: %s", uv_strerror(error));
-    say_ready(s);
     loop_run(&s->loop);
     return EXIT_DONE;
 }
@@ -361,15 +364,13 @@ static int run_node(struct serve *s)
     return status;
 }
 
-static int run(struct serve *s)
+/* From the sockets to the last record; *again: a bootstrap wants all of it opened anew. */
+static int run_once(struct serve *s, bool *again)
 {
     char problem[DATADIR_PROBLEM_MAX];
     int status;
 
-    if (s->data_dir == NULL) {
-        snprintf(s->default_data, sizeof(s->default_data), "meridian-data/%s", s->self->name);
-        s->data_dir = s->default_data;
-    }
+    *again = false;
     if (!open_sockets(s))
         return EXIT_FAILED;
     if (!datadir_open(&s->datadir, s->data_dir, &s->deployment, s->self, entropy() | 1, problem)) {
@@ -377,7 +378,24 @@ static int run(struct serve *s)
         return command_failed("serve", "%s", problem);
     }
     status = run_node(s);
+    *again = status == EXIT_DONE && s->loop.restarting;
+    if (*again && !datadir_mark(&s->datadir, &s->loop.restart, problem))
+        logger_line(LOGGER_ERROR, "ev=bootstrap.failed why=\"%s\"", problem);
     datadir_close(&s->datadir);
+    return status;
+}
+
+static int run(struct serve *s)
+{
+    bool again = true;
+    int status = EXIT_DONE;
+
+    if (s->data_dir == NULL) {
+        snprintf(s->default_data, sizeof(s->default_data), "meridian-data/%s", s->self->name);
+        s->data_dir = s->default_data;
+    }
+    while (again)
+        status = run_once(s, &again);
     return status;
 }
 

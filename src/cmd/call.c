@@ -208,27 +208,35 @@ static bool admit(struct call *call)
 
 /* --- what the disk does not give --- */
 
-/* True once for every failed read: it is the server's from then on. */
-static bool met_damage(struct call *call)
+/* The error of a read that failed, told once: it is the server's from then on. */
+static int met_damage(struct call *call)
 {
-    bool met = false;
+    int error = E_OK;
 
     if (call->replica->databases[0].cold == NULL)
-        return false;
+        return E_OK;
     for (int i = 0; i < OP_DATABASES; i++) {
         struct database *d = &call->replica->databases[i];
 
-        met |= d->damage != E_OK;
+        if (d->damage != E_OK && error != E_CORRUPT)
+            error = d->damage;
         d->damage = E_OK;
     }
-    call->server->damaged |= met;
-    return met;
+    if (error != E_OK && call->server->damaged != E_CORRUPT)
+        call->server->damaged = error;
+    return error;
 }
 
-static void refuse_damaged(struct call *call)
+static void refuse_damaged(struct call *call, int error)
 {
-    reply_error(call->reply, "ERR a key that this command needs is damaged on disk: see the "
-                             "server's log, and run meridian repair");
+    if (error == E_CORRUPT)
+        reply_error(call->reply, "ERR a key that this command needs is damaged on disk: see the "
+                                 "server's log, and run meridian repair");
+    else
+        reply_errorf(call->reply,
+                     "ERR a key that this command needs cannot be read from disk (%s): see the "
+                     "server's log",
+                     error_text(error));
 }
 
 /* What was found out of a key that could not be read is not true: one error instead of the reply at
@@ -237,11 +245,13 @@ static void judge_reply(struct call *call, size_t start)
 {
     bool waits = call->reply->out->len == start && !call->session->unfinished;
 
-    if (!met_damage(call) || waits)
+    int error = met_damage(call);
+
+    if (error == E_OK || waits)
         return;
     call->reply->out->len = start;
     call->session->unfinished = false;
-    refuse_damaged(call);
+    refuse_damaged(call, error);
 }
 
 /* A write decides by what it finds: so its keys are read first, or it would leave the region although
@@ -250,6 +260,7 @@ static bool can_read_keys(struct call *call)
 {
     struct database *d = &call->replica->databases[call->db];
     struct key_range range = { 0 };
+    int error;
 
     if (d->colds.keys == 0 || !command_has_keys(call->command) ||
         !command_key_range(call->command, call->argv, call->argc, &range))
@@ -258,10 +269,10 @@ static bool can_read_keys(struct call *call)
         database_find(d, call->argv[range.before]);
     for (size_t i = range.first; i <= range.last; i += range.step)
         database_find(d, call->argv[i]);
-    if (!met_damage(call))
-        return true;
-    refuse_damaged(call);
-    return false;
+    error = met_damage(call);
+    if (error != E_OK)
+        refuse_damaged(call, error);
+    return error == E_OK;
 }
 
 /* --- running --- */

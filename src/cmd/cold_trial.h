@@ -83,8 +83,7 @@ static inline int cold_read(void *store, uint8_t db, uint64_t hash, struct span 
 
 static inline bool cold_show(const struct cold_record *r, cold_head_fn visit, void *context)
 {
-    return visit(context,
-                 &(struct cold_head){ r->db, r->flags, r->due_ms, buffer_span(&r->key) });
+    return visit(context, &(struct cold_head){ r->db, r->flags, r->due_ms, buffer_span(&r->key) });
 }
 
 static inline int cold_scan(void *store, uint8_t db, uint64_t first, uint64_t last,
@@ -102,27 +101,38 @@ static inline int cold_scan(void *store, uint8_t db, uint64_t first, uint64_t la
     return E_OK;
 }
 
-static inline int cold_due(void *store, uint64_t from_ms, uint64_t to_ms, cold_head_fn visit,
-                           void *context)
+/* The next one that is due at this place or after it; NULL: none. */
+static inline const struct cold_record *cold_next_due(const struct cold_trial *t,
+                                                      const struct cold_due *from)
+{
+    const struct cold_record *next = NULL;
+
+    for (size_t i = 0; i < t->count; i++) {
+        const struct cold_record *r = &t->records[i];
+        bool after = r->due_ms != from->ms ? r->due_ms > from->ms
+                     : r->db != from->db   ? r->db > from->db
+                                           : cold_position(r->hash) >= from->position;
+        bool sooner = next == NULL ||
+                      (r->due_ms != next->due_ms ? r->due_ms < next->due_ms
+                       : r->db != next->db       ? r->db < next->db
+                                           : cold_position(r->hash) < cold_position(next->hash));
+        if (r->due_ms != 0 && after && sooner)
+            next = r;
+    }
+    return next;
+}
+
+static inline int cold_due(void *store, const struct cold_due *due, uint64_t to_ms,
+                           cold_head_fn visit, void *context)
 {
     const struct cold_trial *t = store;
-    bool more = true;
+    struct cold_due from = *due;
+    const struct cold_record *r;
 
-    while (more && from_ms <= to_ms) {
-        uint64_t next_ms = UINT64_MAX;
-
-        for (size_t i = 0; i < t->count; i++) {
-            uint64_t due_ms = t->records[i].due_ms;
-            if (due_ms >= from_ms && due_ms < next_ms && due_ms != 0)
-                next_ms = due_ms;
-        }
-        if (next_ms > to_ms)
+    while ((r = cold_next_due(t, &from)) != NULL && r->due_ms <= to_ms) {
+        if (!cold_show(r, visit, context))
             break;
-        for (size_t i = 0; i < t->count && more; i++) {
-            if (t->records[i].due_ms == next_ms)
-                more = cold_show(&t->records[i], visit, context);
-        }
-        from_ms = next_ms + 1;
+        from = (struct cold_due){ r->due_ms, r->db, cold_position(r->hash) + 1 };
     }
     return E_OK;
 }
@@ -165,8 +175,9 @@ static inline void cold_put(struct cold_trial *t, const struct change *c, struct
         t->records = mem_realloc(t->records, t->cap * sizeof(*t->records));
     }
     struct cold_record *r = &t->records[t->count++];
-    *r = (struct cold_record){ .db = c->db, .flags = c->flags, .hash = c->hash,
-                               .due_ms = c->due_ms, .pieces = *pieces };
+    *r = (struct cold_record){
+        .db = c->db, .flags = c->flags, .hash = c->hash, .due_ms = c->due_ms, .pieces = *pieces
+    };
     buffer_put(&r->key, c->key);
     *pieces = (struct buffer){ 0 };
 }

@@ -32,14 +32,10 @@ static_assert(EVICT_USES_MAX == (1 << USES_BITS) - 1, "uses fill their bits");
 const char *evict_policy_name(uint64_t policy)
 {
     static const char *const names[] = {
-        [MEMORY_NOEVICTION] = "noeviction",
-        [MEMORY_ALLKEYS_LRU] = "allkeys-lru",
-        [MEMORY_ALLKEYS_LFU] = "allkeys-lfu",
-        [MEMORY_ALLKEYS_RANDOM] = "allkeys-random",
-        [MEMORY_VOLATILE_LRU] = "volatile-lru",
-        [MEMORY_VOLATILE_LFU] = "volatile-lfu",
-        [MEMORY_VOLATILE_TTL] = "volatile-ttl",
-        [MEMORY_VOLATILE_RANDOM] = "volatile-random",
+        [MEMORY_NOEVICTION] = "noeviction",     [MEMORY_ALLKEYS_LRU] = "allkeys-lru",
+        [MEMORY_ALLKEYS_LFU] = "allkeys-lfu",   [MEMORY_ALLKEYS_RANDOM] = "allkeys-random",
+        [MEMORY_VOLATILE_LRU] = "volatile-lru", [MEMORY_VOLATILE_LFU] = "volatile-lfu",
+        [MEMORY_VOLATILE_TTL] = "volatile-ttl", [MEMORY_VOLATILE_RANDOM] = "volatile-random",
     };
     return policy < COUNT_OF(names) ? names[policy] : NULL;
 }
@@ -210,7 +206,8 @@ static uint64_t worth_of(struct server *server, const struct entry *e)
     switch (policy_of(server)) {
     case MEMORY_ALLKEYS_LRU:
     case MEMORY_VOLATILE_LRU:
-        return TICK_MASK - idle_ticks(server, e);
+        /* within a tick, that may be all of memory, who was used more often stays */
+        return (uint64_t)(TICK_MASK - idle_ticks(server, e)) << USES_BITS | uses_of(e);
     case MEMORY_ALLKEYS_LFU:
     case MEMORY_VOLATILE_LFU:
         return evict_frequency(server, e);
@@ -255,8 +252,8 @@ static uint64_t bytes_of(const struct entry *e)
     for (uint16_t i = 0; i < e->body->string.reg_count; i++)
         bytes += sizeof(struct reg) + e->body->string.regs[i].len;
     for (const struct part *p = e->body->parts; p; p = p->next)
-        bytes += sizeof(*p) + (p->component == COMPONENT_HLL ? HLL_REGISTERS
-                                                             : part_count(p) * ITEM_BYTES);
+        bytes += sizeof(*p) +
+                 (p->component == COMPONENT_HLL ? HLL_REGISTERS : part_count(p) * ITEM_BYTES);
     return bytes;
 }
 

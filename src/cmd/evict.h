@@ -40,7 +40,7 @@ struct evict {
     bool counts; /* the policy is an lfu one: heat counts uses */
     uint8_t db;  /* where the hand is */
     uint64_t cursor;
-    uint64_t looked; /* keys that it has passed since one left */
+    uint64_t looked;  /* keys that it has passed since one left */
     uint64_t demoted; /* since the start: keys that left memory and are on disk */
 };
 

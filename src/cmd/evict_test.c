@@ -57,8 +57,8 @@ static const char *const families[][16] = {
     { "ZADD $ ? m?", "ZINCRBY $ 2 m?", "ZREM $ m?", "ZRANGE $ 0 -1 WITHSCORES", "ZRANK $ m?",
       "ZRANGEBYSCORE $ 2 30", "ZCARD $", "ZPOPMIN $", "ZUNIONSTORE $ 2 $ $", "ZSCORE $ m?" },
     { "RPUSH $ a? b?", "LPUSH $ c?", "LPOP $", "RPOP $", "LRANGE $ 0 -1", "LLEN $",
-      "LINSERT $ BEFORE b? z", "LSET $ 0 s?", "LREM $ 0 a?", "LMOVE $ $ LEFT RIGHT",
-      "SORT $ ALPHA", "LTRIM $ 0 20" },
+      "LINSERT $ BEFORE b? z", "LSET $ 0 s?", "LREM $ 0 a?", "LMOVE $ $ LEFT RIGHT", "SORT $ ALPHA",
+      "LTRIM $ 0 20" },
     { "XADD $ * f v?", "XLEN $", "XRANGE $ - + COUNT 5", "XTRIM $ MAXLEN 3", "PFCOUNT $",
       "PFMERGE $ $" },
     { "DEL $", "EXISTS $ $", "TYPE $", "EXPIRE $ 3", "PEXPIRE $ 40", "PTTL $", "PERSIST $",
@@ -511,8 +511,8 @@ STEPS(frequency_is_told_with_an_lfu_policy, { "CONFIG SET maxmemory-policy allke
         "that when switching between policies at runtime LRU and LFU data will take some time to "
         "adjust." })
 
-STEPS(limits_are_settings, { "CONFIG GET maxmemory*",
-                             "[\"maxmemory\" \"0\" \"maxmemory-policy\" \"noeviction\"]" },
+STEPS(limits_are_settings,
+      { "CONFIG GET maxmemory*", "[\"maxmemory\" \"0\" \"maxmemory-policy\" \"noeviction\"]" },
       { "CONFIG SET maxmemory 100mb maxmemory-policy VOLATILE-ttl", "OK" },
       { "CONFIG GET maxmemory*",
         "[\"maxmemory\" \"104857600\" \"maxmemory-policy\" \"volatile-ttl\"]" },

@@ -72,8 +72,7 @@ static bool fits_group(struct call *call, uint8_t first, uint8_t last)
         uint64_t cursor = 0;
 
         do {
-            cursor = resident_scan(&call->replica->databases[db], cursor, estimate_key,
-                                   &bytes);
+            cursor = resident_scan(&call->replica->databases[db], cursor, estimate_key, &bytes);
         } while (cursor != 0);
     }
     return call_fits_group(call, bytes);

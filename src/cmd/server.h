@@ -123,9 +123,9 @@ struct server {
     const char *loading;
     /* commands that may need more memory are refused: nothing can leave (node/memory.h) */
     bool out_of_memory;
-    /* what a command needed could not be read from disk, or made sense of: set here, acted upon by the
-     * node (node/health.h) */
-    bool damaged;
+    /* what a command needed could not be read from disk (E_IO), or made sense of (E_CORRUPT): set here,
+     * acted upon by the node (node/health.h) */
+    int damaged;
     struct evict evict;
 
     /* What only the node can say or do; set by it at start. */

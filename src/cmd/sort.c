@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "cmd/data.h"
 #include "crdt/score.h"
@@ -287,9 +288,11 @@ static void store(struct sorting *s, size_t count)
 
         for (size_t i = 0; i < count; i++)
             CHECK(span_take_prefixed(&rest, &values[i]));
-        if (data_live(call, call->db, *s->store) != NULL)
+        /* Not a result of what could not be read. */
+        bool sound = call->replica->databases[call->db].damage == E_OK;
+        if (sound && data_live(call, call->db, *s->store) != NULL)
             emit_remove(call->replica, call->db, *s->store);
-        if (count > 0)
+        if (sound && count > 0)
             CHECK(emit_list_insert(call->replica, call->db, *s->store, 0, true, values, count));
         reply_int(call->reply, (int64_t)count);
         mem_free(values);

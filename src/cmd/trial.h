@@ -163,11 +163,14 @@ static inline void execute(const char *line)
     enum resp_status status = resp_parse(&world.session.parser, buffer_span(&text));
     CHECK(status == RESP_COMMAND);
     buffer_clear(&world.session.output);
+    bool wrote = false;
     do {
         turn(0);
         command_run(&world.server, &world.session, world.session.parser.argv,
                     world.session.parser.argc);
+        wrote |= world.session.wrote;
     } while (world.session.unfinished);
+    world.session.wrote = wrote;
     buffer_release(&text);
 }
 

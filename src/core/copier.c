@@ -10,7 +10,8 @@ enum {
     STEP_BYTES = 256 << 10,
     STEP_LOOKS = 500,       /* keys looked at: each a miss of the cache or two */
     STEP_SORTS = 4096,      /* places put in order, twice a step */
-    PIECE_BYTES = 64 << 10, /* of an object that is copied in several */
+    PIECE_BYTES = 16 << 10, /* of an object that is copied in several: some hundred items, */
+    PIECE_LOOKS = 250,      /* which count as so many keys */
     EPOCHS = 31,
 };
 
@@ -95,9 +96,9 @@ static void fix_start(const struct replica *r, struct copy_start *s)
 
 void copier_release(struct copier *c)
 {
+    radix_release(&c->order); /* it still writes to the places */
     for (int i = 0; i < OP_DATABASES; i++)
         mem_free(c->places[i]);
-    radix_release(&c->order);
     image_cursor_release(&c->cursor);
     buffer_release(&c->key);
 }
@@ -329,11 +330,12 @@ static void copy_changed(struct slice *s, size_t end)
 {
     struct copier *c = &s->r->copier;
     while (!is_full(s, end)) {
-        s->looks++;
         if (c->in_pieces) {
             copy_pieces(s);
+            s->looks += PIECE_LOOKS;
             continue;
         }
+        s->looks++;
         if (c->next == c->place_counts[c->db])
             return;
         struct lookup l = { s->d, cold_position(c->places[c->db][c->next]), NULL };
@@ -371,6 +373,8 @@ bool copier_step(struct replica *r, struct buffer *changes, uint64_t *lsn)
             begin_database(c, r);
     }
     c->bytes += changes->len - before;
+    if (c->db == OP_DATABASES && MUTATION(starts_late))
+        fix_start(r, &c->start);
     return c->db < OP_DATABASES;
 }
 

@@ -61,7 +61,7 @@ bool copy_start_take(struct span *in, struct copy_start *s);
 struct copier {
     size_t step_bytes, piece_bytes; /* 0: as copier.c has them; tests want less */
     bool running;
-    bool failed; /* the last one; what it took is being taken back */
+    bool failed;   /* the last one; what it took is being taken back */
     uint8_t epoch; /* of this copy, or the last; 1 .. 31 */
     struct copy_start start;
     uint8_t db; /* being copied */
@@ -70,7 +70,7 @@ struct copier {
     uint64_t *places[OP_DATABASES]; /* positions of what was dirty at the start */
     size_t place_counts[OP_DATABASES], place_caps[OP_DATABASES];
     struct radix order; /* sorts the database's places: disks like what comes in order */
-    size_t next; /* of the database's places */
+    size_t next;        /* of the database's places */
     /* a large object of which some pieces are copied */
     bool in_pieces;
     struct image_cursor cursor;

@@ -1,7 +1,7 @@
 /*
- * The rule that makes copies simple (docs/design/checkpoints.md): ops k … n applied in order to a state
- * that holds any partial of them already give the state after n. Here with replicas, and with objects that
- * are copied in pieces of any size while they change.
+ * The rule that makes copies simple (docs/design/checkpoints.md): ops k … n applied in order to a
+ * state that holds any part of them already give the state after n. Here with replicas, and with
+ * objects that are copied in pieces of any size while they change.
  */
 #include "base/test.h"
 #include "core/history_trial.h"
@@ -96,8 +96,8 @@ static void source_goes_on(void)
     }
 }
 
-/* Copies an object of `complete` into `partial`, which lives on meanwhile. One that goes away leaves nothing;
- * one that was made anew is gone on with. False: refused. */
+/* Copies an object of `complete` into `partial`, which lives on meanwhile. One that goes away
+ * leaves nothing; one that was made anew is gone on with. False: refused. */
 static bool copy_in_pieces(uint8_t db, struct span key, size_t max_bytes)
 {
     struct database *from = &complete.databases[db], *to = &partial.databases[db];

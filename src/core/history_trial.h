@@ -1,6 +1,6 @@
 /*
- * history_trial -- for tests: random commands of every type, in the language of trial.h, and what a region's
- * log makes of a replica.
+ * history_trial -- for tests: random commands of every type, in the language of trial.h, and what a
+ * region's log makes of a replica.
  */
 #ifndef CORE_HISTORY_TRIAL_H
 #define CORE_HISTORY_TRIAL_H
@@ -39,16 +39,15 @@ static inline struct span text_of(char letter, uint64_t range)
 
 /* A few items, or many: what is copied in pieces. */
 static inline void random_items(struct replica *r, uint8_t db, struct span key, enum component c,
-                  enum op_kind kind)
+                                enum op_kind kind)
 {
     struct emit_fields e;
     uint64_t n = chance(20) ? 40 : 1 + prng_below(&prng, 3);
     emit_fields_begin(&e, r, kind, c, db, key);
     for (uint64_t i = 0; i < n; i++) {
         uint8_t bytes[SCORE_BYTES];
-        struct span value = c == COMPONENT_ZSET
-                                ? score_encode((double)prng_below(&prng, 9), bytes)
-                                : text_of('v', 5);
+        struct span value = c == COMPONENT_ZSET ? score_encode((double)prng_below(&prng, 9), bytes)
+                                                : text_of('v', 5);
         emit_fields_add(&e, text_of('f', 50), value);
     }
     emit_fields_end(&e);
@@ -169,7 +168,8 @@ static inline void random_command(size_t region)
 
 /* --- replicas that are made of A's log --- */
 
-static inline void start_replica(struct replica *r, size_t region, size_t count, uint64_t table_seed)
+static inline void start_replica(struct replica *r, size_t region, size_t count,
+                                 uint64_t table_seed)
 {
     static uint64_t instance = 1;
     replica_init(r, &(struct replica_options){

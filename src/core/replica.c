@@ -292,10 +292,21 @@ void replica_tick(struct replica *r, bool may_write)
 
 /* --- recovery --- */
 
+/* Of an origin that is closed only ops are told: a heartbeat that some had heard, and others not, would
+ * look for ever as if they lacked something. */
+static void forget_heartbeats(struct replica *r)
+{
+    for (uint32_t o = 0; o < r->applied.high; o++) {
+        if (r->options.closed[o / 64] >> o % 64 & 1)
+            r->applied.at[o] = vector_get(&r->last_op, (uint8_t)o);
+    }
+}
+
 static void install_start(struct replica *r, const struct copy_start *start)
 {
     vector_copy(&r->applied, &start->applied);
     vector_copy(&r->last_op, &start->last_op);
+    forget_heartbeats(r);
     for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
         r->streams[o].instance = start->instance[o];
         r->streams[o].check = start->check[o];

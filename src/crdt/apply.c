@@ -4,6 +4,7 @@
  * Ops were checked by op_valid before they come here, so the payload readers below cannot fail.
  */
 #include "base/check.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/mutation.h"
 #include "crdt/contest.h"
@@ -493,12 +494,23 @@ static void settle_marks(struct database *d, struct entry **slot, const struct o
     e->dirty = true;
 }
 
-static struct entry **find_slot(struct database *d, const struct op *op, uint64_t hash)
+/* *lost: it could not be had from disk. */
+static struct entry **find_slot(struct database *d, const struct op *op, uint64_t hash, bool *lost)
 {
     void **slot = table_find_hashed(&d->keys, op->key, hash);
-    if (!slot && d->colds.keys > 0 && resident_fetch(d, op->key))
-        slot = table_find_hashed(&d->keys, op->key, hash);
+    *lost = false;
+    if (!slot && d->colds.keys > 0) {
+        if (resident_fetch(d, op->key))
+            slot = table_find_hashed(&d->keys, op->key, hash);
+        *lost = d->unread != E_OK;
+    }
     return (struct entry **)slot;
+}
+
+static void tell_touched(struct database *d, const struct op *op)
+{
+    if (d->watch && d->watch->touched)
+        d->watch->touched(d->watch->context, op->db, op->key);
 }
 
 void database_apply(struct database *d, const struct op *op, const struct vector *context)
@@ -506,10 +518,15 @@ void database_apply(struct database *d, const struct op *op, const struct vector
     struct observer by = { op->stamp, context };
     bool removes = op->kind == OP_DROP || op->kind == OP_TAKE;
     uint64_t hash = table_hash(&d->keys, op->key);
-    struct entry **slot = find_slot(d, op, hash);
+    bool lost;
+    struct entry **slot = find_slot(d, op, hash, &lost);
     struct marks before = { 0 };
     if (slot) {
         before = marks_of(*slot);
+    } else if (lost) {
+        resident_lose(d, op->key);
+        tell_touched(d, op);
+        return;
     } else if (removes) {
         return; /* nothing here to remove */
     } else {
@@ -520,6 +537,5 @@ void database_apply(struct database *d, const struct op *op, const struct vector
     d->removed = false;
     apply(d, slot, op, &by);
     settle_marks(d, slot, op, hash, before);
-    if (d->watch && d->watch->touched)
-        d->watch->touched(d->watch->context, op->db, op->key);
+    tell_touched(d, op);
 }

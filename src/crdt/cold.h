@@ -41,6 +41,13 @@ struct cold_head {
     struct span key;
 };
 
+/* A place in the order of what is due: by time, then by database and position. */
+struct cold_due {
+    uint64_t ms;
+    uint8_t db;
+    uint64_t position;
+};
+
 /* False: enough. */
 typedef bool (*cold_head_fn)(void *context, const struct cold_head *head);
 
@@ -51,8 +58,9 @@ struct cold_ops {
     /* Records with positions in [first, last], in order. */
     int (*scan)(void *store, uint8_t db, uint64_t first, uint64_t last, cold_head_fn visit,
                 void *context);
-    /* Records of all databases with due_ms in [from_ms, to_ms], earliest first. */
-    int (*due)(void *store, uint64_t from_ms, uint64_t to_ms, cold_head_fn visit, void *context);
+    /* Records of all databases that have a due_ms, from this place on up to to_ms, in order. */
+    int (*due)(void *store, const struct cold_due *from, uint64_t to_ms, cold_head_fn visit,
+               void *context);
     int (*contested)(void *store, uint8_t db, cold_head_fn visit, void *context);
 };
 

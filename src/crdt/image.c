@@ -94,11 +94,14 @@ static bool put_from_tree(struct buffer *out, const struct part *p, struct image
     struct btree_cursor at;
     struct entry *e = c->in_tree ? seek_past(p, buffer_span(&c->last), &at)
                                  : btree_seek(&p->order, 0, &at);
-    for (; e && out->len < end; e = btree_next(&at)) {
+    while (e) { /* one at least: every piece is a step forward */
         put_item(out, p->component, e);
         buffer_clear(&c->last);
         buffer_put(&c->last, entry_name(e));
         c->in_tree = true;
+        e = btree_next(&at);
+        if (out->len >= end)
+            break;
     }
     return e == NULL;
 }

@@ -79,8 +79,11 @@ struct database {
     uint64_t *dirty;     /* hashes of dirty keys */
     size_t dirty_count, dirty_cap;
     uint32_t uncommitted; /* the bit of the epoch whose copies may not be on disk */
-    uint64_t due_ms;      /* cold keys due before are fetched */
+    struct cold_due due;  /* cold keys that are due before this were fetched */
     int damage;           /* the error of the first read from disk that failed */
+    int unread;           /* the error of the last resident_fetch; E_OK: what it said is true */
+    /* of struct lost: keys that ops would have changed, if the disk had given them; found no more */
+    struct table lost;
     uint64_t fetched;     /* keys that came back into memory */
 };
 

@@ -12,6 +12,12 @@ static struct span gone_key(const void *item)
     return span_of(g->bytes, g->len);
 }
 
+static struct span lost_key(const void *item)
+{
+    const struct lost *l = item;
+    return span_of(l->bytes, l->len);
+}
+
 void resident_start(struct database *d, const struct cold *cold, const struct cold_counts *counts)
 {
     CHECK(d->keys.count == 0 && d->cold == NULL);
@@ -19,17 +25,24 @@ void resident_start(struct database *d, const struct cold *cold, const struct co
     d->colds = *counts;
     for (int i = 0; i < 2; i++)
         table_init(&d->gone[i], gone_key, d->keys.seed);
+    table_init(&d->lost, lost_key, d->keys.seed);
+}
+
+static void release_table(struct table *t)
+{
+    struct table_iter it;
+    table_iter_init(&it, t);
+    for (void **slot; (slot = table_iter_next(&it));)
+        mem_free(*slot);
+    table_release(t);
 }
 
 void resident_release(struct database *d)
 {
-    for (int i = 0; d->cold && i < 2; i++) {
-        struct table_iter it;
-        table_iter_init(&it, &d->gone[i]);
-        for (void **slot; (slot = table_iter_next(&it));)
-            mem_free(*slot);
-        table_release(&d->gone[i]);
-    }
+    for (int i = 0; d->cold && i < 2; i++)
+        release_table(&d->gone[i]);
+    if (d->cold)
+        release_table(&d->lost);
     mem_free(d->dirty);
 }
 
@@ -71,8 +84,19 @@ bool resident_made(struct database *d, struct span key)
     g = d->gone_committed ? NULL : find_gone(&d->gone[1], key);
     if (!g || g->back)
         return false;
-    g->back = true;
+    g->back = !MUTATION(loses_back);
     return true;
+}
+
+void resident_lose(struct database *d, struct span key)
+{
+    void **slot = table_find_or_add(&d->lost, key);
+    if (*slot)
+        return;
+    struct lost *l = mem_alloc(sizeof(*l) + key.len);
+    *l = (struct lost){ .error = d->unread, .len = (uint32_t)key.len };
+    memcpy(l->bytes, key.at, key.len);
+    *slot = l;
 }
 
 void resident_note_dirty(struct database *d, uint64_t hash)
@@ -85,6 +109,12 @@ void resident_note_dirty(struct database *d, uint64_t hash)
 }
 
 /* --- into memory --- */
+
+static void note_damage(struct database *d, int error)
+{
+    if (error != E_OK && error != E_MISSING && d->damage == E_OK)
+        d->damage = error;
+}
 
 struct loading {
     struct database *d;
@@ -101,17 +131,25 @@ static bool load_piece(void *context, struct span piece)
     return l->entry != NULL;
 }
 
+/* A key that is there has something to it. */
+static bool is_nothing(const struct entry *e)
+{
+    return e->form == ENTRY_BODY && e->body->deadline_count == 0 && object_components(e) == 0;
+}
+
 /* The object of a record, in no table yet; NULL when there is none or it cannot be had. */
 static struct entry *load(struct database *d, uint64_t hash, struct span key, uint8_t *flags)
 {
     struct loading l = { .d = d, .key = key };
     int error = d->cold->ops->read(d->cold->store, d->number, hash, key, flags, load_piece, &l);
+    if (error == E_OK && (!l.entry || is_nothing(l.entry)))
+        error = E_CORRUPT;
     if (error != E_OK && l.entry) {
         object_free(l.entry);
         l.entry = NULL;
     }
-    if (error != E_OK && error != E_MISSING && d->damage == E_OK)
-        d->damage = error;
+    note_damage(d, error);
+    d->unread = error == E_MISSING ? E_OK : error;
     return l.entry;
 }
 
@@ -123,9 +161,18 @@ static void count_cold(struct database *d, uint8_t flags, uint64_t by)
     d->colds.contested += flags & COLD_CONTESTED ? by : 0;
 }
 
+/* E_OK when it is not. */
+static int lost_error(const struct database *d, struct span key)
+{
+    void **slot = d->lost.count > 0 ? table_find(&d->lost, key) : NULL;
+    return slot ? ((const struct lost *)*slot)->error : E_OK;
+}
+
 struct entry *resident_fetch(struct database *d, struct span key)
 {
-    if (is_gone(d, key))
+    d->unread = lost_error(d, key);
+    note_damage(d, d->unread);
+    if (d->unread != E_OK || is_gone(d, key))
         return NULL;
     uint8_t flags = 0;
     uint64_t hash = table_hash(&d->keys, key);
@@ -149,11 +196,33 @@ bool resident_may_leave(const struct database *d, const struct entry *e)
     return e->stored && !e->dirty && (committed || MUTATION(evicts_uncommitted));
 }
 
+static bool is_before(const struct cold_due *a, const struct cold_due *b)
+{
+    if (a->ms != b->ms)
+        return a->ms < b->ms;
+    return a->db != b->db ? a->db < b->db : a->position < b->position;
+}
+
+static struct cold_due due_of(const struct database *d, uint64_t due_ms, struct span key)
+{
+    return (struct cold_due){ due_ms, d->number, cold_position(table_hash(&d->keys, key)) };
+}
+
+/* What is ours to reclaim is to be fetched again. */
+static void note_due(struct database *d, const struct entry *e)
+{
+    uint64_t due_ms = image_due_ms(e);
+    if (due_ms == 0 || due_ms > d->due.ms)
+        return;
+    struct cold_due due = due_of(d, due_ms, entry_name(e));
+    if (is_before(&due, &d->due))
+        d->due = due;
+}
+
 void resident_evict(struct database *d, struct entry *e)
 {
     CHECK(resident_may_leave(d, e));
-    if (e->form == ENTRY_BODY && e->body->reclaim.index != 0 && e->body->reclaim.key < d->due_ms)
-        d->due_ms = e->body->reclaim.key; /* ours to reclaim: it is to be fetched again */
+    note_due(d, e);
     count_cold(d, image_flags(e), 1);
     object_leaves(d, e);
     table_remove(&d->keys, entry_name(e));
@@ -225,12 +294,6 @@ static int cell_bits(const struct database *d)
     return bits > table ? bits : table;
 }
 
-static void note_damage(struct database *d, int error)
-{
-    if (error != E_OK && error != E_MISSING && d->damage == E_OK)
-        d->damage = error;
-}
-
 uint64_t resident_scan(struct database *d, uint64_t cursor, scanned_fn visit, void *context)
 {
     struct scanning s = { .d = d, .all = true, .visit = visit, .context = context };
@@ -256,7 +319,9 @@ struct picking {
     struct span prefix;
     struct buffer keys; /* u8 database, key with its length */
     size_t count;
-    uint64_t last_ms;
+    size_t looks;         /* at what is due, */
+    struct cold_due last; /* and the last one */
+    bool more;
 };
 
 static bool begins(struct span key, struct span prefix)
@@ -264,18 +329,38 @@ static bool begins(struct span key, struct span prefix)
     return key.len >= prefix.len && span_equal(span_of(key.at, prefix.len), prefix);
 }
 
+static void gather(struct picking *p, const struct cold_head *head)
+{
+    buffer_put_u8(&p->keys, head->db);
+    buffer_put_prefixed(&p->keys, head->key);
+    p->count++;
+}
+
 static bool pick(void *context, const struct cold_head *head)
 {
     struct picking *p = context;
-    struct database *d = p->databases ? &p->databases[head->db] : p->d;
-    if (p->count >= p->limit && head->due_ms > p->last_ms)
-        return false; /* all of one time come together, so that the next walk can begin after it */
-    p->last_ms = head->due_ms;
-    if (!begins(head->key, p->prefix) || !is_cold(d, head->key))
-        return true;
-    buffer_put_u8(&p->keys, head->db);
-    buffer_put_prefixed(&p->keys, head->key);
-    return ++p->count < p->limit || p->databases;
+    if (begins(head->key, p->prefix) && is_cold(p->d, head->key))
+        gather(p, head);
+    return p->count < p->limit;
+}
+
+enum { LOOKS = 4 }; /* for each that is wanted: they may all be in memory */
+
+/* All of one place come together, so that the next walk can begin after it. */
+static bool pick_due(void *context, const struct cold_head *head)
+{
+    struct picking *p = context;
+    struct database *d = &p->databases[head->db];
+    struct cold_due due = due_of(d, head->due_ms, head->key);
+    bool enough = p->count >= p->limit || p->looks >= LOOKS * p->limit;
+    p->more = enough && is_before(&p->last, &due);
+    if (p->more)
+        return false;
+    p->last = due;
+    p->looks++;
+    if (is_cold(d, head->key))
+        gather(p, head);
+    return true;
 }
 
 static struct entry *fetch_picked(struct picking *p)
@@ -304,23 +389,32 @@ struct entry *resident_random(struct database *d, struct prng *prng)
     return table_random(&d->keys, prng);
 }
 
+static struct cold_due after(struct cold_due due)
+{
+    if (++due.position == 0)
+        due.db++; /* all bits were set */
+    return due;
+}
+
 bool resident_fetch_due(struct database *databases, uint64_t before_ms, size_t limit)
 {
     struct database *first = &databases[0];
     struct picking p = { .databases = databases, .limit = limit };
-    uint64_t from_ms = before_ms;
+    struct cold_due end = { .ms = before_ms }, from = end;
     for (int i = 0; i < OP_DATABASES; i++) {
-        if (databases[i].colds.keys > 0 && databases[i].due_ms < from_ms)
-            from_ms = databases[i].due_ms;
+        if (databases[i].colds.keys > 0 && is_before(&databases[i].due, &from))
+            from = databases[i].due;
     }
-    if (!first->cold || before_ms == 0 || from_ms >= before_ms)
+    if (!first->cold || !is_before(&from, &end))
         return false;
-    note_damage(first, first->cold->ops->due(first->cold->store, from_ms, before_ms - 1, pick, &p));
-    bool more = p.count >= limit;
+    int error = first->cold->ops->due(first->cold->store, &from, before_ms - 1, pick_due, &p);
+    note_damage(first, error);
     fetch_picked(&p);
+    if (error != E_OK)
+        return false; /* what was not seen is still due */
     for (int i = 0; i < OP_DATABASES; i++)
-        databases[i].due_ms = more ? p.last_ms + 1 : before_ms;
-    return more;
+        databases[i].due = p.more ? after(p.last) : end;
+    return p.more;
 }
 
 void resident_fetch_contested(struct database *d, struct span prefix, size_t limit)

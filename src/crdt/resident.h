@@ -27,17 +27,28 @@ struct gone {
     uint8_t bytes[];
 };
 
+/* A key that an op could not be applied to; in database.lost. */
+struct lost {
+    int error; /* of the read */
+    uint32_t len;
+    uint8_t bytes[];
+};
+
 /* From now on the database keeps its keys on disk; `counts` of what is there. The table's seed is the
  * one that the records were stored with. */
 void resident_start(struct database *d, const struct cold *cold, const struct cold_counts *counts);
 void resident_release(struct database *d);
 
 /* resident_fetch (object.h) brings a cold key into memory: NULL when there is none, or when the disk
- * did not give it: then d->damage says why, and this database must not be believed any more. */
+ * did not give it: then d->unread and d->damage say why, and what was to be done with it must not be
+ * done. An op that has to be, of a peer or from the log, is not applied, and the key is lost for this
+ * run: nobody finds it, and everybody who looks for it is told. The op is in the log, and is applied
+ * after a restart: so no start of a checkpoint may pass it. */
 
 /* --- for apply.c --- */
 void resident_note_dirty(struct database *d, uint64_t hash);
 void resident_removed(struct database *d, struct span key);
+void resident_lose(struct database *d, struct span key); /* after a fetch that was refused */
 /* A key is about to be made: true when the disk may have a record of it all the same. */
 bool resident_made(struct database *d, struct span key);
 

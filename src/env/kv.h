@@ -10,9 +10,11 @@
  * then says more for people. E_FULL from put leaves the transaction only to be aborted; after E_FULL,
  * from put or commit, a later transaction may succeed. After a commit that failed otherwise the store
  * takes no further write transactions (E_IO): what the disk says next is not to be believed.
+ * Readers go on whatever becomes of a commit. E_IO from a reader: the disk did not give what was asked
+ * for, and may the next time; E_CORRUPT: what it gave is not what was written.
  * Spans given out point into the store: good until the transaction's next call (a writer), or its
  * end (a reader).
- * Threads: the store may be used by several, a transaction by one at a time.
+ * Threads: one writes, one reads; a transaction is its thread's.
  */
 #ifndef ENV_KV_H
 #define ENV_KV_H
@@ -30,9 +32,10 @@ struct kv_txn; /* of the implementation */
 
 struct kv {
     const struct kv_ops *ops;
-    char detail
-        [256]; /* "checkpoint/data.mdb: commit: No space left on device"; the writer's thread */
-    char read_detail[256]; /* the same, of begin and calls of readers; theirs is one thread */
+    const char *name; /* of its file: "checkpoint/data.mdb" */
+    /* What went wrong: "checkpoint/data.mdb: commit: No space left on device". */
+    char detail[256];      /* of the writer's calls */
+    char read_detail[256]; /* of the readers' */
 };
 
 struct kv_ops {
@@ -52,8 +55,14 @@ struct kv_ops {
     int (*seek)(struct kv_txn *txn, enum kv_table table, struct span from, struct span *key,
                 struct span *value);
     int (*next)(struct kv_txn *txn, enum kv_table table, struct span *key, struct span *value);
+    /* Readers only: the keys around a key, the last before it, and the first at or after it; empty where
+     * the table ends. It reads no values, which may be large, and does not disturb seek and next. */
+    int (*around)(struct kv_txn *txn, enum kv_table table, struct span key, struct span *before,
+                  struct span *after);
 
     uint64_t (*bytes)(struct kv *kv); /* on disk, about */
+    /* Where in the file something stands that was given out; UINT64_MAX when that is not known. */
+    uint64_t (*offset)(struct kv *kv, const void *at);
 };
 
 #endif

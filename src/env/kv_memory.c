@@ -30,6 +30,7 @@ struct kv_version {
 struct place {
     bool known;
     struct buffer key;
+    size_t row; /* a reader's: what it sees does not change */
 };
 
 struct kv_txn {
@@ -103,7 +104,8 @@ struct merge {
     struct btree_cursor cursor;
 };
 
-static void merge_begin(struct merge *m, const struct kv_txn *t, int table, struct span from)
+static void merge_begin(struct merge *m, const struct kv_txn *t, enum kv_table table,
+                        struct span from)
 {
     struct pair probe = { .key = from };
     bool found;
@@ -133,7 +135,7 @@ static struct pair *merge_next(struct merge *m)
     }
 }
 
-static const struct pair *find(const struct kv_txn *t, int table, struct span key)
+static const struct pair *find(const struct kv_txn *t, enum kv_table table, struct span key)
 {
     struct merge m;
     merge_begin(&m, t, table, key);
@@ -144,8 +146,8 @@ static const struct pair *find(const struct kv_txn *t, int table, struct span ke
 /* --- faults --- */
 
 static const char *const call_names[] = {
-    [KV_MEMORY_BEGIN] = "begin", [KV_MEMORY_RENEW] = "renew", [KV_MEMORY_GET] = "get",
-    [KV_MEMORY_PUT] = "put",     [KV_MEMORY_DEL] = "delete",  [KV_MEMORY_SCAN] = "scan",
+    [KV_MEMORY_BEGIN] = "begin",   [KV_MEMORY_RENEW] = "renew", [KV_MEMORY_GET] = "get",
+    [KV_MEMORY_PUT] = "put",       [KV_MEMORY_DEL] = "delete",  [KV_MEMORY_SCAN] = "scan",
     [KV_MEMORY_COMMIT] = "commit",
 };
 
@@ -252,7 +254,7 @@ static struct kv_version *merge_all(const struct kv_txn *t)
     for (int table = 0; table < KV_TABLES; table++) {
         struct rows *rows = &v->tables[table];
         struct merge m;
-        merge_begin(&m, t, table, span_of(NULL, 0));
+        merge_begin(&m, t, (enum kv_table)table, span_of(NULL, 0));
         rows->at = mem_alloc((m.rows->count + m.changes->count) * sizeof(struct pair *));
         for (struct pair *p; (p = merge_next(&m)); rows->at[rows->count++] = p) {
             p->refs++;
@@ -347,7 +349,19 @@ static int txn_seek(struct kv_txn *t, enum kv_table table, struct span from, str
         return error;
     t->places[table].known = false;
     merge_begin(&m, t, table, from);
+    t->places[table].row = m.row;
     return give(t, table, merge_next(&m), key, value);
+}
+
+/* A reader goes from row to row, as one of a file does, and not by keys. */
+static int next_row(struct kv_txn *t, enum kv_table table, struct span *key, struct span *value)
+{
+    const struct rows *rows = &t->sees->tables[table];
+    size_t next = t->places[table].row + 1;
+    if (next >= rows->count)
+        return E_MISSING;
+    t->places[table].row = next;
+    return give(t, table, rows->at[next], key, value);
 }
 
 static int txn_next(struct kv_txn *t, enum kv_table table, struct span *key, struct span *value)
@@ -360,6 +374,8 @@ static int txn_next(struct kv_txn *t, enum kv_table table, struct span *key, str
         return error;
     if (!place->known)
         return E_MISSING;
+    if (!t->write)
+        return next_row(t, table, key, value);
     merge_begin(&m, t, table, buffer_span(&place->key));
     const struct pair *p = merge_next(&m);
     if (p && span_equal(p->key, buffer_span(&place->key)))
@@ -367,9 +383,30 @@ static int txn_next(struct kv_txn *t, enum kv_table table, struct span *key, str
     return give(t, table, p, key, value);
 }
 
+static int txn_around(struct kv_txn *t, enum kv_table table, struct span key, struct span *before,
+                      struct span *after)
+{
+    CHECK(t->sees && !t->write && key.len > 0 && key.len <= KV_KEY_MAX);
+    const struct rows *rows = &t->sees->tables[table];
+    int error = ask_txn(t, KV_MEMORY_SCAN);
+    if (error != E_OK)
+        return error;
+    size_t i = lower_bound(rows, key);
+    *before = i > 0 ? rows->at[i - 1]->key : span_of(NULL, 0);
+    *after = i < rows->count ? rows->at[i]->key : span_of(NULL, 0);
+    return E_OK;
+}
+
 static uint64_t store_bytes(struct kv *kv)
 {
     return self(kv)->committed->bytes;
+}
+
+static uint64_t offset_of(struct kv *kv, const void *at)
+{
+    (void)kv;
+    (void)at;
+    return UINT64_MAX; /* there is no file */
 }
 
 static const struct kv_ops memory_ops = {
@@ -383,17 +420,27 @@ static const struct kv_ops memory_ops = {
     .del = txn_del,
     .seek = txn_seek,
     .next = txn_next,
+    .around = txn_around,
     .bytes = store_bytes,
+    .offset = offset_of,
 };
 
 /* --- the store --- */
 
 void kv_memory_init(struct kv_memory *k)
 {
-    *k = (struct kv_memory){ .kv.ops = &memory_ops };
+    *k = (struct kv_memory){ .kv = { .ops = &memory_ops, .name = "checkpoint" } };
     list_init(&k->txns);
     k->committed = mem_zalloc(sizeof(*k->committed));
     k->committed->refs = 1;
+}
+
+void kv_memory_copy(struct kv_memory *to, const struct kv_memory *from)
+{
+    CHECK(list_empty(&to->txns));
+    version_drop(to->committed);
+    to->committed = from->committed;
+    to->committed->refs++;
 }
 
 void kv_memory_crash(struct kv_memory *k)
@@ -410,17 +457,25 @@ void kv_memory_release(struct kv_memory *k)
     k->committed = NULL;
 }
 
+static bool flip(struct span bytes, uint64_t bit)
+{
+    if (bytes.len == 0)
+        return false;
+    bit %= bytes.len * 8;
+    ((uint8_t *)(uintptr_t)bytes.at)[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    return true;
+}
+
 bool kv_memory_damage(struct kv_memory *k, enum kv_table table, uint64_t index, uint64_t bit)
 {
     const struct rows *rows = &k->committed->tables[table];
-    if (rows->count == 0)
-        return false;
-    const struct span value = rows->at[index % rows->count]->value;
-    if (value.len == 0)
-        return false;
-    bit %= value.len * 8;
-    ((uint8_t *)(uintptr_t)value.at)[bit / 8] ^= (uint8_t)(1u << bit % 8);
-    return true;
+    return rows->count > 0 && flip(rows->at[index % rows->count]->value, bit);
+}
+
+bool kv_memory_damage_key(struct kv_memory *k, enum kv_table table, uint64_t index, uint64_t bit)
+{
+    const struct rows *rows = &k->committed->tables[table];
+    return rows->count > 0 && flip(rows->at[index % rows->count]->key, bit);
 }
 
 uint64_t kv_memory_count(const struct kv_memory *k, enum kv_table table)

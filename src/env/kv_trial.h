@@ -152,7 +152,7 @@ static inline void kv_trial_basics(struct kv *kv)
 {
     struct kv_trial_state state = { 0 };
     struct kv_txn *txn;
-    struct span key, value = { 0 };
+    struct span key, value = { 0 }, before, after;
     uint8_t room[KV_KEY_MAX];
 
     EXPECT(kv_trial_clear(kv) && kv_trial_now_holds(kv, &state));
@@ -184,6 +184,14 @@ static inline void kv_trial_basics(struct kv *kv)
     EXPECT_EQ(kv->ops->next(txn, KV_DUE, &key, &value), E_MISSING);
     EXPECT_EQ(kv->ops->seek(txn, KV_DUE, span_str("y"), &key, &value), E_MISSING);
     EXPECT_EQ(kv->ops->next(txn, KV_DUE, &key, &value), E_MISSING);
+    EXPECT_EQ(kv->ops->seek(txn, KV_DUE, span_of(NULL, 0), &key, &value), E_OK);
+    EXPECT_EQ(kv->ops->around(txn, KV_DUE, span_str("y"), &before, &after), E_OK);
+    EXPECT_SPAN(before, span_of(room, KV_KEY_MAX));
+    EXPECT_EQ(after.len, 0);
+    EXPECT_EQ(kv->ops->around(txn, KV_CONTESTED, span_str("y"), &before, &after), E_OK);
+    EXPECT(before.len == 0 && after.len == 0);
+    EXPECT_EQ(kv->ops->next(txn, KV_DUE, &key, &value), E_OK); /* the walk is where it was */
+    EXPECT_TEXT(value, "longest");
     EXPECT(kv->ops->bytes(kv) > 0);
     EXPECT_EQ(kv->ops->commit(txn), E_OK);
 }
@@ -319,6 +327,32 @@ static inline bool kv_trial_look(struct kv_trial_world *w, struct kv_txn *txn,
     return true;
 }
 
+/* The number of the last key before `number` that the table has, plus 1; 0: none. */
+static inline unsigned kv_trial_before(const uint32_t *seeds, unsigned number)
+{
+    while (number > 0 && seeds[number - 1] == 0)
+        number--;
+    return number;
+}
+
+/* A reader, around a random key. */
+static inline bool kv_trial_look_around(struct kv_trial_world *w, struct kv_txn *txn,
+                                        const struct kv_trial_state *state)
+{
+    enum kv_table table = (enum kv_table)prng_below(&w->random, KV_TABLES);
+    unsigned number = (unsigned)prng_below(&w->random, KV_TRIAL_KEYS);
+    unsigned least = kv_trial_before(state->seeds[table], number);
+    unsigned most = kv_trial_from(state->seeds[table], number);
+    uint8_t room[KV_KEY_MAX];
+    struct span before, after;
+
+    if (w->kv->ops->around(txn, table, kv_trial_key(number, room), &before, &after) != E_OK)
+        return false;
+    if (least == 0 ? before.len != 0 : !span_equal(before, kv_trial_key(least - 1, room)))
+        return false;
+    return most == KV_TRIAL_KEYS ? after.len == 0 : span_equal(after, kv_trial_key(most, room));
+}
+
 static inline bool kv_trial_step_writer(struct kv_trial_world *w)
 {
     uint64_t choice = prng_below(&w->random, 100);
@@ -350,8 +384,10 @@ static inline bool kv_trial_step_reader(struct kv_trial_world *w)
         w->seen[i] = w->committed;
         return w->kv->ops->begin(w->kv, false, &w->readers[i]) == E_OK;
     }
-    if (choice < 60)
+    if (choice < 40)
         return kv_trial_look(w, w->readers[i], &w->seen[i]);
+    if (choice < 60)
+        return kv_trial_look_around(w, w->readers[i], &w->seen[i]);
     if (choice < 70)
         return kv_trial_holds(w->kv, w->readers[i], &w->seen[i]);
     if (choice < 90) {

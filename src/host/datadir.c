@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -27,9 +28,8 @@ static void make_parents(const char *path)
     }
 }
 
-/* Regions of the numbering, ascending by id. */
-static void describe(const struct deployment *deployment, const struct region *self,
-                     struct identity *want)
+void datadir_describe(const struct deployment *deployment, const struct region *self,
+                      struct identity *want)
 {
     *want = (struct identity){ .region = self->id, .shards = deployment->shards };
     snprintf(want->deployment, sizeof(want->deployment), "%s", deployment->name);
@@ -53,6 +53,61 @@ static void limit_files(struct datadir *d, uint64_t memory_limit_bytes)
     kv_lmdb_limit(&d->kv, share < FILES_LEAST_BYTES && share > 0 ? FILES_LEAST_BYTES : share);
 }
 
+/* Records of a first checkpoint that was never completed: their places hang on a table's seed that
+ * nobody knows any more, and the log has all that is in them. Those of a bootstrap are not that. */
+static bool is_abandoned(struct datadir *d)
+{
+    struct buffer note = { 0 };
+    bool none = checkpoint_note(&d->checkpoint, BOOTSTRAP_NOTE, &note) == E_MISSING;
+
+    buffer_release(&note);
+    return none && !d->found.start_known && !d->found.empty;
+}
+
+static bool begin_anew(struct datadir *d)
+{
+    struct checkpoint_writer writer;
+    bool done = false;
+    int error = 0;
+
+    checkpoint_close(&d->checkpoint);
+    checkpoint_writer_init(&writer, &d->kv.kv);
+    while (error == 0 && !done)
+        error = checkpoint_clear(&writer, &done);
+    if (error != 0)
+        snprintf(d->checkpoint.problem, sizeof(d->checkpoint.problem), "%s", writer.problem);
+    checkpoint_writer_release(&writer);
+    return error == 0 && checkpoint_open(&d->checkpoint, &d->kv.kv, &d->found) == 0;
+}
+
+/* What a bootstrap replaces goes whole: its disk space may be wanted for what comes. */
+static bool remove_files(struct datadir *d, const char *directory)
+{
+    static const char *const FILES[] = { "data.mdb", "lock.mdb" };
+    char path[4200], cause[KV_LMDB_PROBLEM_MAX];
+
+    checkpoint_close(&d->checkpoint);
+    kv_lmdb_close(&d->kv);
+    for (size_t i = 0; i < COUNT_OF(FILES); i++) {
+        snprintf(path, sizeof(path), "%s/%s", directory, FILES[i]);
+        unlink(path);
+    }
+    if (kv_lmdb_open(&d->kv, directory, false, cause) == 0)
+        return checkpoint_open(&d->checkpoint, &d->kv.kv, &d->found) == 0;
+    snprintf(d->checkpoint.problem, sizeof(d->checkpoint.problem), "%.300s", cause);
+    return false;
+}
+
+/* What is there belongs to this bootstrap, or it goes. */
+static bool judge_phase(struct datadir *d, const char *directory)
+{
+    d->phase = bootstrap_phase_of(&d->checkpoint, &d->found, &d->marker);
+    if (d->phase != BOOTSTRAP_NONE)
+        return true;
+    d->phase = BOOTSTRAP_IMAGE;
+    return remove_files(d, directory);
+}
+
 /* DATA/checkpoint. */
 static bool open_checkpoint(struct datadir *d, const char *path, char *problem)
 {
@@ -66,11 +121,20 @@ static bool open_checkpoint(struct datadir *d, const char *path, char *problem)
         snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %.300s", path, cause);
         return false;
     }
-    if (checkpoint_open(&d->checkpoint, &d->kv.kv, &d->found) == 0)
+    if (checkpoint_open(&d->checkpoint, &d->kv.kv, &d->found) == 0 &&
+        (d->marked ? judge_phase(d, directory) : !is_abandoned(d) || begin_anew(d)))
         return true;
     snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %s", path, d->checkpoint.problem);
     kv_lmdb_close(&d->kv);
     return false;
+}
+
+static bool read_marker(struct datadir *d, char *problem)
+{
+    int error = marker_read(&d->disk.disk, &d->marker, problem);
+
+    d->marked = error == E_OK;
+    return error == E_OK || error == E_MISSING;
 }
 
 bool datadir_open(struct datadir *d, const char *path, const struct deployment *deployment,
@@ -85,9 +149,11 @@ bool datadir_open(struct datadir *d, const char *path, const struct deployment *
         snprintf(problem, DATADIR_PROBLEM_MAX, "%s", d->disk.disk.detail);
         return false;
     }
-    describe(deployment, self, &want);
+    datadir_describe(deployment, self, &want);
     want.run = run;
     if (identity_claim(&d->disk.disk, &want, &d->identity, cause) != 0)
+        snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %s", path, cause);
+    else if (!read_marker(d, cause))
         snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %s", path, cause);
     else if (ceiling_open(&d->ceiling, &d->disk.disk, &d->ceiling_ms) != 0)
         snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %s", path, d->disk.disk.detail);
@@ -98,6 +164,15 @@ bool datadir_open(struct datadir *d, const char *path, const struct deployment *
         ceiling_close(&d->ceiling);
     disk_posix_close(&d->disk);
     return false;
+}
+
+static uint64_t segment_bytes(const struct deployment *deployment)
+{
+    uint64_t share = deployment->log.retain_bytes / 4;
+
+    if (share < DATADIR_SEGMENT_MIN_BYTES)
+        return DATADIR_SEGMENT_MIN_BYTES;
+    return share < DATADIR_SEGMENT_BYTES ? share : DATADIR_SEGMENT_BYTES;
 }
 
 struct replay {
@@ -161,10 +236,12 @@ bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct op
     struct oplog_options options = {
         .deployment = n->options.deployment->name,
         .region = n->options.self->id,
-        .segment_bytes = DATADIR_SEGMENT_BYTES,
+        .segment_bytes = segment_bytes(n->options.deployment),
         .replay_from = d->found.start_known ? d->found.start.lsn : 0,
     };
     memcpy(options.regions, d->identity.closed, sizeof(options.regions));
+    if (d->phase == BOOTSTRAP_IMAGE)
+        options.replay_from = d->marker.end_lsn;
     int error = node_install(n, &d->checkpoint, &d->found);
 
     if (error != 0) {
@@ -176,6 +253,8 @@ bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct op
     if (!pump(&replay))
         return false;
     error = oplog_open(&d->log, &d->disk.disk, &options, replay_record, &replay, report);
+    if (error == 0 && d->marked && d->log.end_lsn == d->marker.end_lsn)
+        error = oplog_roll(&d->log); /* the old log goes in whole segments */
     if (error == 0) {
         d->log_open = true;
         node_recovered(n, d->log.end_lsn);
@@ -187,6 +266,16 @@ bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct op
                  (unsigned long long)replay.refused_lsn, error_text(error));
     else
         snprintf(problem, DATADIR_PROBLEM_MAX, "%s", d->log.problem);
+    return false;
+}
+
+bool datadir_mark(struct datadir *d, const struct node_restart *restart, char *problem)
+{
+    char cause[MARKER_PROBLEM_MAX];
+
+    if (!restart->mark || marker_write(&d->disk.disk, &restart->marker, cause) == E_OK)
+        return true;
+    snprintf(problem, DATADIR_PROBLEM_MAX, "%s", cause);
     return false;
 }
 

@@ -22,6 +22,7 @@
 enum {
     DATADIR_PROBLEM_MAX = 400,
     DATADIR_SEGMENT_BYTES = 64 << 20, /* a new one every second or so at the highest rates */
+    DATADIR_SEGMENT_MIN_BYTES = 1 << 20, /* a quarter of log.retain, within these */
     DATADIR_PUMP_US = 5000,           /* of replaying, then the loop has a round */
     DATADIR_TELL_US = 1000 * 1000,    /* between two lines that say how far the replay is */
 };
@@ -35,8 +36,15 @@ struct datadir {
     struct kv_lmdb kv; /* DATA/checkpoint */
     struct checkpoint checkpoint;
     struct checkpoint_found found;
+    bool marked; /* a bootstrap is under way (node/bootstrap.h): */
+    struct marker marker;
+    enum bootstrap_phase phase;
     bool log_open;
 };
+
+/* Whose directory it would be: without instance, run, and what is known. */
+void datadir_describe(const struct deployment *deployment, const struct region *self,
+                      struct identity *want);
 
 /* Makes missing directories, also those above. `run` is random, and not 0. False: nothing is left
  * open. */
@@ -45,6 +53,9 @@ bool datadir_open(struct datadir *d, const char *path, const struct deployment *
 /* False also when the loop is to stop. */
 bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct oplog_report *report,
                     char *problem);
+/* After the node was released: what is to be done before all is opened anew. False: it cannot be; then
+ * opening it anew finds things as they were. */
+bool datadir_mark(struct datadir *d, const struct node_restart *restart, char *problem);
 void datadir_close(struct datadir *d);
 
 #endif

@@ -63,7 +63,8 @@ static int posix_open(struct disk *disk, const char *name, bool create, struct d
 {
     size_t name_len = strlen(name);
     CHECK(name_len > 0 && name_len < DISK_NAME_MAX && strchr(name, '/') == NULL);
-    int fd = openat(self(disk)->directory, name, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
+    int flags = self(disk)->reading ? O_RDONLY : O_RDWR | (create ? O_CREAT : 0);
+    int fd = openat(self(disk)->directory, name, flags | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail(disk, name, create ? "create" : "open", errno);
     struct disk_file *file = mem_zalloc(sizeof *file);
@@ -279,6 +280,13 @@ int disk_posix_open(struct disk_posix *d, const char *path)
     if (err)
         disk_posix_close(d);
     return err;
+}
+
+int disk_posix_beside(struct disk_posix *d, const char *path, bool write)
+{
+    *d = (struct disk_posix){ .disk.ops = &posix_ops, .lock = -1, .reading = !write };
+    d->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return d->directory < 0 ? fail(&d->disk, path, "open the directory", errno) : E_OK;
 }
 
 void disk_posix_close(struct disk_posix *d)

@@ -17,7 +17,8 @@ enum { FIGURES_AGE_US = 100 * 1000 };
 
 struct figures {
     int statm; /* /proc/self/statm; -1: cannot be opened */
-    const uint64_t *allocated, *freed; /* bytes, of this thread; NULL: another allocator is linked */
+    const uint64_t *allocated,
+        *freed; /* bytes, of this thread; NULL: another allocator is linked */
     uint64_t sampled_us;
     uint64_t held_bytes; /* allocated less freed, when sampled */
     bool tuned;

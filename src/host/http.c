@@ -53,8 +53,8 @@ static unsigned write_metrics(struct loop *l, struct buffer *out)
 
 static const char *unhealthy(const struct loop *l)
 {
-    if (l->node->loading)
-        return "loading";
+    if (l->node->server.loading != NULL)
+        return l->node->loading ? "loading" : "being bootstrapped";
     if (l->node->server.refusal != NULL)
         return l->node->server.refusal;
     if (l->stalled)
@@ -71,7 +71,7 @@ static unsigned write_health(struct loop *l, struct buffer *out)
         return MHD_HTTP_OK;
     }
     buffer_printf(out,
-                  "{\"status\":\"not serving%s\",\"reason\":", l->node->loading ? "" : " writes");
+                  "{\"status\":\"not serving%s\",\"reason\":", l->node->server.loading != NULL ? "" : " writes");
     report_json_string(out, reason);
     buffer_put_text(out, "}\n");
     return MHD_HTTP_SERVICE_UNAVAILABLE;

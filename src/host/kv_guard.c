@@ -14,7 +14,8 @@ struct guard {
 };
 
 static _Thread_local struct guard *guard;
-static struct sigaction before;
+static _Thread_local const void *fault;
+static struct sigaction before_bus, before_segment;
 
 void kv_guard_leave(int result)
 {
@@ -22,26 +23,41 @@ void kv_guard_leave(int result)
         siglongjmp(guard->home, result);
 }
 
-/* Unguarded: says why, and lets the fault happen again to whoever handled it before. */
-static void on_bus_error(int number)
+/* Unguarded: says why, and lets it happen again to whoever handled it before. */
+static void on_bus_error(int number, siginfo_t *info, void *context)
 {
     static const char line[] =
         "meridian: a file that is mapped into memory cannot be read (an error "
         "of the disk, or the file was cut short): the kernel's log has more\n";
 
+    (void)context;
+    fault = info->si_addr;
     kv_guard_leave(EIO);
     if (write(STDERR_FILENO, line, sizeof line - 1) < 0)
         _exit(1);
-    sigaction(number, &before, NULL);
+    sigaction(number, &before_bus, NULL);
+    if (info->si_code <= 0)
+        raise(number); /* it was sent, and would not come again */
+}
+
+static void on_segment_fault(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    kv_guard_leave(EFAULT);
+    sigaction(number, &before_segment, NULL);
+    if (info->si_code <= 0)
+        raise(number);
 }
 
 static void install(void)
 {
-    /* The handler is left by a jump: the signal must not stay blocked. */
-    struct sigaction action = { .sa_handler = on_bus_error, .sa_flags = SA_NODEFER };
+    /* The handlers are left by a jump: the signals must not stay blocked. */
+    struct sigaction action = { .sa_sigaction = on_bus_error, .sa_flags = SA_NODEFER | SA_SIGINFO };
 
     sigemptyset(&action.sa_mask);
-    sigaction(SIGBUS, &action, &before);
+    sigaction(SIGBUS, &action, &before_bus);
+    action.sa_sigaction = on_segment_fault;
+    sigaction(SIGSEGV, &action, &before_segment);
 }
 
 void kv_guard_install(void)
@@ -57,6 +73,7 @@ int kv_guard_call(int (*call)(void *context), void *context)
     volatile int result; /* survives the jump */
 
     CHECK(guard == NULL);
+    fault = NULL;
     result = sigsetjmp(here.home, 0);
     if (result == 0) {
         guard = &here;
@@ -64,4 +81,12 @@ int kv_guard_call(int (*call)(void *context), void *context)
     }
     guard = NULL;
     return result;
+}
+
+const void *kv_guard_take_fault(void)
+{
+    const void *it = fault;
+
+    fault = NULL;
+    return it;
 }

@@ -5,13 +5,18 @@
 #include <limits.h>
 #include <lmdb.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "host/kv_guard.h"
 #include "host/kv_lmdb_txn.h"
+
+/* Reading ahead is for those who read all of it. */
+enum { OPEN_FLAGS = MDB_NOTLS | MDB_NORDAHEAD };
 
 static const size_t map_bytes_most = (size_t)1 << 40, map_bytes_least = (size_t)1 << 30;
 
@@ -55,10 +60,8 @@ static void on_assertion(MDB_env *env, const char *text)
     kv_guard_leave(MDB_CORRUPTED);
 }
 
-static int try_open(struct kv_lmdb *k, const char *directory, size_t map_bytes)
+static int try_open(struct kv_lmdb *k, unsigned flags, size_t map_bytes)
 {
-    /* Reading ahead is for those who read all of it. */
-    unsigned flags = MDB_NOTLS | (k->read_only ? MDB_RDONLY : MDB_NORDAHEAD);
     int cause = mdb_env_create(&k->env), fd;
 
     if (cause != 0)
@@ -66,7 +69,7 @@ static int try_open(struct kv_lmdb *k, const char *directory, size_t map_bytes)
     mdb_env_set_maxdbs(k->env, KV_TABLES);
     mdb_env_set_mapsize(k->env, map_bytes);
     mdb_env_set_assert(k->env, on_assertion);
-    cause = mdb_env_open(k->env, directory, flags, 0600);
+    cause = mdb_env_open(k->env, k->directory, flags, 0600);
     if (cause == 0 && mdb_env_get_fd(k->env, &fd) == 0)
         fcntl(fd, F_SETFD, FD_CLOEXEC); /* the one that LMDB forgets */
     if (cause == 0)
@@ -76,39 +79,83 @@ static int try_open(struct kv_lmdb *k, const char *directory, size_t map_bytes)
     return cause;
 }
 
-static int open_environment(struct kv_lmdb *k, const char *directory)
+static int open_with_any_map(struct kv_lmdb *k, unsigned flags)
 {
     size_t map_bytes = map_bytes_most;
     int cause;
 
-    if (!k->read_only && mkdir(directory, 0700) < 0 && errno != EEXIST)
-        return fail(k, "create the directory", errno);
-    while ((cause = try_open(k, directory, map_bytes)) == ENOMEM && map_bytes > map_bytes_least)
+    while ((cause = try_open(k, flags, map_bytes)) == ENOMEM && map_bytes > map_bytes_least)
         map_bytes /= 2;
+    return cause;
+}
+
+/* Whether nothing was ever committed: there are at most the two meta pages that a file begins with. */
+static bool is_new(const char *file)
+{
+    struct stat status;
+
+    return stat(file, &status) == 0 && status.st_size <= 2 * sysconf(_SC_PAGESIZE);
+}
+
+/* LMDB writes the meta pages of a new file without a sync. When the power fails, one may be there
+ * and the other torn: it then refuses the file for ever. So such a file is begun anew, and the pages
+ * are made durable before anything follows them. */
+static int open_to_write(struct kv_lmdb *k)
+{
+    char file[PATH_MAX];
+    int cause;
+
+    if (mkdir(k->directory, 0700) < 0 && errno != EEXIST)
+        return fail(k, "create the directory", errno);
+    if (snprintf(file, sizeof file, "%s/data.mdb", k->directory) >= (int)sizeof file)
+        return fail(k, "open", ENAMETOOLONG);
+    cause = open_with_any_map(k, OPEN_FLAGS);
+    if (cause == MDB_INVALID && is_new(file) && unlink(file) == 0)
+        cause = open_with_any_map(k, OPEN_FLAGS);
+    if (cause == 0 && is_new(file))
+        cause = mdb_env_sync(k->env, 1);
     return cause == 0 ? E_OK : fail(k, "open", cause);
 }
 
+static int open_to_read(struct kv_lmdb *k, unsigned flags, char *detail)
+{
+    int cause = open_with_any_map(k, flags | MDB_RDONLY);
+
+    return cause == 0 ? E_OK : kv_lmdb_fail(k, detail, "open", cause);
+}
+
+struct opening {
+    struct kv_lmdb *k;
+    bool read_only;
+};
+
 static int open_tables_now(void *context)
 {
-    struct kv_lmdb *k = context;
+    const struct opening *o = context;
+    struct kv_lmdb *k = o->k;
     MDB_txn *txn;
-    int cause = mdb_txn_begin(k->env, NULL, k->read_only ? MDB_RDONLY : 0, &txn);
+    int cause = mdb_txn_begin(k->env, NULL, o->read_only ? MDB_RDONLY : 0, &txn);
 
     if (cause != 0)
         return cause;
     for (int i = 0; i < KV_TABLES && cause == 0; i++)
-        cause = mdb_dbi_open(txn, table_names[i], k->read_only ? 0 : MDB_CREATE, &k->tables[i]);
+        cause = mdb_dbi_open(txn, table_names[i], o->read_only ? 0 : MDB_CREATE, &k->tables[i]);
     if (cause == 0)
         return mdb_txn_commit(txn);
     mdb_txn_abort(txn);
     return cause;
 }
 
-static int open_tables(struct kv_lmdb *k)
+static int open_tables(struct kv_lmdb *k, bool read_only, char *detail)
 {
-    int cause = kv_guard_call(open_tables_now, k);
+    int cause = kv_guard_call(open_tables_now, &(struct opening){ k, read_only });
+    MDB_envinfo info;
 
-    return cause == 0 ? E_OK : fail(k, "open its tables", cause);
+    if (cause != 0)
+        return kv_lmdb_fail(k, detail, "open its tables", cause);
+    k->map = kv_lmdb_find_map(k->env);
+    k->map_bytes = mdb_env_info(k->env, &info) == 0 ? info.me_mapsize : 0;
+    return E_OK;
 }
 
 static void name_file(struct kv_lmdb *k, const char *directory)
@@ -123,30 +170,64 @@ int kv_lmdb_open(struct kv_lmdb *k, const char *directory, bool read_only, char 
     int error;
 
     *k = (struct kv_lmdb){ .kv.ops = &kv_lmdb_ops, .read_only = read_only };
+    k->kv.name = k->name;
+    k->directory = mem_alloc(strlen(directory) + 1);
+    strcpy(k->directory, directory);
+    pthread_mutex_init(&k->committing, NULL);
+    list_init(&k->readers);
     name_file(k, directory);
     kv_guard_install();
-    error = open_environment(k, directory);
+    error = read_only ? open_to_read(k, MDB_NOTLS, k->kv.detail) : open_to_write(k);
     if (error == E_OK)
         mdb_reader_check(k->env, NULL);
     if (error == E_OK)
-        error = open_tables(k);
+        error = open_tables(k, read_only, k->kv.detail);
     if (error == E_OK && !read_only)
         error = sync_names(k, directory);
-    if (error == E_OK) {
-        k->map = kv_lmdb_find_map(k->env);
+    if (error == E_OK)
         return E_OK;
-    }
     snprintf(problem, KV_LMDB_PROBLEM_MAX, "%s", k->kv.detail);
     kv_lmdb_close(k);
     return error;
 }
 
-void kv_lmdb_close(struct kv_lmdb *k)
+static void close_environment(struct kv_lmdb *k)
 {
     if (k->env != NULL)
         mdb_env_close(k->env);
     k->env = NULL;
     k->map = NULL;
+}
+
+void kv_lmdb_close(struct kv_lmdb *k)
+{
+    if (k->directory == NULL)
+        return;
+    close_environment(k);
+    pthread_mutex_destroy(&k->committing);
+    mem_free(k->directory);
+    k->directory = NULL;
+}
+
+/* In the reader's thread; the writer's does not come back, once its commit has failed this way. */
+int kv_lmdb_reopen(struct kv_lmdb *k)
+{
+    char *detail = k->kv.read_detail;
+    int error;
+
+    pthread_mutex_lock(&k->committing); /* it may be on its way out */
+    pthread_mutex_unlock(&k->committing);
+    if (!atomic_load(&k->panicked) || !kv_lmdb_end_readers(k))
+        return kv_lmdb_fail(k, detail, "begin", MDB_PANIC);
+    close_environment(k);
+    error = open_to_read(k, OPEN_FLAGS, detail);
+    if (error == E_OK)
+        error = open_tables(k, true, detail);
+    if (error == E_OK)
+        atomic_store(&k->panicked, false);
+    else
+        close_environment(k);
+    return error;
 }
 
 static int copy_to(struct kv_lmdb *k, int fd)

@@ -21,10 +21,13 @@
  * change log is about moving them along.
  *
  * Errors:  E_FULL from put or commit: no room; later transactions may succeed, since all that this
- *          one wrote was free space. After any other failed commit the store writes no more.
- *          A page that the disk cannot give arrives as SIGBUS: the call that meets it says E_IO.
- *          Values are touched before they are given out, so that this holds for them too, but for
- *          a page that leaves memory before it is used and is lost on disk just then.
+ *          one wrote was free space. After any other failed commit the store writes no more. When
+ *          it was the meta page that could not be written, LMDB refuses readers too: the first one
+ *          that begins after that opens the store anew, read-only (E_IO while another one is open).
+ *          A page that the disk cannot give arrives as SIGBUS: the call that meets it says E_IO, or
+ *          E_CORRUPT when the file ends before it. Values are touched before they are given out,
+ *          so that this holds for them too, but for a page that leaves memory before it is used and
+ *          is lost on disk just then.
  * Memory:  pages that were read stay mapped, and count as the process's own. With kv_lmdb_limit,
  *          calls that read let go of others, going round the file. Those stay in the kernel's
  *          cache: reading one again is a minor fault. A random get of 1000000 keys in 0.9 GiB, all
@@ -33,8 +36,10 @@
 #ifndef HOST_KV_LMDB_H
 #define HOST_KV_LMDB_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/list.h"
 #include "env/kv.h"
 
 enum { KV_LMDB_PROBLEM_MAX = 320 };
@@ -43,11 +48,16 @@ struct kv_lmdb {
     struct kv kv;        /* what the store is given */
     struct MDB_env *env; /* NULL when closed */
     unsigned tables[KV_TABLES];
-    char name[80]; /* "checkpoint/data.mdb" */
+    char name[80];   /* "checkpoint/data.mdb" */
+    char *directory; /* to open it again */
     bool read_only;
-    atomic_bool broken; /* a commit failed */
+    atomic_bool broken;         /* a commit failed: nothing is written any more */
+    atomic_bool panicked;       /* and LMDB refuses readers */
+    pthread_mutex_t committing; /* held during a commit */
+    struct list readers;        /* that were begun */
 
     uint8_t *map; /* NULL: not found, and then never trimmed */
+    uint64_t map_bytes;
     _Atomic uint64_t resident_max_bytes, unchecked_bytes, trim_at;
 };
 

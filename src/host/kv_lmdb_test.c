@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -205,41 +206,99 @@ TEST(a_directory_that_cannot_be_made_is_named)
     end();
 }
 
+static uint8_t large[1 << 20];
+
+/* Commits it, and begins to read. */
+static bool begin_with_big(struct kv_txn **reader)
+{
+    struct kv_txn *txn;
+    return begin() && k.kv.ops->begin(&k.kv, true, &txn) == E_OK &&
+           k.kv.ops->put(txn, KV_PIECES, span_str("big"), span_of(large, sizeof large)) == E_OK &&
+           k.kv.ops->commit(txn) == E_OK && k.kv.ops->begin(&k.kv, false, reader) == E_OK;
+}
+
+/* Reading it, twice, is refused with these words. */
+static void expect_unreadable(struct kv_txn *reader, int error, const char *told)
+{
+    struct span value;
+    for (int i = 0; i < 2; i++) {
+        EXPECT_EQ(k.kv.ops->get(reader, KV_PIECES, span_str("big"), &value), error);
+        EXPECT_TEXT(span_of(k.kv.read_detail, strlen(told)), told);
+    }
+}
+
 TEST(a_page_that_cannot_be_read_is_an_error_of_the_call)
 {
     struct kv_txn *txn;
     struct span value;
-    static uint8_t big[1 << 20], tail[1 << 18];
-    EXPECT(begin());
-    EXPECT_EQ(k.kv.ops->begin(&k.kv, true, &txn), E_OK);
-    EXPECT_EQ(k.kv.ops->put(txn, KV_PIECES, span_str("big"), span_of(big, sizeof big)), E_OK);
-    EXPECT_EQ(k.kv.ops->commit(txn), E_OK);
+    char told[160];
+    EXPECT(begin_with_big(&txn));
+    EXPECT_EQ(k.kv.ops->get(txn, KV_PIECES, span_str("big"), &value), E_OK);
+    /* In place of a page, one of a file that is empty: the kernel answers as if the disk had failed. */
+    uint64_t offset = k.kv.ops->offset(&k.kv, value.at + sizeof large / 2) >> 12 << 12;
+    int fd = open(in(path, "data.mdb"), O_RDONLY),
+        none = open(in(root, "none"), O_RDWR | O_CREAT, 0600);
+    EXPECT(offset < (uint64_t)data_bytes());
+    EXPECT(mmap(k.map + offset, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, none, 0) != MAP_FAILED);
+    snprintf(told, sizeof told, "checkpoint/data.mdb: get: Input/output error (at offset %llu)",
+             (unsigned long long)offset);
+    expect_unreadable(txn, E_IO, told);
+    EXPECT(mmap(k.map + offset, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) !=
+           MAP_FAILED);
+    EXPECT_EQ(k.kv.ops->get(txn, KV_PIECES, span_str("big"), &value), E_OK);
+    EXPECT(span_equal(value, span_of(large, sizeof large)));
+    k.kv.ops->abort(txn);
+    close(none);
+    unlink(in(root, "none"));
+    close(fd);
+    end();
+}
+
+TEST(a_file_that_was_cut_short_is_damaged)
+{
+    static uint8_t tail[1 << 18];
+    struct kv_txn *txn;
+    struct span value;
+    EXPECT(begin_with_big(&txn));
     int fd = open(in(path, "data.mdb"), O_RDWR);
     off_t from = data_bytes() - (off_t)sizeof tail;
     EXPECT_EQ(pread(fd, tail, sizeof tail, from), sizeof tail);
     EXPECT_EQ(ftruncate(fd, from), 0);
-    EXPECT_EQ(k.kv.ops->begin(&k.kv, false, &txn), E_OK);
-    for (int i = 0; i < 2; i++) {
-        EXPECT_EQ(k.kv.ops->get(txn, KV_PIECES, span_str("big"), &value), E_IO);
-        EXPECT_TEXT(span_str(k.kv.read_detail), "checkpoint/data.mdb: get: Input/output error");
-    }
+    expect_unreadable(txn, E_CORRUPT,
+                      "checkpoint/data.mdb: get: MDB_PAGE_NOTFOUND: Requested page "
+                      "not found (at offset ");
     EXPECT_EQ(pwrite(fd, tail, sizeof tail, from), sizeof tail);
     EXPECT_EQ(k.kv.ops->get(txn, KV_PIECES, span_str("big"), &value), E_OK);
-    EXPECT(span_equal(value, span_of(big, sizeof big)));
+    EXPECT(span_equal(value, span_of(large, sizeof large)));
     k.kv.ops->abort(txn);
     close(fd);
+    end();
+}
+
+/* Nothing was ever committed into it. */
+TEST(a_file_whose_first_pages_are_torn_is_begun_anew)
+{
+    EXPECT(begin());
+    for (off_t torn = 0; torn < 8192; torn += 4096) {
+        kv_lmdb_close(&k);
+        EXPECT_EQ(truncate(in(path, "data.mdb"), torn), 0);
+        EXPECT_EQ(truncate(in(path, "data.mdb"), 8192), 0);
+        EXPECT_EQ(kv_lmdb_open(&k, path, true, problem), E_CORRUPT);
+        EXPECT_EQ(data_bytes(), 8192);
+        EXPECT_EQ(kv_lmdb_open(&k, path, false, problem), E_OK);
+        EXPECT(kv_trial_leave(&k.kv, 5) && kv_trial_found(&k.kv, 5));
+    }
     end();
 }
 
 /* Commits a value that makes the file longer. */
 static int commit_big(void)
 {
-    static const uint8_t big[1 << 20];
     struct kv_txn *txn;
     int error = k.kv.ops->begin(&k.kv, true, &txn);
     if (error != E_OK)
         return error;
-    error = k.kv.ops->put(txn, KV_PIECES, span_str("big"), span_of(big, sizeof big));
+    error = k.kv.ops->put(txn, KV_PIECES, span_str("big"), span_of(large, sizeof large));
     if (error != E_OK) {
         k.kv.ops->abort(txn);
         return error;
@@ -289,6 +348,86 @@ TEST(after_a_failed_commit_nothing_is_written)
     EXPECT_EQ(kv_lmdb_open(&k, path, false, problem), E_OK);
     EXPECT(kv_trial_found(&k.kv, 5));
     EXPECT_EQ(commit_big(), E_OK);
+    end();
+}
+
+/* The descriptor that LMDB writes meta pages with: the other one of the file. */
+static int meta_descriptor(void)
+{
+    char link[32], target[160];
+    int usual, found = -1;
+    if (mdb_env_get_fd(k.env, &usual) != 0)
+        return -1;
+    for (int fd = 3; fd < 64; fd++) {
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t len = readlink(link, target, sizeof target - 1);
+        target[len > 0 ? len : 0] = '\0';
+        if (fd != usual && strcmp(target, in(path, "data.mdb")) == 0)
+            found = fd;
+    }
+    return found;
+}
+
+/* A commit fails with its last write, of the page that names the new tree. */
+static int fail_to_commit(void)
+{
+    int fd = meta_descriptor(), none = open("/dev/null", O_RDONLY), error = E_OK;
+    if (fd >= 0 && dup2(none, fd) == fd)
+        error = commit_big();
+    close(none);
+    return error;
+}
+
+TEST(readers_go_on_when_a_meta_page_could_not_be_written)
+{
+    struct kv_txn *one, *two, *reader;
+    struct kv_trial_state state = { 0 };
+    EXPECT(begin());
+    EXPECT(kv_trial_leave(&k.kv, 5));
+    for (int table = 0; table < KV_TABLES; table++)
+        for (unsigned i = 0; i < KV_TRIAL_KEYS; i++)
+            state.seeds[table][i] = 5 + i;
+    EXPECT_EQ(k.kv.ops->begin(&k.kv, false, &one), E_OK);
+    EXPECT_EQ(k.kv.ops->begin(&k.kv, false, &two), E_OK);
+    k.kv.ops->reset(two);
+    EXPECT_EQ(fail_to_commit(), E_IO);
+    EXPECT_TEXT(span_str(k.kv.detail), "checkpoint/data.mdb: commit: Bad file descriptor");
+
+    EXPECT(kv_trial_holds(&k.kv, one, &state)); /* it is in the middle */
+    EXPECT_EQ(k.kv.ops->begin(&k.kv, false, &reader), E_IO);
+    EXPECT_EQ(k.kv.ops->renew(two), E_IO);
+    k.kv.ops->reset(one);
+    EXPECT_EQ(k.kv.ops->renew(two), E_OK);
+    EXPECT_EQ(k.kv.ops->renew(one), E_OK);
+    EXPECT(kv_trial_holds(&k.kv, two, &state) && kv_trial_holds(&k.kv, one, &state));
+    EXPECT(kv_trial_found(&k.kv, 5));
+    EXPECT(k.map != NULL && k.kv.ops->bytes(&k.kv) > 0);
+    EXPECT_EQ(commit_big(), E_IO);
+    EXPECT_TEXT(span_str(k.kv.detail),
+                "checkpoint/data.mdb: nothing is written any more since a commit failed");
+    k.kv.ops->abort(one);
+    k.kv.ops->abort(two);
+    kv_lmdb_close(&k);
+    EXPECT_EQ(kv_lmdb_open(&k, path, false, problem), E_OK);
+    EXPECT(kv_trial_found(&k.kv, 5));
+    EXPECT_EQ(commit_big(), E_OK);
+    end();
+}
+
+TEST(readers_go_on_as_soon_as_the_store_can_be_opened_anew)
+{
+    struct kv_txn *reader;
+    char away[160];
+    EXPECT(begin());
+    EXPECT(kv_trial_leave(&k.kv, 5));
+    EXPECT_EQ(fail_to_commit(), E_IO);
+    snprintf(away, sizeof away, "%s/away", root);
+    EXPECT_EQ(rename(in(path, "data.mdb"), away), 0);
+    for (int i = 0; i < 2; i++)
+        EXPECT_EQ(k.kv.ops->begin(&k.kv, false, &reader), E_MISSING);
+    EXPECT_EQ(k.kv.ops->bytes(&k.kv), 0);
+    EXPECT_EQ(rename(away, in(path, "data.mdb")), 0);
+    EXPECT(kv_trial_found(&k.kv, 5));
     end();
 }
 

@@ -3,28 +3,34 @@
 #include <errno.h>
 #include <lmdb.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "base/check.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "host/kv_guard.h"
+#include "host/kv_lmdb_page.h"
 
 enum { DETAIL_MAX = 256, PAGE_BYTES = 4096 };
 
 /* Where seek and next are in a table. */
 struct place {
     MDB_cursor *cursor; /* NULL: to be found again at the key */
+    uint64_t page;      /* the last one that was looked through */
     size_t key_len;     /* 0: nowhere */
     uint8_t key[KV_KEY_MAX];
 };
 
 struct kv_txn {
+    struct list link; /* of a reader */
     struct kv_lmdb *k;
-    MDB_txn *txn;
+    MDB_txn *txn; /* NULL: a reader of an environment that was closed */
     bool write;
+    bool sees; /* a reader, and not reset */
     int error; /* of a writer: the first one, and its answer to all that follows */
     struct place places[KV_TABLES];
+    MDB_cursor *probes[KV_TABLES]; /* for around */
 };
 
 static int code_of(int cause)
@@ -63,9 +69,36 @@ static int code_of(int cause)
     }
 }
 
+static uint64_t offset_of(const struct kv_lmdb *k, const void *at)
+{
+    uint64_t distance = (uint64_t)(uintptr_t)at - (uint64_t)(uintptr_t)k->map;
+
+    return k->map != NULL && distance < k->map_bytes ? distance : UINT64_MAX;
+}
+
+static bool file_ends_before(const struct kv_lmdb *k, uint64_t offset)
+{
+    struct stat status;
+    int fd;
+
+    return mdb_env_get_fd(k->env, &fd) == 0 && fstat(fd, &status) == 0 &&
+           offset >= (uint64_t)status.st_size;
+}
+
 int kv_lmdb_fail(const struct kv_lmdb *k, char *detail, const char *action, int cause)
 {
-    snprintf(detail, DETAIL_MAX, "%s: %s: %s", k->name, action, mdb_strerror(cause));
+    const void *fault = kv_guard_take_fault();
+    uint64_t offset = fault == NULL ? UINT64_MAX : offset_of(k, fault);
+    char place[40] = "";
+
+    if (offset != UINT64_MAX) {
+        offset -= offset % PAGE_BYTES;
+        snprintf(place, sizeof place, " (at offset %llu)", (unsigned long long)offset);
+        cause = file_ends_before(k, offset) ? MDB_PAGE_NOTFOUND : cause;
+    }
+    if (cause == EFAULT)
+        cause = MDB_CORRUPTED;
+    snprintf(detail, DETAIL_MAX, "%s: %s: %s%s", k->name, action, mdb_strerror(cause), place);
     return code_of(cause);
 }
 
@@ -104,13 +137,22 @@ static int spoil(struct kv_txn *t, const char *action, int cause)
 
 /* One call of LMDB that looks at pages, with all that any of them takes. */
 struct call {
-    enum { CALL_BEGIN, CALL_GET, CALL_PUT, CALL_DEL, CALL_CURSOR, CALL_COMMIT } kind;
+    enum {
+        CALL_BEGIN,
+        CALL_RENEW,
+        CALL_GET,
+        CALL_PUT,
+        CALL_DEL,
+        CALL_CURSOR,
+        CALL_AROUND,
+        CALL_COMMIT
+    } kind;
     MDB_env *env;
     unsigned flags; /* of begin; the operation of a cursor */
     MDB_txn *txn;
     MDB_dbi table;
     MDB_cursor *cursor;
-    MDB_val key, value;
+    MDB_val key, value; /* of CALL_AROUND: the key after, the key before */
 };
 
 /* Reads a byte of every page, so that one that the disk has lost shows here. */
@@ -124,6 +166,23 @@ static void touch(const MDB_val *value)
         (void)at[value->mv_size - 1];
 }
 
+static int look_around(struct call *c)
+{
+    MDB_val after = c->key, before = { 0, NULL }, value;
+    int cause = mdb_cursor_get(c->cursor, &after, &value, MDB_SET_RANGE);
+
+    if (cause != 0 && cause != MDB_NOTFOUND)
+        return cause;
+    if (cause == 0 && after.mv_size == 0)
+        return MDB_CORRUPTED;
+    c->key = cause == 0 ? after : before;
+    cause = mdb_cursor_get(c->cursor, &before, &value, cause == 0 ? MDB_PREV : MDB_LAST);
+    if (cause == 0 && before.mv_size == 0)
+        return MDB_CORRUPTED;
+    c->value = cause == 0 ? before : (MDB_val){ 0, NULL };
+    return cause == MDB_NOTFOUND ? 0 : cause;
+}
+
 static int perform(void *context)
 {
     struct call *c = context;
@@ -132,6 +191,8 @@ static int perform(void *context)
     switch (c->kind) {
     case CALL_BEGIN:
         return mdb_txn_begin(c->env, NULL, c->flags, &c->txn);
+    case CALL_RENEW:
+        return mdb_txn_renew(c->txn);
     case CALL_GET:
         cause = mdb_get(c->txn, c->table, &c->key, &c->value);
         break;
@@ -142,6 +203,8 @@ static int perform(void *context)
     case CALL_CURSOR:
         cause = mdb_cursor_get(c->cursor, &c->key, &c->value, (MDB_cursor_op)c->flags);
         break;
+    case CALL_AROUND:
+        return look_around(c);
     case CALL_COMMIT:
         return mdb_txn_commit(c->txn);
     }
@@ -186,6 +249,44 @@ static void forget_places(struct kv_txn *t)
     for (int table = 0; table < KV_TABLES; table++) {
         close_cursor(t, (enum kv_table)table);
         t->places[table].key_len = 0;
+        t->places[table].page = 0;
+        if (t->probes[table] != NULL)
+            mdb_cursor_close(t->probes[table]);
+        t->probes[table] = NULL;
+    }
+}
+
+static int begin_writer(struct kv_lmdb *k, struct call *c)
+{
+    CHECK(!k->read_only);
+    if (atomic_load(&k->broken)) {
+        snprintf(k->kv.detail, sizeof k->kv.detail,
+                 "%s: nothing is written any more since a commit failed", k->name);
+        return E_IO;
+    }
+    mdb_reader_check(k->env, NULL);
+    int cause = kv_guard_call(perform, c);
+    return cause == 0 ? E_OK : kv_lmdb_fail(k, k->kv.detail, "begin", cause);
+}
+
+/* A reader sees what is committed: c->txn anew, or a new one when there is none. */
+static int begin_reader(struct kv_lmdb *k, struct call *c)
+{
+    int cause = MDB_PANIC, error;
+
+    for (bool again = false;; again = true) {
+        c->kind = c->txn == NULL ? CALL_BEGIN : CALL_RENEW;
+        c->env = k->env;
+        if (k->env != NULL)
+            cause = kv_guard_call(perform, c);
+        if (cause == 0)
+            return E_OK;
+        if (cause != MDB_PANIC || again)
+            return kv_lmdb_fail(k, k->kv.read_detail, "begin", cause);
+        error = kv_lmdb_reopen(k);
+        if (error != E_OK)
+            return error;
+        c->txn = NULL; /* it went with the environment */
     }
 }
 
@@ -193,63 +294,106 @@ static int txn_begin(struct kv *kv, bool write, struct kv_txn **out)
 {
     struct kv_lmdb *k = self(kv);
     struct call c = { .kind = CALL_BEGIN, .env = k->env, .flags = write ? 0 : MDB_RDONLY };
-    int cause;
+    int error = write ? begin_writer(k, &c) : begin_reader(k, &c);
 
-    CHECK(!write || !k->read_only);
-    if (write && atomic_load(&k->broken)) {
-        snprintf(kv->detail, sizeof kv->detail,
-                 "%s: nothing is written any more since a commit failed", k->name);
-        return E_IO;
-    }
-    if (write)
-        mdb_reader_check(k->env, NULL);
-    cause = kv_guard_call(perform, &c);
-    if (cause != 0)
-        return kv_lmdb_fail(k, detail_of(k, write), "begin", cause);
+    if (error != E_OK)
+        return error;
     *out = mem_zalloc(sizeof **out);
-    **out = (struct kv_txn){ .k = k, .txn = c.txn, .write = write };
+    **out = (struct kv_txn){ .k = k, .txn = c.txn, .write = write, .sees = !write };
+    if (!write)
+        list_add_tail(&k->readers, &(*out)->link);
     return E_OK;
+}
+
+bool kv_lmdb_end_readers(struct kv_lmdb *k)
+{
+    list_each(&k->readers, it)
+    {
+        if (container_of(it, struct kv_txn, link)->sees)
+            return false;
+    }
+    list_each(&k->readers, it)
+    {
+        struct kv_txn *t = container_of(it, struct kv_txn, link);
+
+        if (t->txn != NULL)
+            mdb_txn_abort(t->txn);
+        t->txn = NULL;
+    }
+    return true;
 }
 
 static void txn_abort(struct kv_txn *t)
 {
     forget_places(t);
-    mdb_txn_abort(t->txn);
+    if (t->txn != NULL)
+        mdb_txn_abort(t->txn);
+    list_remove(&t->link);
     mem_free(t);
+}
+
+/* LMDB lets nobody go on when its meta page could not be written. It says so only by refusing. */
+static bool has_panicked(struct kv_lmdb *k)
+{
+    struct call c = { .kind = CALL_BEGIN, .env = k->env, .flags = MDB_RDONLY };
+    int cause = kv_guard_call(perform, &c);
+
+    if (cause == 0)
+        mdb_txn_abort(c.txn);
+    return cause == MDB_PANIC;
+}
+
+/* When it is left in the middle, LMDB's mutex of writers stays taken: nobody asks for it again. */
+static int commit(struct kv_txn *t)
+{
+    struct call c = { .kind = CALL_COMMIT, .txn = t->txn };
+    struct kv_lmdb *k = t->k;
+    int cause, error = E_OK;
+
+    pthread_mutex_lock(&k->committing);
+    cause = kv_guard_call(perform, &c);
+    if (cause != 0) {
+        error = spoil(t, "commit", cause);
+        atomic_store(&k->panicked, has_panicked(k));
+        atomic_store(&k->broken, atomic_load(&k->panicked) || error != E_FULL);
+    }
+    pthread_mutex_unlock(&k->committing);
+    return error;
 }
 
 static int txn_commit(struct kv_txn *t)
 {
-    struct call c = { .kind = CALL_COMMIT, .txn = t->txn };
-    int error = t->error, cause;
+    int error = t->error;
 
     if (error != E_OK || !t->write) {
         txn_abort(t);
         return error;
     }
     forget_places(t);
-    cause = kv_guard_call(perform, &c); /* when it is left in the middle, the writers' mutex stays
-                                         * taken: nobody asks for it again */
-    if (cause != 0)
-        error = spoil(t, "commit", cause);
-    if (error != E_OK && error != E_FULL)
-        atomic_store(&t->k->broken, true);
+    error = commit(t);
     mem_free(t);
     return error;
 }
 
 static void txn_reset(struct kv_txn *t)
 {
-    CHECK(!t->write);
+    CHECK(!t->write && t->sees);
     forget_places(t);
     mdb_txn_reset(t->txn);
+    t->sees = false;
 }
 
 static int txn_renew(struct kv_txn *t)
 {
-    int cause = mdb_txn_renew(t->txn);
+    struct call c = { .flags = MDB_RDONLY, .txn = t->txn };
+    int error;
 
-    return cause == 0 ? E_OK : spoil(t, "renew", cause);
+    CHECK(!t->write && !t->sees);
+    error = begin_reader(t->k, &c);
+    t->sees = error == E_OK;
+    if (t->sees)
+        t->txn = c.txn;
+    return error;
 }
 
 /* What a call on a table comes to; absence spoils nothing. */
@@ -301,6 +445,17 @@ static int txn_del(struct kv_txn *t, enum kv_table table, struct span key)
     return change(t, table, "delete", &c);
 }
 
+/* Every page that a reader walks through is looked at, once. */
+static bool looks_sound(const struct kv_lmdb *k, struct place *p, const void *key)
+{
+    uint64_t page = kv_lmdb_page_of(k, key);
+
+    if (page == p->page)
+        return true;
+    p->page = page;
+    return kv_lmdb_page_adds_up(k, page);
+}
+
 /* Moves the table's cursor, and remembers where it is. */
 static int move(struct kv_txn *t, enum kv_table table, MDB_cursor_op how, struct span *key,
                 struct span *value)
@@ -317,7 +472,9 @@ static int move(struct kv_txn *t, enum kv_table table, MDB_cursor_op how, struct
         close_cursor(t, table); /* it may stand anywhere */
     if (error != E_OK)
         return error;
-    if (c.key.mv_size > KV_KEY_MAX)
+    if (c.key.mv_size == 0 || c.key.mv_size > KV_KEY_MAX)
+        return spoil(t, "scan", MDB_CORRUPTED);
+    if (!t->write && !looks_sound(t->k, p, c.key.mv_data))
         return spoil(t, "scan", MDB_CORRUPTED);
     p->key_len = c.key.mv_size;
     memcpy(p->key, c.key.mv_data, p->key_len);
@@ -353,7 +510,7 @@ static int txn_next(struct kv_txn *t, enum kv_table table, struct span *key, str
 {
     struct place *p = &t->places[table];
     uint8_t last[KV_KEY_MAX];
-    struct span from = span_of(last, p->key_len);
+    struct span from;
     int error;
 
     CHECK(table < KV_TABLES);
@@ -364,8 +521,37 @@ static int txn_next(struct kv_txn *t, enum kv_table table, struct span *key, str
     if (p->cursor != NULL)
         return move(t, table, MDB_NEXT, key, value);
     memcpy(last, p->key, p->key_len);
+    from = span_of(last, p->key_len);
     error = txn_seek(t, table, from, key, value);
     return error == E_OK && span_equal(*key, from) ? move(t, table, MDB_NEXT, key, value) : error;
+}
+
+static int txn_around(struct kv_txn *t, enum kv_table table, struct span key, struct span *before,
+                      struct span *after)
+{
+    struct call c = call_on(t, table, key);
+    int cause = 0;
+
+    CHECK(t->sees && key.len > 0 && key.len <= KV_KEY_MAX);
+    if (t->probes[table] == NULL)
+        cause = mdb_cursor_open(t->txn, c.table, &t->probes[table]);
+    if (cause != 0)
+        return spoil(t, "look around", cause);
+    c.kind = CALL_AROUND;
+    c.cursor = t->probes[table];
+    cause = kv_guard_call(perform, &c);
+    if (cause == 0 && (c.key.mv_size > KV_KEY_MAX || c.value.mv_size > KV_KEY_MAX ||
+                       !kv_lmdb_page_has_nothing_between(t->k, c.value.mv_data, c.key.mv_data)))
+        cause = MDB_CORRUPTED;
+    kv_lmdb_count(t->k, 0);
+    if (cause != 0) {
+        mdb_cursor_close(c.cursor); /* it may stand anywhere */
+        t->probes[table] = NULL;
+        return spoil(t, "look around", cause);
+    }
+    *before = span_of_val(c.value);
+    *after = span_of_val(c.key);
+    return E_OK;
 }
 
 static uint64_t store_bytes(struct kv *kv)
@@ -374,9 +560,14 @@ static uint64_t store_bytes(struct kv *kv)
     MDB_envinfo info;
     MDB_stat stat;
 
-    if (mdb_env_info(k->env, &info) != 0 || mdb_env_stat(k->env, &stat) != 0)
+    if (k->env == NULL || mdb_env_info(k->env, &info) != 0 || mdb_env_stat(k->env, &stat) != 0)
         return 0;
     return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+static uint64_t store_offset(struct kv *kv, const void *at)
+{
+    return offset_of(self(kv), at);
 }
 
 const struct kv_ops kv_lmdb_ops = {
@@ -390,5 +581,7 @@ const struct kv_ops kv_lmdb_ops = {
     .del = txn_del,
     .seek = txn_seek,
     .next = txn_next,
+    .around = txn_around,
     .bytes = store_bytes,
+    .offset = store_offset,
 };

@@ -13,6 +13,12 @@ extern const struct kv_ops kv_lmdb_ops;
  * "NAME: ACTION: cause". */
 int kv_lmdb_fail(const struct kv_lmdb *k, char *detail, const char *action, int cause);
 
+/* Ends LMDB's part of all readers, which must see nothing now: false when one does. */
+bool kv_lmdb_end_readers(struct kv_lmdb *k);
+
+/* For a reader that LMDB refused: opens the store anew. */
+int kv_lmdb_reopen(struct kv_lmdb *k);
+
 /* Where the store is mapped; NULL when that cannot be found out. */
 uint8_t *kv_lmdb_find_map(struct MDB_env *env);
 

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "host/clocks.h"
+#include "store/hold.h"
+#include "store/marker.h"
 
 /* --- queues --- */
 
@@ -17,7 +19,7 @@ static void jobs_init(struct logthread_jobs *j)
 
 static bool jobs_urgent(const struct logthread_jobs *j)
 {
-    return j->ceiling_ms != 0 || j->known != NULL || j->reads != NULL;
+    return j->ceiling_ms != 0 || j->known != NULL || j->unmark || j->reads != NULL;
 }
 
 static bool jobs_empty(const struct logthread_jobs *j)
@@ -55,6 +57,8 @@ static void jobs_move(struct logthread_jobs *to, struct logthread_jobs *from)
         to->known = from->known;
     }
     from->known = NULL;
+    to->unmark |= from->unmark;
+    from->unmark = false;
     if (from->drop_lsn > to->drop_lsn)
         to->drop_lsn = from->drop_lsn;
     from->drop_lsn = 0;
@@ -108,6 +112,20 @@ static void write_known(struct logthread *t, const struct identity_known *known)
     t->identity->known = *known;
     if (identity_store(t->ceiling->disk, t->identity, problem) != 0)
         post_failure(t, problem);
+}
+
+/* A marker that stays costs the next start a look at the old log, nothing else. */
+static void remove_marker(struct logthread *t)
+{
+    char problem[MARKER_PROBLEM_MAX];
+    int error = marker_remove(t->log->disk, problem);
+
+    pthread_mutex_lock(&t->lock);
+    t->news.unmarked = error == 0;
+    if (error != 0)
+        snprintf(t->news.warning, sizeof(t->news.warning), "%s", problem);
+    pthread_mutex_unlock(&t->lock);
+    uv_async_send(t->wake);
 }
 
 static void read_back(struct logthread *t, struct logthread_read *r)
@@ -196,6 +214,9 @@ static void work(struct logthread *t)
         write_known(t, j->known);
     mem_free(j->known);
     j->known = NULL;
+    if (j->unmark)
+        remove_marker(t);
+    j->unmark = false;
     while (j->reads != NULL) {
         struct logthread_read *r = j->reads;
 
@@ -207,8 +228,8 @@ static void work(struct logthread *t)
     if (j->run_count > 0)
         append_and_sync(t);
     j->run_count = 0;
-    if (j->drop_lsn > t->drop_lsn)
-        t->drop_lsn = j->drop_lsn;
+    if (j->drop_lsn > t->drop_lsn) /* but for what the next back-up wants */
+        t->drop_lsn = hold_limit(t->log->disk, j->drop_lsn, t->log->end_lsn);
     j->drop_lsn = 0;
     if (t->drop_lsn != 0)
         drop_one(t);
@@ -311,6 +332,11 @@ void logthread_stage_known(struct logthread *t, const struct identity_known *kno
     *t->staged.known = *known;
 }
 
+void logthread_stage_unmark(struct logthread *t)
+{
+    t->staged.unmark = true;
+}
+
 void logthread_stage_read(struct logthread *t, uint64_t link_id, uint64_t lsn, uint64_t limit_lsn,
                           size_t want)
 {
@@ -350,6 +376,7 @@ void logthread_poll(struct logthread *t, struct logthread_news *news)
     t->news.ceiling_ms = 0;
     t->news.failed = false;
     t->news.warning[0] = '\0';
+    t->news.unmarked = false;
     t->news.reads = NULL;
     t->news_reads_end = &t->news.reads;
     pthread_mutex_unlock(&t->lock);

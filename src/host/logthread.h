@@ -52,6 +52,7 @@ struct logthread_jobs {
     uint64_t ceiling_ms;          /* 0: none */
     uint64_t drop_lsn;            /* 0: none */
     struct identity_known *known; /* owned; NULL: nothing new */
+    bool unmark;
     struct logthread_read *reads, **reads_end;
 };
 
@@ -62,6 +63,7 @@ struct logthread_news {
     uint64_t ceiling_ms; /* made durable; 0: nothing new */
     bool failed;         /* once */
     char problem[LOGTHREAD_PROBLEM_MAX];
+    bool unmarked;                       /* once */
     char warning[LOGTHREAD_PROBLEM_MAX]; /* why a drop failed, once; "": none did */
     struct logthread_read *reads;        /* gives: logthread_read_free each */
 };
@@ -103,6 +105,9 @@ void logthread_stage_roll(struct logthread *t);
 
 /* Segments that end at or before `lsn` are removed, after what was staged up to here. */
 void logthread_stage_drop(struct logthread *t, uint64_t lsn);
+
+/* The marker of a bootstrap goes (store/marker.h). */
+void logthread_stage_unmark(struct logthread *t);
 
 /* Hands over what was staged, if anything; syncs begin at least `pace_us` apart until it is done. */
 void logthread_submit(struct logthread *t, uint64_t pace_us);

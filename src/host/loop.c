@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "host/clocks.h"
 #include "host/conn.h"
@@ -13,6 +14,9 @@
 #include "host/kv_lmdb.h"
 #include "host/logger.h"
 #include "host/peerconn.h"
+#include "node/health.h"
+
+enum { OWN_READ = 0 }; /* instead of a link's id, which is never 0 */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -82,6 +86,10 @@ static void hand_to_log_thread(struct loop *l)
         logthread_stage_drop(&l->logthread, lsn);
     while (node_next_read(l->node, &link, &lsn, &limit_lsn, &want))
         logthread_stage_read(&l->logthread, link->id, lsn, limit_lsn, want);
+    if (node_next_own_read(l->node, &lsn, &limit_lsn, &want))
+        logthread_stage_read(&l->logthread, OWN_READ, lsn, limit_lsn, want);
+    if (node_next_unmark(l->node))
+        logthread_stage_unmark(&l->logthread);
     logthread_submit(&l->logthread, pace_us(l));
 }
 
@@ -92,6 +100,37 @@ static void hand_to_checkpointer(struct loop *l)
     if (l->options.kv != NULL && checkpointer_is_free(&l->checkpointer) &&
         node_next_write(l->node, &job))
         checkpointer_submit(&l->checkpointer, &job);
+}
+
+static void hand_to_exporter(struct loop *l)
+{
+    struct span cursor, nothing = { 0 };
+    size_t max_bytes;
+    int error;
+
+    if (l->options.kv == NULL || l->stopping || !exporter_is_free(&l->exporter) ||
+        !node_next_export(l->node, &cursor, &max_bytes))
+        return;
+    error = exporter_submit(&l->exporter, cursor, max_bytes);
+    if (error != 0)
+        node_exported(l->node, E_IO, nothing, nothing, false, uv_strerror(error));
+}
+
+/* All is closed and opened again, in this process. */
+static void judge_restart(struct loop *l)
+{
+    if (l->stopping || !node_next_restart(l->node, &l->restart))
+        return;
+    l->restarting = l->stopping = true;
+    uv_stop(&l->uv);
+}
+
+static void tell_serves(struct loop *l)
+{
+    if (l->serves_told || l->options.serves == NULL || l->stopping || bootstrap_is_on(l->node))
+        return;
+    l->serves_told = true;
+    l->options.serves(l->options.context);
 }
 
 static void send_outputs(struct loop *l)
@@ -150,6 +189,16 @@ static void judge_disk(struct loop *l)
     conn_adjust_all(l);
 }
 
+void loop_judge_room(struct loop *l)
+{
+    bool full = !health_has_room_for_batches(l->node);
+
+    if (full == l->full)
+        return;
+    l->full = full;
+    peerconn_adjust_all(l);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct loop *l = container_of(timer, struct loop, timer);
@@ -188,11 +237,15 @@ static void end_turn(struct loop *l)
     if (l->started) {
         hand_to_log_thread(l);
         hand_to_checkpointer(l);
+        hand_to_exporter(l);
+        judge_restart(l);
+        tell_serves(l);
     }
     send_outputs(l);
     start_dials(l);
     print_notices(l);
     judge_disk(l);
+    loop_judge_room(l);
     arm_timer(l);
     l->turn_open = false;
 }
@@ -213,6 +266,11 @@ static void on_before_poll(uv_prepare_t *prepare)
 
 static void give_read(struct loop *l, const struct logthread_read *r)
 {
+    if (r->link_id == OWN_READ) {
+        node_own_read_done(l->node, r->lsn, buffer_span(&r->records),
+                           r->why[0] != '\0' ? r->why : NULL);
+        return;
+    }
     list_each(&l->node->links, at)
     {
         struct link *link = container_of(at, struct link, link);
@@ -240,8 +298,12 @@ static void take_log_news(struct loop *l)
         l->log_failed = true;
         node_log_failed(l->node, news.problem);
     }
-    if (news.start_lsn > l->node->log_start)
+    if (news.start_lsn > l->start_lsn) {
+        l->start_lsn = news.start_lsn;
         node_log_starts(l->node, news.start_lsn);
+    }
+    if (news.unmarked)
+        node_unmarked(l->node);
     if (news.warning[0] != '\0')
         logger_line(LOGGER_WARNING, "ev=log.not_dropped why=\"%s\"", news.warning);
     for (struct logthread_read *r = news.reads, *next; r != NULL; r = next) {
@@ -259,6 +321,15 @@ static void take_checkpoint_news(struct loop *l)
         node_written(l->node, news.error, news.problem);
 }
 
+static void take_exported(struct loop *l)
+{
+    struct exporter *e = &l->exporter;
+
+    if (l->options.kv != NULL && exporter_poll(e))
+        node_exported(l->node, e->error, buffer_span(&e->cursor), buffer_span(&e->changes), e->all,
+                      e->problem);
+}
+
 static void on_news(uv_async_t *async)
 {
     struct loop *l = container_of(async, struct loop, news);
@@ -266,6 +337,7 @@ static void on_news(uv_async_t *async)
     loop_touch(l);
     take_log_news(l);
     take_checkpoint_news(l);
+    take_exported(l);
 }
 
 /* --- the end --- */
@@ -281,8 +353,9 @@ static void on_signal(uv_signal_t *handle, int number)
     struct loop *l = handle->data;
     struct sigaction second = { .sa_handler = exit_at_once };
 
-    if (l->stopping)
+    if (l->stopping && !l->restarting)
         return;
+    l->restarting = false; /* it ends instead */
     logger_line(LOGGER_INFO, "ev=stopping signal=%s", number == SIGINT ? "SIGINT" : "SIGTERM");
     l->stopping = true;
     uv_signal_stop(&l->terminate);
@@ -314,7 +387,7 @@ static void write_last_checkpoint(struct loop *l)
     uint64_t number, failed = c->failed;
 
     if (l->options.kv == NULL || l->log_failed || l->node->loading || c->broken ||
-        l->now_us < c->retry_us)
+        l->now_us < c->retry_us || c->store == NULL || l->restarting)
         return;
     loop_touch(l);
     number = checkpoint_ask(l->node);
@@ -329,6 +402,7 @@ static void stop_threads(struct loop *l)
     if (l->options.kv != NULL) {
         checkpointer_stop(&l->checkpointer);
         take_checkpoint_news(l);
+        exporter_stop(&l->exporter);
         l->options.kv = NULL; /* nothing more is handed over */
     }
     end_turn(l);
@@ -374,10 +448,23 @@ static void close_handles(struct loop *l)
     mem_free(l->read_buffer);
 }
 
+/* Who stops a server while it closes and opens again is heard when it has. */
+static void hold_signals(int how)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(how, &signals, NULL);
+}
+
 void loop_close(struct loop *l)
 {
     l->stopping = true;
     finish(l);
+    if (l->restarting)
+        hold_signals(SIG_BLOCK);
     close_handles(l);
 }
 
@@ -424,6 +511,7 @@ static void watch_signals(struct loop *l)
     l->terminate.data = l->interrupt.data = l;
     uv_signal_start(&l->terminate, on_signal, SIGTERM);
     uv_signal_start(&l->interrupt, on_signal, SIGINT);
+    hold_signals(SIG_UNBLOCK);
 }
 
 static int watch_clients(struct loop *l)
@@ -471,6 +559,7 @@ static int start_threads(struct loop *l)
 
     if (error != 0 || o->kv == NULL)
         return error;
+    exporter_init(&l->exporter, o->kv, &l->news);
     error = checkpointer_start(&l->checkpointer, o->kv, &l->news);
     if (error != 0)
         logthread_stop(&l->logthread);
@@ -486,6 +575,7 @@ int loop_start(struct loop *l)
         return error;
     l->started = true;
     l->taken_lsn = l->durable_lsn = l->mark_lsn = o->log->durable_lsn;
+    l->start_lsn = oplog_start_lsn(o->log);
     if (o->peers_fd < 0)
         return 0;
     return listener_watch(&l->peers, &l->uv, "peers", o->peers_fd, peerconn_accept, l);

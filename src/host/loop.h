@@ -9,6 +9,7 @@
  *     end    -> node_turn_end
  *               records, ceiling, cold reads -> log thread: first, so that the disk works meanwhile
  *               a checkpoint's changes       -> checkpointer
+ *               objects for a bootstrap      -> exporter
  *               replies and frames           -> sockets
  *               dials, notices, deadline     -> peerconn, logger, one timer
  *
@@ -29,6 +30,7 @@
 
 #include "clock/steady.h"
 #include "host/checkpointer.h"
+#include "host/exporter.h"
 #include "host/figures.h"
 #include "host/listener.h"
 #include "host/logthread.h"
@@ -62,6 +64,8 @@ struct loop_options {
     size_t dial_count;
     int clients_fd, peers_fd; /* from listener_socket; taken; -1: none */
     int http_fd;
+    void (*serves)(void *context); /* called once the node serves; NULL: nobody wants to know */
+    void *context;
     struct steady clock; /* as the node's time has run so far */
 };
 
@@ -78,6 +82,7 @@ struct loop {
     uv_async_t news; /* of the threads */
     uv_signal_t terminate, interrupt;
     struct logthread logthread;
+    struct exporter exporter;         /* likewise */
     struct checkpointer checkpointer; /* started when options.kv is there */
     struct http *http;                /* NULL: no address was given */
     uint8_t *read_buffer;             /* [LOOP_READ_BYTES], for every connection */
@@ -85,6 +90,9 @@ struct loop {
     bool turn_open;
     bool started; /* the log thread runs, and peers are accepted */
     bool stopping;
+    bool restarting; /* `restart` says how: then all is closed without a last checkpoint */
+    struct node_restart restart;
+    bool serves_told;
     bool again;        /* a link could take more at once */
     uint64_t now_us;   /* of this turn, or the last */
     uint64_t armed_us; /* when the timer rings: UINT64_MAX when it does not */
@@ -95,10 +103,11 @@ struct loop {
     struct list conns;     /* of struct conn */
     struct list peerconns; /* of struct peerconn */
 
-    uint64_t taken_lsn, durable_lsn;
+    uint64_t start_lsn, taken_lsn, durable_lsn;
     uint64_t mark_lsn, mark_us; /* where the log ended some time ago, and when */
     bool log_failed;
     bool stalled; /* clients are not read from: the disk is behind */
+    bool full;    /* peers are not read from: there is no room for what they send */
 };
 
 /* Ready to answer clients; what was opened is taken even when it fails: 0, or a negative UV_ code.
@@ -111,7 +120,7 @@ bool loop_pump(struct loop *l);
 /* After the log was replayed: 0, or a negative UV_ code. */
 int loop_start(struct loop *l);
 
-/* Until SIGTERM or SIGINT. */
+/* Until SIGTERM or SIGINT, or until the node is to begin again (loop.restarting). */
 void loop_run(struct loop *l);
 
 /* After loop_open has succeeded, whatever came then: everything that was taken into the log is
@@ -120,5 +129,8 @@ void loop_close(struct loop *l);
 
 /* Opens the turn if there is none. Call before anything is handed to the node. */
 void loop_touch(struct loop *l);
+
+/* After peers were heard: when there is no room for more, what they send waits in the sockets. */
+void loop_judge_room(struct loop *l);
 
 #endif

@@ -113,7 +113,8 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf);
 
 static void adjust_reading(struct peerconn *c)
 {
-    bool wanted = !c->ended && c->inbound.bytes <= PEERCONN_DELAYED_MAX;
+    bool full = c->loop->full && c->link != NULL && c->link->is_intake;
+    bool wanted = !c->ended && c->inbound.bytes <= PEERCONN_DELAYED_MAX && !full;
 
     if (wanted == c->reading)
         return;
@@ -130,6 +131,7 @@ static void take_in(struct peerconn *c, struct span bytes)
 
     if (delay == 0 && c->inbound.bytes == 0) {
         node_link_input(c->loop->node, c->link, bytes);
+        loop_judge_room(c->loop); /* libuv would read on, as long as there is something */
         return;
     }
     delay_put(&c->inbound, bytes, c->loop->now_us + delay);
@@ -457,6 +459,17 @@ uint64_t peerconn_deadline_us(const struct loop *l)
             due = earlier(due, delay_next_us(&c->outbound));
     }
     return due;
+}
+
+void peerconn_adjust_all(struct loop *l)
+{
+    list_each(&l->peerconns, at)
+    {
+        struct peerconn *c = container_of(at, struct peerconn, list);
+
+        if (c->state == PEERCONN_OPEN)
+            adjust_reading(c);
+    }
 }
 
 void peerconn_close_all(struct loop *l)

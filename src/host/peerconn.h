@@ -66,6 +66,10 @@ void peerconn_depart(struct loop *l);
 
 /* When one of the two has something to do. */
 uint64_t peerconn_deadline_us(const struct loop *l);
+
+/* Stops or resumes reading what peers send, as loop.full says. */
+void peerconn_adjust_all(struct loop *l);
+
 void peerconn_close_all(struct loop *l);
 
 #endif

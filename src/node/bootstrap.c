@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/mutation.h"
 #include "node/node.h"
 
 enum { TELL_PERCENT = 10 };
@@ -164,7 +165,7 @@ bool node_next_restart(struct node *n, struct node_restart *restart)
 static void catch_up_turn(struct node *n)
 {
     struct bootstrap *b = &n->bootstrap;
-    if (vector_covers(&n->replica.last_op, &b->note.target)) {
+    if (vector_covers(&n->replica.last_op, &b->note.target) || MUTATION(serves_too_early)) {
         bootstrap_enter(n, BOOTSTRAP_OWN);
         return;
     }
@@ -302,6 +303,12 @@ const char *bootstrap_source_name(const struct node *n)
     const struct region *region = deployment_region_with_id(n->options.deployment,
                                                             n->bootstrap.note.source);
     return region != NULL ? region->name : "";
+}
+
+uint64_t bootstrap_seconds(const struct node *n)
+{
+    uint64_t began_us = n->bootstrap.marker.began_us;
+    return began_us < n->now_us ? (n->now_us - began_us) / 1000000 : 0;
 }
 
 static uint64_t newest_ms(const struct vector *v)

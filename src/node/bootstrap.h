@@ -41,6 +41,7 @@ struct link;
 struct peer;
 
 enum {
+    BOOTSTRAP_NOTE = 'b',                /* its name among the notes of the checkpoint */
     BOOTSTRAP_PATIENCE_US = 1000 * 1000, /* so long a peer's log may take to be found elsewhere */
     BOOTSTRAP_CHOOSE_US = 1000 * 1000,   /* so long after the start the nearest source may appear */
     BOOTSTRAP_DECLINED_US = 5 * 1000 * 1000, /* then a peer is asked again */
@@ -159,6 +160,7 @@ void bootstrap_put_notes(struct node *n, struct buffer *notes);
 const char *bootstrap_phase_name(const struct node *n);
 const char *bootstrap_source_name(const struct node *n); /* "" */
 uint32_t bootstrap_percent(const struct node *n);        /* of the phase */
+uint64_t bootstrap_seconds(const struct node *n);        /* since it began */
 
 /* --- for its own files --- */
 void bootstrap_image_turn(struct node *n);

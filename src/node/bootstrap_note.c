@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "node/bootstrap.h"
 
-enum { NOTE = 'b', FORMAT = 1 };
+enum { NOTE = BOOTSTRAP_NOTE, FORMAT = 1 };
 
 void bootstrap_note_put(struct buffer *notes, const struct bootstrap_note *note)
 {

@@ -5,6 +5,7 @@
  * so each batch is a duplicate or the next of its origin. It is logged again where the log goes on.
  */
 #include "base/check.h"
+#include "base/mutation.h"
 #include "node/bootstrap.h"
 #include "node/health.h"
 #include "node/node.h"
@@ -133,11 +134,11 @@ void bootstrap_own_turn(struct node *n)
     struct bootstrap *b = &n->bootstrap;
     if (b->broken || b->own_reading)
         return;
-    if (b->own_lsn < b->marker.end_lsn) {
+    if (b->own_lsn < b->marker.end_lsn && !MUTATION(skips_own_log)) {
         b->own_reading = b->own_asked = n->now_us >= b->own_retry_us && health_takes_batches(n);
         return;
     }
-    if (!b->own_through && is_back(n)) {
+    if (!b->own_through && (is_back(n) || MUTATION(skips_own_log))) {
         b->own_through = true;
         b->own_end = n->replica.log_end;
     }

@@ -99,10 +99,22 @@ static bool may_give(struct node *n, const struct peer *p, const struct vector *
     return ready_intake(p) != NULL && row != NULL && vector_covers(&row->applied, floor);
 }
 
-static void decide(struct node *n)
+/* What the link's peer has dropped: the source must have some of it. A peer that is as far behind as we
+ * are would leave us where we are, again and again. */
+static void want_more(struct node *n, const struct link *l, struct vector *floor)
+{
+    for (uint32_t o = 0; origins_next(l->behind, &o); o++) {
+        stamp_t had = vector_get(&n->replica.last_op, (uint8_t)o);
+        if (!comes_elsewhere(n, (uint8_t)o))
+            vector_raise(floor, (stamp_time(had) + 1) << STAMP_ORIGIN_BITS | o);
+    }
+}
+
+static void decide(struct node *n, const struct link *l)
 {
     struct vector floor;
     tail_floor(&n->tail, &floor);
+    want_more(n, l, &floor);
     for (size_t i = 0; i < n->peer_count; i++) {
         if (may_give(n, &n->peers[i], &floor)) {
             begin(n, &n->peers[i], &floor);
@@ -118,20 +130,20 @@ static void decide(struct node *n)
 void bootstrap_consider(struct node *n)
 {
     struct bootstrap *b = &n->bootstrap;
-    bool lacking = false;
+    const struct link *lacking = NULL;
     for (size_t i = 0; i < n->peer_count; i++) {
         const struct link *l = ready_intake(&n->peers[i]);
-        if (l != NULL && any(l->behind))
-            lacking |= is_lacking(n, l);
+        if (l != NULL && any(l->behind) && is_lacking(n, l) && lacking == NULL)
+            lacking = l;
     }
-    if (!lacking || n->replica.amnesiac || b->store == NULL) {
+    if (lacking == NULL || n->replica.amnesiac || b->store == NULL) {
         b->behind_us = 0;
         return;
     }
     if (b->behind_us == 0)
         b->behind_us = n->now_us;
     if (n->now_us - b->behind_us >= BOOTSTRAP_PATIENCE_US)
-        decide(n);
+        decide(n, lacking);
 }
 
 /* --- the source --- */

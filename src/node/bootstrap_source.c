@@ -41,12 +41,11 @@ static const char *obstacle(struct node *n, const struct message_bootstrap *m)
     const struct node_checkpoint *c = &n->checkpoint;
     if (c->store == NULL || bootstrap_is_on(n))
         return "there are no objects on disk here";
-    if (!c->newest_known || !vector_covers(&c->newest.last_op, &m->floor)) {
-        if (!c->running)
-            checkpoint_ask(n);
-        return c->newest_known
-                   ? "the checkpoint here lacks what that region has dropped from its log"
-                   : "there is no checkpoint here yet";
+    if (!vector_covers(&n->replica.last_op, &m->floor))
+        return "what that region has dropped from its log has not all come here";
+    if (!c->newest_known) {
+        checkpoint_ask(n);
+        return "there is no checkpoint here yet";
     }
     if (m->resumes && (m->lsn > c->newest.lsn || m->lsn < n->log_start))
         return "the log that goes with the objects sent before is not kept any more";
@@ -93,7 +92,9 @@ void source_bootstrap(struct node *n, struct link *l, struct span body)
         return;
     }
     const char *why = obstacle(n, &m);
-    if (why != NULL)
+    if (!link_has_room(l))
+        link_close(n, l, "it does not read what it asks for");
+    else if (why != NULL)
         decline(n, l, why);
     else
         start(n, l, &m);

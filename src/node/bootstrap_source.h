@@ -2,8 +2,9 @@
  * bootstrap_source -- the end that gives: our newest checkpoint's objects, then our log from where it
  * starts.
  *
- *     BOOTSTRAP ->  is there a checkpoint, does it hold what the asker has lost, and is the log from its
- *                   start on still here? else DECLINED
+ *     BOOTSTRAP ->  is there a checkpoint, is all here that the asker has dropped from its log (it comes
+ *                   with the objects, or with the log after them), and is the log still here from
+ *                   where it wants it? else DECLINED
  *                   START: where it starts; from now on log is held from there (node_checkpoint.pinned_lsn)
  *                   IMAGE …: records as they are committed when they are read, by the owner
  *                   (node_next_export); never more than `credit` bytes beyond what WRITTEN says, nor faster

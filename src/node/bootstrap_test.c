@@ -351,6 +351,37 @@ TEST(a_region_that_was_away_comes_back_with_what_only_it_had)
     end_world();
 }
 
+/* As if it had decided so. */
+static void mark_by_hand(size_t i, struct marker *marker)
+{
+    const struct replica *r = &node_at(i)->replica;
+    while (r->log_durable < r->log_end || r->open_ops > 0)
+        run(1);
+    *marker = (struct marker){ .instance = 7, .began_us = world.now_us, .end_lsn = r->log_end };
+    tail_floor(&node_at(i)->tail, &marker->floor);
+    vector_copy(&marker->had, &r->last_op);
+    kept[i].marked = true;
+}
+
+/* Nobody has heard of its writes: their only copy is the log that it is made to give up. */
+TEST(what_nobody_has_heard_of_is_only_in_the_old_log)
+{
+    begin_world(3, test_seed());
+    write_anywhere(1000);
+    EXPECT(settle());
+    cut_off(2, true);
+    write_at(2, 50);
+    leave_behind(2);
+    mark_by_hand(2, &kept[2].marker);
+    stamp_t own = own_last(2);
+    restart_machine(2);
+    cut_off(2, false);
+    EXPECT(settle());
+    EXPECT_EQ(vector_get(&node_at(0)->replica.last_op, 3), own);
+    EXPECT(!node_at(2)->replica.amnesiac);
+    end_world();
+}
+
 /* A machine that is switched off; it comes back as a process of its own. */
 static void switch_off(size_t i)
 {
@@ -405,18 +436,22 @@ TEST(who_asks_a_bootstrapped_region_for_what_came_before_is_told)
     end_world();
 }
 
+/* It takes so long that the source drops log, and would drop what is still needed. */
 TEST(everybody_writes_while_a_region_is_bootstrapped)
 {
     begin_world(3, test_seed());
+    world.deployment.bootstrap_rate_bytes = 4 << 10;
     write_anywhere(500);
     EXPECT(settle());
     cut_off(2, true);
     write_at(2, 50);
     leave_behind(2);
     cut_off(2, false);
-    for (int t = 0; t < 20000 && kept[2].restarts < 2; t++)
+    uint64_t log_end = node_at(0)->replica.log_end;
+    for (int t = 0; t < 200000 && (kept[2].restarts < 2 || bootstrap_is_on(node_at(2))); t++)
         write_anywhere(1);
-    EXPECT(kept[2].restarts >= 2);
+    EXPECT_EQ(kept[2].restarts, 2);
+    EXPECT(node_at(0)->replica.log_end - log_end > 2 * RETAIN_BYTES);
     write_anywhere(2000);
     EXPECT(settle());
     EXPECT(!node_at(2)->replica.amnesiac);
@@ -458,6 +493,7 @@ static void bootstrap_disturbed(size_t victim)
 {
     for (int round = 0; round < ROUNDS; round++) {
         begin_world(3, test_seed() + (uint64_t)round);
+        world.deployment.bootstrap_rate_bytes = 32 << 10;
         write_anywhere(300);
         EXPECT(settle());
         cut_off(2, true);
@@ -466,7 +502,7 @@ static void bootstrap_disturbed(size_t victim)
         leave_behind(2);
         cut_off(2, false);
         uint64_t restarts = kept[2].restarts;
-        for (int t = 0; t < 300; t++) {
+        for (int t = 0; t < 600; t++) {
             write_anywhere(20);
             if (kept[2].restarts > restarts && prng_chance(&world.rng, 100000))
                 disturb(victim);
@@ -552,6 +588,32 @@ TEST(log_that_another_still_has_is_taken_from_there)
     cut_off(2, false);
     EXPECT(settle());
     EXPECT_EQ(kept[2].restarts, 0);
+    end_world();
+}
+
+/* 2 had writes of 1 that 0 has not, and has them in no log any more. */
+TEST(who_lacks_what_was_dropped_is_no_source)
+{
+    begin_world(3, test_seed());
+    write_anywhere(500);
+    EXPECT(settle());
+    cut_off(0, true);
+    write_at(1, 50);
+    run(2000);
+    EXPECT(vector_covers(&node_at(2)->replica.last_op, &node_at(1)->replica.last_op));
+    cut_off(2, true);
+    mark_by_hand(2, &kept[2].marker);
+    vector_copy(&kept[2].marker.floor, &kept[2].marker.had);
+    restart_machine(2);
+    node_cut(node_at(2), peer_of(2, 1), true);
+    node_cut(node_at(0), peer_of(0, 2), false);
+    run(30000);
+    EXPECT_EQ(node_at(2)->bootstrap.phase, BOOTSTRAP_IMAGE);
+    EXPECT_EQ(node_at(2)->bootstrap.note.keys, 0);
+    EXPECT(peer_of(2, 0)->declined_until_us > 0);
+    cut_off(2, false);
+    cut_off(0, false);
+    EXPECT(settle());
     end_world();
 }
 

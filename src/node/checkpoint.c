@@ -13,9 +13,12 @@ enum {
     DROP_EVERY_US = 1000 * 1000, /* log goes in whole segments: there is no hurry */
     /* who is bootstrapped from here, and holds log, has come back by then */
     FIRST_DROP_US = 5 * 1000 * 1000,
-    MARKS_KEPT = 2048,           /* of the index, evenly chosen */
+    MARKS_KEPT = 2048, /* of the index, evenly chosen */
     /* gathered while a transaction is written: the next; larger ones cost less in all */
     READY_BYTES = 4 << 20,
+    /* and of the store's pages that its keys change: they are memory until the commit */
+    READY_PAGES_BYTES = 64 << 20,
+    SLICE_PAGES_BYTES = 2 << 20, /* of one slice of the copier: 500 keys, a page each */
 };
 
 static const struct deployment *deployment(const struct node *n)
@@ -194,10 +197,18 @@ void node_written(struct node *n, int error, const char *why)
 static void copy_slice(struct node *n)
 {
     struct node_checkpoint *c = &n->checkpoint;
-    if (!c->is_ready)
+    if (!c->is_ready) {
         buffer_clear(&c->ready);
+        c->ready_slices = 0;
+    }
+    size_t before = c->ready.len;
     c->all_copied = !copier_step(&n->replica, &c->ready, &c->ready_lsn);
     c->is_ready = true;
+    c->ready_slices += c->ready.len > before;
+    if (c->all_copied && MUTATION(starts_late)) {
+        buffer_clear(&c->start);
+        copy_start_put(&c->start, &n->replica.copier.start);
+    }
 }
 
 bool node_next_write(struct node *n, struct checkpoint_write *job)
@@ -222,10 +233,18 @@ bool node_next_write(struct node *n, struct checkpoint_write *job)
     return true;
 }
 
+/* Removals are a few bytes each, and change a page like any other. */
+static bool is_room(const struct node *n)
+{
+    const struct node_checkpoint *c = &n->checkpoint;
+    uint64_t slices = memory_share(n, READY_PAGES_BYTES, 32) / SLICE_PAGES_BYTES;
+    return c->ready.len < memory_share(n, READY_BYTES, 256) && c->ready_slices < slices;
+}
+
 bool checkpoint_is_busy(const struct node *n)
 {
     const struct node_checkpoint *c = &n->checkpoint;
-    return c->running && !c->all_copied && (!c->is_ready || c->ready.len < READY_BYTES);
+    return c->running && !c->all_copied && (!c->is_ready || is_room(n));
 }
 
 /* --- the log's other end --- */
@@ -244,6 +263,8 @@ bool checkpoint_reaches_majority(const struct node *n)
 static uint64_t held_by_all(const struct node *n)
 {
     struct vector stable;
+    if (MUTATION(drops_needed_log))
+        return n->replica.log_end;
     peers_stable(&n->matrix, &n->replica.durable, &stable);
     return tail_covered(&n->tail, &stable);
 }

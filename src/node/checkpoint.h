@@ -36,6 +36,7 @@ struct node_checkpoint {
     bool all_copied;              /* `ready` is the last of it */
     bool is_ready, is_out;        /* changes that wait for the log; that are being written */
     struct buffer ready, written; /* changes */
+    uint32_t ready_slices;        /* of the copier's */
     uint64_t ready_lsn;           /* must be durable before they are written */
     bool last_out;                /* what is being written ends it */
     struct buffer start, notes;   /* and goes with these */

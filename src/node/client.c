@@ -86,9 +86,8 @@ static bool is_write(const struct session *s)
 /* The command that was parsed waits for the clock, the log's disk, or memory. */
 static bool must_stall(struct node *n, const struct session *s)
 {
-    return (node_must_wait(n) && is_write(s)) ||
-           (memory_must_wait(n) && s->parser.argc > 0 &&
-            command_needs_memory(s, s->parser.argv[0]));
+    return (node_must_wait(n) && is_write(s)) || (memory_must_wait(n) && s->parser.argc > 0 &&
+                                                  command_needs_memory(s, s->parser.argv[0]));
 }
 
 /* --- clients that wait for keys --- */

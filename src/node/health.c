@@ -10,6 +10,8 @@ enum {
     JUDGE_CLOCK_US = 1000 * 1000,   /* so long a start waits for peers to compare clocks with */
     AHEAD_WAIT_MS = 10 * 1000,      /* writes wait for so much; more is a clock that went back */
     UNSYNCED_MAX_BYTES = 256 << 20, /* of log that the disk has not taken */
+    TELL_UNREADABLE_US = 10 * 1000 * 1000,
+    LOST_KEYS_MAX = 1000, /* of a disk that gives nothing any more */
 };
 
 /* --- the clock --- */
@@ -61,30 +63,80 @@ bool health_speaks(const struct node *n)
 
 /* --- what the disk does not give --- */
 
-static bool meets_damage(struct node *n)
+/* The worst error of a read since the last look. */
+static int take_damage(struct node *n)
 {
-    bool meets = n->server.damaged;
-    for (int i = 0; i < OP_DATABASES; i++)
-        meets |= n->replica.databases[i].damage != E_OK;
-    return meets;
+    int error = n->server.damaged;
+    for (int i = 0; i < OP_DATABASES; i++) {
+        struct database *d = &n->replica.databases[i];
+        error = d->damage != E_OK && error != E_CORRUPT ? d->damage : error;
+        d->damage = E_OK;
+    }
+    n->server.damaged = error == E_CORRUPT ? E_CORRUPT : E_OK;
+    return error;
 }
 
-/* What is known of a key here may be wrong from now on: nothing is taken, or copied, that goes by it.
- * Reads go on; each that meets a damaged key says so. */
-void health_look_for_damage(struct node *n)
+static uint64_t lost_keys(const struct node *n)
 {
-    if (n->damaged || n->checkpoint.store == NULL || !meets_damage(n))
-        return;
-    const char *why = n->checkpoint.store->problem;
+    uint64_t count = 0;
+    for (int i = 0; i < OP_DATABASES; i++)
+        count += n->replica.databases[i].lost.count;
+    return count;
+}
+
+/* What is known of any key here may be wrong: nothing is taken, or copied, that goes by it. Reads go
+ * on; each that meets a damaged key says so. */
+static void refuse_writes(struct node *n, const char *why)
+{
     n->damaged = true;
     checkpoint_break(n, why);
     snprintf(n->refusal, sizeof(n->refusal),
-             "ERR no writes are taken, what is on disk is damaged (%.100s): run meridian repair", why);
+             "ERR no writes are taken, what is on disk is damaged (%.100s): run meridian repair",
+             why);
     node_notice(n, NOTICE_ERROR,
                 "ev=checkpoint.damaged why=\"%.200s\" what=\"no more writes are taken; reads of "
                 "what is sound go on; stop the region and run meridian repair\"",
                 why);
     health_judge(n);
+}
+
+/* What needed the object was refused, so nothing is wrong by that. Told now and then: it may be asked
+ * for all the time. */
+static void tell_unreadable(struct node *n, const char *why)
+{
+    if (n->unreadable_us != 0 && n->now_us - n->unreadable_us < TELL_UNREADABLE_US)
+        return;
+    n->unreadable_us = n->now_us;
+    node_notice(n, NOTICE_ERROR,
+                "ev=checkpoint.unreadable why=\"%.200s\" what=\"what needs it is refused; all else "
+                "goes on\"",
+                why);
+}
+
+/* An op that is in the log is missing in its object: the log must be replayed from before it. */
+static void keep_log(struct node *n, const char *why)
+{
+    n->lost = true;
+    checkpoint_break(n, why);
+    node_notice(n, NOTICE_ERROR,
+                "ev=checkpoint.behind why=\"%.200s\" what=\"a write to an object that cannot be "
+                "read is in the log only: the object is refused, and the log grows, until a "
+                "restart that can read it\"",
+                why);
+}
+
+void health_look_for_damage(struct node *n)
+{
+    if (n->damaged || n->checkpoint.store == NULL)
+        return;
+    const char *why = n->checkpoint.store->problem;
+    int error = take_damage(n);
+    if (error == E_CORRUPT)
+        refuse_writes(n, why);
+    else if (error != E_OK)
+        tell_unreadable(n, why);
+    if (!n->lost && lost_keys(n) > 0)
+        keep_log(n, why);
 }
 
 /* --- refusals --- */
@@ -131,11 +183,16 @@ void health_begin(struct node *n)
     health_judge(n);
 }
 
+static uint64_t unsynced_bytes(const struct node *n)
+{
+    return n->replica.log_end - n->replica.log_durable;
+}
+
 /* What this turn has sealed counts too: a client may send thousands of commands at once that each
  * write a string of 64 MB. */
 static bool is_disk_behind(const struct node *n)
 {
-    return n->replica.log_end - n->replica.log_durable > memory_share(n, UNSYNCED_MAX_BYTES, 8);
+    return unsynced_bytes(n) > memory_share(n, UNSYNCED_MAX_BYTES, 8);
 }
 
 bool node_must_wait(struct node *n)
@@ -151,5 +208,11 @@ bool node_must_wait(struct node *n)
 
 bool health_takes_batches(const struct node *n)
 {
-    return !n->loading && !n->log_broken && !n->damaged && !n->memory.is_full && !is_disk_behind(n);
+    return !n->loading && !n->log_broken && !n->damaged &&
+           unsynced_bytes(n) <= UNSYNCED_MAX_BYTES && (!n->lost || lost_keys(n) < LOST_KEYS_MAX);
+}
+
+bool health_has_room_for_batches(const struct node *n)
+{
+    return !memory_is_full(n) && unsynced_bytes(n) <= memory_share(n, UNSYNCED_MAX_BYTES, 16);
 }

@@ -191,7 +191,9 @@ static bool take_batch(struct node *n, struct link *l, struct span batch)
     l->batches_in++;
     l->applied_us = n->now_us;
     origins_remove(l->behind, origin);
-    switch (replica_receive(&n->replica, batch)) {
+    enum receive_verdict verdict = replica_receive(&n->replica, batch);
+    health_look_for_damage(n); /* what it met is not a command's that comes after it */
+    switch (verdict) {
     case RECEIVE_APPLIED:
     case RECEIVE_DUPLICATE:
     case RECEIVE_PARKED:

@@ -9,8 +9,8 @@ static const uint64_t MB = 1 << 20;
 enum {
     /* what is freed is given back after so long; the host sets the allocator to a tenth of a second */
     GIVE_BACK_US = 200 * 1000,
-    TURN_LOOKS = 400, /* keys looked at in a turn: about 100 us */
-    RETRY_US = 2000,  /* above the line, and nothing could leave */
+    TURN_LOOKS = 400,   /* keys looked at in a turn: about 100 us */
+    RETRY_US = 2000,    /* above the line, and nothing could leave */
     WRITTEN_COPIES = 3, /* what is written stands in the object, in the batch, and in the log */
     PACE_LOOKS = 24,    /* for each key that came from disk: enough for one to leave, mostly */
 };
@@ -43,17 +43,17 @@ uint64_t memory_file_bytes(const struct node *n)
 static uint64_t margin(const struct node *n)
 {
     uint64_t part = limit(n) / 16;
-    return part < 4 * MB ? 4 * MB : smaller(part, 64 * MB);
+    return part < 6 * MB ? 6 * MB : smaller(part, 64 * MB);
 }
 
 static uint64_t full_line(const struct node *n)
 {
-    return less(limit(n), memory_file_bytes(n) + margin(n) / 4);
+    return less(limit(n), memory_file_bytes(n) + margin(n) / 2);
 }
 
 static uint64_t stop_line(const struct node *n)
 {
-    return less(limit(n), memory_file_bytes(n) + margin(n) / 2);
+    return less(limit(n), memory_file_bytes(n) + margin(n) / 4 * 3);
 }
 
 static uint64_t keep_line(const struct node *n)
@@ -131,6 +131,11 @@ bool memory_must_wait(const struct node *n)
     return n->memory.waits || level_now(n) > stop_line(n);
 }
 
+bool memory_is_full(const struct node *n)
+{
+    return limit(n) != 0 && (n->memory.is_full || level_now(n) > full_line(n));
+}
+
 /* --- keys leave --- */
 
 static bool may_write(struct node *n)
@@ -184,8 +189,7 @@ static void ask_checkpoint(struct node *n)
 
 static void judge_dry(struct node *n)
 {
-    bool hope = can_checkpoint(n) &&
-                (n->checkpoint.running || copier_dirty(&n->replica) > 0);
+    bool hope = can_checkpoint(n) && (n->checkpoint.running || copier_dirty(&n->replica) > 0);
     n->memory.is_dry = !hope && evict_is_dry(&n->server);
 }
 

@@ -6,10 +6,12 @@
  * give back: it keeps them below memory_file_bytes. The rest is held here, by lines:
  *
  *     limit  ----------------------------------------------  files + everything else
- *            | margin / 4   above: no batches of peers are taken
- *     stop   | margin / 2   above: commands that may need memory wait; or, when nothing can leave any
- *            |              more, are refused (OOM)
- *     keep   |--------------  above: keys leave (cmd/evict.h), a bounded number a turn
+ *            | margin / 2   for bursts
+ *     full   |-------------  above: no batches of peers are taken
+ *            | margin / 4
+ *     stop   |-------------  above: commands that may need memory wait; or, when nothing can leave any
+ *            | margin / 4    more, are refused (OOM)
+ *     keep   |-------------  above: keys leave (cmd/evict.h), a bounded number a turn
  *            |
  *
  * Keys can leave only when the disk has them: where many have changed since the last checkpoint, one is
@@ -56,6 +58,9 @@ uint64_t memory_deadline_us(const struct node *n);
 
 /* A command that may need memory must wait. */
 bool memory_must_wait(const struct node *n);
+
+/* No more is to be taken from peers: also by what this turn has taken so far. */
+bool memory_is_full(const struct node *n);
 
 /* Pages of files that the process may have in memory; UINT64_MAX: no limit. */
 uint64_t memory_file_bytes(const struct node *n);

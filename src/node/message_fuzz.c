@@ -9,7 +9,8 @@
  *     HELLO   the right one for this link               BATCH   a message of one batch, made the next
  *     TURN    time goes on by 2^n ms, n the first byte          of its stream (REPAIR) or as it is
  *     WRITE   the node writes a key                     REPEAT  the last bytes, 256 times
- *     CLOSE   the link is lost, and another comes
+ *     CLOSE   the link is lost, and another comes       MARKED  it begins again, as one that is being
+ *                                                               bootstrapped
  *
  * OF_INTAKE: on the link that was dialled. SLOWLY: in pieces of seven bytes.
  */
@@ -17,6 +18,7 @@
 #include "base/memory.h"
 #include "base/pieces.h"
 #include "core/emit.h"
+#include "env/kv_memory.h"
 #include "node/node.h"
 #include "wire/frame.h"
 
@@ -28,6 +30,7 @@ enum {
     PIECE_WRITE,
     PIECE_REPEAT,
     PIECE_CLOSE,
+    PIECE_MARKED,
     PIECE_KINDS = 32,
 };
 
@@ -48,6 +51,13 @@ static struct buffer disk;    /* the log as written */
 static struct buffer last;    /* what was fed last */
 static size_t fed;
 static uint64_t now_us;
+
+/* its objects on disk */
+static struct kv_memory kv;
+static struct checkpoint store;
+static struct checkpoint_writer writer;
+static const struct marker marker = { .instance = 1, .began_us = START_US };
+static bool restarts; /* it wants to begin again: nothing more is done with it */
 
 /* --- codecs --- */
 
@@ -193,10 +203,18 @@ static char *text_of(const char *text)
     return memcpy(mem_alloc(len), text, len);
 }
 
-static void start(void)
+static void open_objects(struct checkpoint_found *found)
 {
+    kv_memory_init(&kv);
+    CHECK(checkpoint_open(&store, &kv.kv, found) == 0);
+    checkpoint_writer_init(&writer, &kv.kv);
+}
+
+static void start(bool marked)
+{
+    struct checkpoint_found found;
     now_us = START_US;
-    fed = 0;
+    restarts = false;
     deployment_init(&deployment);
     deployment.name = text_of("shop");
     for (size_t i = 0; i < COUNT_OF(names); i++) {
@@ -212,10 +230,13 @@ static void start(void)
                          .instance = 1,
                          .run = 1,
                          .seed = 1,
+                         .marker = marked ? &marker : NULL,
                          .faults = true,
                          .fsync = FSYNC_NO,
                      });
     hlc_raise_ceiling(&node.replica.hlc, (uint64_t)1 << 42);
+    open_objects(&found);
+    CHECK(node_install(&node, &store, &found) == 0);
     node_recovered(&node, 0);
     node_turn(&node, now_us);
 }
@@ -223,6 +244,9 @@ static void start(void)
 static void stop(void)
 {
     node_release(&node);
+    checkpoint_close(&store);
+    checkpoint_writer_release(&writer);
+    kv_memory_release(&kv);
     deployment_release(&deployment);
     buffer_release(&disk);
     buffer_release(&last);
@@ -264,6 +288,31 @@ static void read_log(void)
     }
 }
 
+static void write_objects(void)
+{
+    struct checkpoint_write job;
+    while (node_next_write(&node, &job)) {
+        int error = checkpoint_write(&writer, &job);
+        node_written(&node, error, writer.problem);
+    }
+}
+
+static void read_objects(void)
+{
+    struct span at;
+    size_t max_bytes;
+    while (node_next_export(&node, &at, &max_bytes)) {
+        struct buffer cursor = { 0 }, changes = { 0 };
+        bool all;
+        buffer_put(&cursor, at);
+        int error = checkpoint_export(&store, &cursor, max_bytes, &changes, &all);
+        node_exported(&node, error, buffer_span(&cursor), buffer_span(&changes), all,
+                      store.problem);
+        buffer_release(&cursor);
+        buffer_release(&changes);
+    }
+}
+
 /* What a peer can make a node keep is bounded, whatever it sends and however little it reads. */
 static void check_bounds(const struct link *l)
 {
@@ -278,6 +327,10 @@ static void end_turn(void)
     node_turn_end(&node);
     write_log();
     read_log();
+    write_objects();
+    read_objects();
+    struct node_restart restart;
+    restarts |= node_next_restart(&node, &restart);
     while (node_next_dirty_link(&node) != NULL)
         continue;
     for (size_t i = 0; i < COUNT_OF(links); i++) {
@@ -381,7 +434,7 @@ static void put_batch(struct buffer *out, struct span bytes, bool repaired)
 static void write_one(struct span in)
 {
     struct replica *r = &node.replica;
-    if (node_must_wait(&node) || node.server.refusal || replica_write_refusal(r))
+    if (node_must_wait(&node) || node.server.refusal || node.server.loading || replica_write_refusal(r))
         return;
     replica_group_begin(r);
     emit_string(r, 0, span_of(in.at, in.len > 0), span_skip(in, 1), TIME_NONE, 0);
@@ -433,6 +486,10 @@ static void run_piece(const struct piece *piece)
     case PIECE_CLOSE:
         close_link(which);
         break;
+    case PIECE_MARKED:
+        stop();
+        start(true);
+        break;
     default:
         send(piece, kind);
         break;
@@ -445,9 +502,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     struct span in = span_of(bytes, len);
     struct piece piece;
     struct buffer report = { 0 };
-    start();
+    fed = 0;
+    start(false);
     end_turn();
-    while (pieces_next(&in, &piece) && fed < FED_MAX)
+    while (!restarts && pieces_next(&in, &piece) && fed < FED_MAX)
         run_piece(&piece);
     node_status_json(&node, &report);
     node_metrics(&node, &report);

@@ -134,7 +134,7 @@ void node_init(struct node *n, const struct node_options *options)
     closed_init(n);
     bootstrap_init(n);
     init_server(n);
-    tail_init(&n->tail, memory_share(n, TAIL_KEEP_BYTES, 16));
+    tail_init(&n->tail, memory_share(n, TAIL_KEEP_BYTES, 32));
     skew_init(&n->skew, (uint64_t)options->deployment->max_skew_ms * 1000 / 2);
 }
 
@@ -311,6 +311,7 @@ static void tick(struct node *n)
         n->tick_at_us = n->now_us + TICK_US;
         replica_tick(&n->replica, n->server.refusal == NULL && !node_must_wait(n) &&
                                       !bootstrap_is_on(n) && closed_settled(n));
+        health_look_for_damage(n);
     }
 }
 

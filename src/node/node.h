@@ -116,6 +116,8 @@ struct node {
     uint64_t ceiling_asked_ms;
     bool log_broken;
     bool damaged; /* the checkpoint is */
+    bool lost;    /* ops that are in the log could not be applied to objects that cannot be read */
+    uint64_t unreadable_us; /* when that was told */
     /* The log is being replayed: nothing is served but LOADING, and how far it is. */
     bool loading;
     uint64_t loading_done_bytes, loading_total_bytes; /* total: at most */

@@ -225,12 +225,66 @@ static void json_checkpoint(struct buffer *out, const struct node *n)
     end(out, "},");
 }
 
+static void json_feeding(struct buffer *out, const struct node *n)
+{
+    buffer_put_text(out, "\"feeding\":[");
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct source *s = &n->peers[i].source;
+        if (s->phase == SOURCE_NONE)
+            continue;
+        buffer_put_u8(out, '{');
+        member(out, "region", n->peers[i].region->name);
+        member(out, "phase", s->phase == SOURCE_IMAGE ? "objects" : "log");
+        number(out, "sent_bytes", s->message_bytes);
+        number(out, "log_held_from", s->lsn);
+        number(out, "seconds", (n->now_us - s->began_us) / 1000000);
+        end(out, "},");
+    }
+    end(out, "],");
+}
+
+/* Of a bootstrap of this region, and of those that it feeds. */
+static void json_bootstrap(struct buffer *out, const struct node *n)
+{
+    const struct bootstrap *b = &n->bootstrap;
+    buffer_put_text(out, "\"bootstrap\":{");
+    member(out, "phase", bootstrap_phase_name(n));
+    if (b->phase != BOOTSTRAP_NONE) {
+        member(out, "from", bootstrap_source_name(n));
+        number(out, "percent", bootstrap_percent(n));
+        number(out, "keys", b->note.keys);
+        number(out, "bytes", b->note.bytes);
+        number(out, "seconds", bootstrap_seconds(n));
+    }
+    json_feeding(out, n);
+    end(out, "},");
+}
+
 static void json_loading(struct buffer *out, const struct node *n)
 {
     buffer_put_text(out, "\"loading\":{");
     number(out, "done_bytes", n->loading_done_bytes);
     number(out, "total_bytes", n->loading_total_bytes);
     number(out, "percent", (uint64_t)node_loaded_percent(n));
+    end(out, "},");
+}
+
+static void json_memory(struct buffer *out, const struct node *n)
+{
+    const struct server *server = &n->server;
+    buffer_put_text(out, "\"memory\":{");
+    number(out, "used_bytes", server->process.memory_used_bytes);
+    number(out, "rss_bytes", server->process.memory_rss_bytes);
+    number(out, "file_bytes", server->process.memory_file_bytes);
+    number(out, "limit_bytes", server->settings.max_memory_bytes);
+    member(out, "policy", evict_policy_name(server->settings.memory_policy));
+    member(out, "state",
+           server->out_of_memory ? "full" : memory_must_wait(n) ? "writes wait" : "ok");
+    number(out, "resident_keys", evict_resident_keys(server));
+    number(out, "demoted_keys", server->evict.demoted);
+    number(out, "cold_reads", evict_fetched_keys(server));
+    number(out, "evicted_keys", server->statistics.evicted_keys);
+    number(out, "parked_bytes", n->replica.parked_bytes);
     end(out, "},");
 }
 
@@ -252,17 +306,14 @@ void node_status_json(struct node *n, struct buffer *out)
     number(out, "contested_keys", report_contested_keys(n));
     number(out, "clients", n->server.session_count);
     number(out, "commands", n->server.statistics.commands);
-    buffer_put_text(out, "\"memory\":{");
-    number(out, "used_bytes", n->server.process.memory_used_bytes);
-    number(out, "rss_bytes", n->server.process.memory_rss_bytes);
-    number(out, "parked_bytes", r->parked_bytes);
-    end(out, "},");
+    json_memory(out, n);
     buffer_put_text(out, "\"log\":{");
     number(out, "end_bytes", r->log_end);
     number(out, "durable_bytes", r->log_durable);
     number(out, "start_bytes", n->log_start);
     end(out, "},");
     json_checkpoint(out, n);
+    json_bootstrap(out, n);
     json_regions(out, n);
     json_links(out, n);
     json_origins(out, n);
@@ -359,6 +410,20 @@ void node_metrics(struct node *n, struct buffer *out)
            n->server.process.memory_used_bytes);
     metric(out, "meridian_memory_rss_bytes", "gauge", "Resident memory.",
            n->server.process.memory_rss_bytes);
+    metric(out, "meridian_memory_file_bytes", "gauge", "Of it, pages of files.",
+           n->server.process.memory_file_bytes);
+    metric(out, "meridian_memory_limit_bytes", "gauge", "What the process may use; 0: no limit.",
+           n->server.settings.max_memory_bytes);
+    metric(out, "meridian_memory_writes_wait", "gauge", "1 while writes wait for memory, 2: refused.",
+           n->server.out_of_memory ? 2 : memory_must_wait(n));
+    metric(out, "meridian_keys_resident", "gauge", "Keys in memory.",
+           evict_resident_keys(&n->server));
+    metric(out, "meridian_keys_demoted_total", "counter", "Keys that left memory for disk.",
+           n->server.evict.demoted);
+    metric(out, "meridian_cold_reads_total", "counter", "Keys that came back from disk.",
+           evict_fetched_keys(&n->server));
+    metric(out, "meridian_keys_evicted_total", "counter", "Keys of caches that were dropped.",
+           s->evicted_keys);
     metric(out, "meridian_parked_bytes", "gauge",
            "Batches of peers that wait for what they depend on.", r->parked_bytes);
     metric(out, "meridian_log_end_bytes", "gauge", "LSN of the end of the log.", r->log_end);
@@ -374,6 +439,14 @@ void node_metrics(struct node *n, struct buffer *out)
            (n->now_us - n->checkpoint.completed_us) / 1000000);
     metric(out, "meridian_checkpoint_changed_keys", "gauge",
            "Keys changed since the last checkpoint began.", copier_dirty(r));
+    metric(out, "meridian_bootstrap_phase", "gauge",
+           "Of this region: 0 none, 1 leaving, 2 objects, 3 log, 4 own log, 5 tidying.",
+           n->bootstrap.phase);
+    metric(out, "meridian_bootstrap_percent", "gauge", "Of that phase.", bootstrap_percent(n));
+    metric(out, "meridian_bootstrap_received_bytes", "gauge", "Objects taken in this bootstrap.",
+           n->bootstrap.note.bytes);
+    metric(out, "meridian_bootstrap_sent_bytes_total", "counter",
+           "Objects sent to regions that are bootstrapped from this one.", n->source.sent_bytes);
     report_conflict_metrics(out, n);
     metrics_of_links(out, n);
 }

@@ -1,5 +1,6 @@
 #include "node/runs.h"
 
+#include "base/mutation.h"
 #include "node/node.h"
 
 void runs_init(struct node *n)
@@ -43,7 +44,8 @@ void runs_lose(struct node *n, const char *peer, const char *what)
 {
     if (n->known.amnesiac)
         return;
-    n->known.amnesiac = n->replica.amnesiac = true;
+    n->known.amnesiac = true;
+    n->replica.amnesiac = !MUTATION(writes_on);
     n->known_changed = true;
     node_notice(
         n, NOTICE_ERROR,

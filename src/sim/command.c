@@ -114,7 +114,8 @@ static const struct template GROUPS[] = {
 static const struct template RARE[] = {
     { 's', "FLUSHDB" },  { 's', "WAIT 1 T" },  { 's', "WAIT 1 T" }, { 's', "SCAN 0" },
     { 's', "DBSIZE" },   { 's', "RANDOMKEY" }, { 's', "KEYS *" },   { 's', "PING" },
-    { 's', "NOSUCH K" }, { 's', "SET K" },     { 's', "INFO" },     { 0, NULL },
+    { 's', "NOSUCH K" }, { 's', "SET K" },     { 's', "INFO" },     { 's', "SAVE" },
+    { 's', "BGSAVE" },   { 's', "LASTSAVE" },  { 0, NULL },
 };
 
 static const struct template ZSETS[] = {

@@ -393,6 +393,18 @@ void sim_disk_release(struct sim_disk *d)
     drop_names(&d->name_changes);
 }
 
+void sim_disk_copy(struct sim_disk *to, const struct sim_disk *from)
+{
+    CHECK(to->names == NULL && to->durable_names == NULL);
+    for (const struct sim_name *entry = from->names; entry != NULL; entry = entry->next) {
+        struct sim_file *file = mem_zalloc(sizeof *file);
+        buffer_put(&file->cached, buffer_span(&entry->file->cached));
+        buffer_put(&file->durable, buffer_span(&entry->file->cached));
+        add_name(&to->names, entry->name, file);
+        add_name(&to->durable_names, entry->name, file);
+    }
+}
+
 void sim_disk_crash(struct sim_disk *d)
 {
     for (const struct sim_name *change = d->name_changes; change != NULL; change = change->next) {

@@ -21,7 +21,7 @@ const char *const sim_fault_names[SIM_FAULTS] = {
     [SIM_FAULT_CUT] = "cut",       [SIM_FAULT_STALL] = "stall", [SIM_FAULT_RESET] = "reset",
     [SIM_FAULT_NARROW] = "narrow", [SIM_FAULT_PAUSE] = "pause", [SIM_FAULT_STARVE] = "starve",
     [SIM_FAULT_CRASH] = "crash",   [SIM_FAULT_LOOP] = "loop",   [SIM_FAULT_DISK] = "disk",
-    [SIM_FAULT_CLOCK] = "clock",
+    [SIM_FAULT_CLOCK] = "clock",   [SIM_FAULT_LOSS] = "loss",
 };
 
 /* One that is being caused. */
@@ -109,7 +109,8 @@ static void fault_of_net(struct sim_world *w, struct fault *f)
     struct prng *p = &f->prng;
     uint32_t a = (uint32_t)prng_below(p, w->plan.regions);
     uint32_t b = (a + 1 + (uint32_t)prng_below(p, w->plan.regions - 1)) % w->plan.regions;
-    bool alone = prng_chance(p, 300000), both_ways = prng_chance(p, 500000);
+    bool alone = prng_chance(p, w->plan.bootstraps ? 800000 : 300000),
+         both_ways = prng_chance(p, 500000);
     bool to_it = prng_chance(p, 500000); /* of one way: where it leads */
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         if (i == a || (!alone && i != b))
@@ -256,6 +257,16 @@ static void mend(struct sim_region *r)
     r->disk.die_at = 0;
     for (int i = 0; i < SIM_DISK_CALLS; i++)
         sim_disk_fail(&r->disk, (enum sim_disk_call)i, 0, E_OK);
+    sim_store_fail(r, false, 0, E_OK);
+}
+
+/* Some calls of the checkpoint's store fail from now on: a full disk until there is room again, anything
+ * else until a restart. */
+static void fail_store(struct sim_region *r, struct prng *p)
+{
+    bool write = prng_chance(p, 800000);
+    int code = !write || prng_chance(p, 300000) ? E_IO : E_FULL;
+    sim_store_fail(r, write, 1 + (uint32_t)prng_below(p, 10), code);
 }
 
 /* What the failed disk still showed is lost with the power, if it was not written anew. */
@@ -297,10 +308,14 @@ static void fault_disk(struct sim_world *w, struct fault *f)
     struct sim_region *r = any_region(w, f);
     enum sim_disk_call call = (enum sim_disk_call)prng_below(&f->prng, SIM_DISK_CALLS);
     int code = prng_chance(&f->prng, 500000) ? E_IO : E_FULL;
+    bool of_store = prng_chance(&f->prng, w->plan.store_faults);
     if (!r->up || r->disk_bad)
         return;
     tell_begin(w, f, r);
-    sim_disk_fail(&r->disk, call, 1 + prng_below(&f->prng, 4), code);
+    if (of_store)
+        fail_store(r, &f->prng);
+    else
+        sim_disk_fail(&r->disk, call, 1 + prng_below(&f->prng, 4), code);
     r->disk_bad = true;
     struct fault *own = mem_alloc(sizeof(*own));
     *own = *f;
@@ -382,6 +397,10 @@ static void cause(struct sim_world *w, struct fault *f)
     case SIM_FAULT_CLOCK:
         fault_clock(w, f);
         break;
+    case SIM_FAULT_LOSS:
+        if (sim_loss(w, &f->prng, f->for_us))
+            tell(w, f->number, NULL, "loss");
+        break;
     case SIM_FAULTS:
         break;
     }
@@ -459,6 +478,7 @@ void sim_fault_end(struct sim_world *w)
 {
     sim_tell(w, NULL, "heal", "all faults end");
     w->healed = true;
+    sim_loss_end(w);
     for (uint32_t a = 0; a < w->plan.regions; a++) {
         for (uint32_t b = 0; b < w->plan.regions; b++) {
             w->ways[a][b] = (struct sim_way){ .parted = w->ways[a][b].parted };

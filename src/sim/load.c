@@ -119,6 +119,10 @@ static void act(struct sim_world *w, struct sim_event *e)
     if (c->unsent.len == 0 && c->pending_count == 0) {
         if (w->sent >= w->plan.steps || w->healed)
             return;
+        if (!c->session && w->regions[c->region].node.server.loading) {
+            think(w, c); /* nothing is served there */
+            return;
+        }
         if (!c->session)
             connect(w, c);
         uint64_t count = 1 + prng_below(&c->commands, w->plan.pipeline);
@@ -203,7 +207,8 @@ static void take_answer(struct sim_world *w, struct sim_client *c, struct span r
     bool unknown = reply.len > 8 && memcmp(reply.at, "-UNKNOWN", 8) == 0;
     if (unknown)
         note_lost(w, &c->pending[0]);
-    else if (c->pending[0].pair && !is_pair(reply))
+    else if (c->pending[0].pair && reply.at[0] != '-' && !is_pair(reply) &&
+             !sim_verify_is_damaged(&w->regions[c->region]))
         fail_half_seen(w, c, reply);
     w->answered++;
     if (reply.at[0] == '-')

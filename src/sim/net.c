@@ -43,7 +43,7 @@ static struct sim_way *way_of(struct sim_world *w, const struct sim_conn *c, uin
 static uint64_t delay_us(struct sim_world *w, uint32_t from, uint32_t to)
 {
     const struct sim_plan *plan = &w->plan;
-    uint64_t typical = plan->delay_us[from][to];
+    uint64_t typical = plan->delay_us[w->regions[from].place][w->regions[to].place];
     struct prng *p = &w->net[from][to];
     if (prng_chance(p, plan->tail))
         return typical + prng_below(p, 19 * typical);
@@ -300,7 +300,7 @@ void sim_net_dial(struct sim_world *w, struct sim_region *r, struct peer *peer)
     struct dial *d = mem_alloc(sizeof(*d));
     *d = (struct dial){
         .peer = peer,
-        .to = peer->region->id - 1u,
+        .to = sim_region_named(w, peer->region->name)->index,
         .give_up_us = w->now_us + DIAL_MAX_US,
     };
     dial_again(w, r, d, delay_us(w, r->index, d->to) + delay_us(w, d->to, r->index));

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/check.h"
 #include "base/memory.h"
 #include "sim/world.h"
@@ -16,8 +19,10 @@ void oracle_init(struct oracle *o)
 
 void oracle_release(struct oracle *o)
 {
-    for (int i = 0; i < ORACLE_ORIGINS; i++)
-        buffer_release(&o->logs[i]);
+    for (size_t i = 0; i < o->batch_count; i++)
+        mem_free(o->batches[i].bytes);
+    mem_free(o->batches);
+    mem_free(o->known);
     mem_free(o->ops);
     mem_free(o->effects);
     *o = (struct oracle){ 0 };
@@ -60,23 +65,19 @@ static void add_op(struct oracle *o, const struct op *op, const struct vector *c
     added->seen[stamp_origin(op->stamp)] = op->stamp - 1;
 }
 
-static bool add_batch(struct oracle *o, const struct batch *b, stamp_t *last)
+static bool add_batch(struct oracle *o, const struct batch *b)
 {
     struct batch_walk w = batch_walk(b);
     struct op op;
     struct span hashed;
-    char text[ORACLE_TEXT_BYTES], a[SIM_STAMP_BYTES], z[SIM_STAMP_BYTES];
-    if (b->prev != *last) {
-        fail(o, "r%u: a batch follows %s, the last op is %s", b->origin, sim_stamp_text(b->prev, a),
-             sim_stamp_text(*last, z));
-        return false;
-    }
+    stamp_t last = b->prev;
+    char text[ORACLE_TEXT_BYTES], z[SIM_STAMP_BYTES];
     while (batch_next_op(&w, &op, &hashed)) {
-        if (op.stamp <= *last) {
-            fail(o, "%s comes after %s", oracle_op_text(&op, text), sim_stamp_text(*last, z));
+        if (op.stamp <= last) {
+            fail(o, "%s comes after %s", oracle_op_text(&op, text), sim_stamp_text(last, z));
             return false;
         }
-        *last = op.stamp;
+        last = op.stamp;
         add_op(o, &op, &b->context);
         if (!oracle_positions_good(&o->ops[o->op_count - 1])) {
             fail(o, "%s names positions that it could not make", oracle_op_text(&op, text));
@@ -86,26 +87,188 @@ static bool add_batch(struct oracle *o, const struct batch *b, stamp_t *last)
     return true;
 }
 
-bool oracle_add_log(struct oracle *o, uint8_t origin, struct span records, uint64_t lsn)
+/* --- what stands in the logs --- */
+
+/* Where the batch of this hash is named, or may be. */
+static uint32_t *place_of(const struct oracle *o, uint64_t hash)
+{
+    size_t at = (size_t)hash & (o->known_size - 1);
+    while (o->known[at] != 0 && o->batches[o->known[at] - 1].hash != hash)
+        at = (at + 1) & (o->known_size - 1);
+    return &o->known[at];
+}
+
+static void grow(struct oracle *o)
+{
+    if (o->known_size > 2 * o->batch_count)
+        return;
+    mem_free(o->known);
+    o->known_size = o->known_size ? 2 * o->known_size : 256;
+    o->known = mem_zalloc(o->known_size * sizeof(*o->known));
+    for (size_t i = 0; i < o->batch_count; i++)
+        *place_of(o, o->batches[i].hash) = (uint32_t)i + 1;
+    o->batches = mem_realloc(o->batches, o->known_size * sizeof(*o->batches));
+}
+
+static void keep(struct oracle *o, struct span bytes, uint64_t hash, const struct batch *b)
+{
+    struct batch_walk w = batch_walk(b);
+    struct op op;
+    struct span hashed;
+    struct oracle_batch kept = {
+        .hash = hash,
+        .bytes = memcpy(mem_alloc(bytes.len), bytes.at, bytes.len),
+        .len = bytes.len,
+        .origin = b->origin,
+        .last = b->prev,
+        .check = b->check,
+    };
+    while (batch_next_op(&w, &op, &hashed)) {
+        kept.last = op.stamp;
+        kept.check = batch_check(kept.check, op.stamp, hashed);
+    }
+    *place_of(o, hash) = (uint32_t)o->batch_count + 1;
+    o->batches[o->batch_count++] = kept;
+    o->in_order = false;
+}
+
+/* The next record's batch; false at the end, or with a problem. */
+static bool next_batch(struct oracle *o, struct span *in, uint64_t *lsn, struct span *bytes,
+                       struct batch *b)
 {
     struct record record;
-    struct batch b;
-    stamp_t last = 0;
     size_t need;
-    CHECK(origin < ORACLE_ORIGINS && o->logs[origin].len == 0);
-    buffer_put(&o->logs[origin], records);
-    for (struct span in = buffer_span(&o->logs[origin]); in.len > 0;
-         in = span_skip(in, record.bytes)) {
-        if (record_read(in, lsn, &record, &need) != RECORD_GOOD ||
-            !batch_take(record.payload, &b)) {
-            fail(o, "r%u: no record at %llu", origin, (unsigned long long)lsn);
+    if (in->len == 0)
+        return false;
+    if (record_read(*in, *lsn, &record, &need) != RECORD_GOOD || !batch_take(record.payload, b) ||
+        b->origin >= ORACLE_ORIGINS) {
+        fail(o, "no batch at %llu", (unsigned long long)*lsn);
+        return false;
+    }
+    *bytes = record.payload;
+    *lsn += record.bytes;
+    *in = span_skip(*in, record.bytes);
+    return true;
+}
+
+bool oracle_add_log(struct oracle *o, struct span records)
+{
+    struct batch b;
+    struct span bytes;
+    uint64_t lsn = 0;
+    while (next_batch(o, &records, &lsn, &bytes, &b)) {
+        uint64_t hash = XXH3_64bits(bytes.at, bytes.len);
+        grow(o);
+        if (*place_of(o, hash) == 0)
+            keep(o, bytes, hash, &b);
+    }
+    return records.len == 0;
+}
+
+/* --- which of it counts --- */
+
+static int by_end(const void *a, const void *b)
+{
+    const struct oracle_batch *x = a, *y = b;
+    if (x->last != y->last)
+        return x->last < y->last ? -1 : 1;
+    return x->check < y->check ? -1 : x->check > y->check;
+}
+
+static struct oracle_batch *batch_ending(struct oracle *o, stamp_t last, uint32_t check)
+{
+    struct oracle_batch key = { .last = last, .check = check };
+    return o->batch_count == 0 ? NULL
+                               : bsearch(&key, o->batches, o->batch_count, sizeof(key), by_end);
+}
+
+/* From its last op back to its first. */
+static bool trace_origin(struct oracle *o, uint8_t origin, stamp_t last, uint32_t check)
+{
+    char text[SIM_STAMP_BYTES];
+    size_t count = 0;
+    while (last != 0) {
+        struct oracle_batch *found = batch_ending(o, last, check);
+        struct batch b;
+        if (!found || found->counts) {
+            fail(o, "no log has what r%u wrote up to %s", origin, sim_stamp_text(last, text));
             return false;
         }
-        lsn += record.bytes;
-        if (b.origin == origin && !add_batch(o, &b, &last))
+        CHECK(batch_take(span_of(found->bytes, found->len), &b));
+        found->counts = true;
+        found->place = count++; /* counted from the end */
+        if (!add_batch(o, &b))
+            return false;
+        last = b.prev;
+        check = b.check;
+    }
+    o->counts[origin] = count;
+    return true;
+}
+
+static void put_in_order(struct oracle *o)
+{
+    if (o->in_order || o->batch_count == 0)
+        return;
+    qsort(o->batches, o->batch_count, sizeof(*o->batches), by_end);
+    memset(o->known, 0, o->known_size * sizeof(*o->known));
+    for (size_t i = 0; i < o->batch_count; i++)
+        *place_of(o, o->batches[i].hash) = (uint32_t)i + 1;
+    o->in_order = true;
+}
+
+bool oracle_is_past(struct oracle *o, stamp_t last, uint32_t check, stamp_t of, uint32_t of_check)
+{
+    put_in_order(o);
+    while (of > last) {
+        const struct oracle_batch *found = batch_ending(o, of, of_check);
+        struct batch b;
+        if (!found)
+            return false;
+        CHECK(batch_take(span_of(found->bytes, found->len), &b));
+        of = b.prev;
+        of_check = b.check;
+    }
+    return of == last && of_check == check;
+}
+
+bool oracle_trace(struct oracle *o, const struct vector *last_ops, const struct stream *streams)
+{
+    put_in_order(o);
+    for (uint8_t origin = 0; origin < ORACLE_ORIGINS; origin++) {
+        if (!trace_origin(o, origin, vector_get(last_ops, origin), streams[origin].check))
             return false;
     }
     return true;
+}
+
+const char *oracle_check_log(struct oracle *o, struct span records, bool whole)
+{
+    size_t next[ORACLE_ORIGINS] = { 0 };
+    char text[SIM_STAMP_BYTES];
+    struct batch b;
+    struct span bytes;
+    uint64_t lsn = 0;
+    o->problem[0] = 0;
+    while (next_batch(o, &records, &lsn, &bytes, &b)) {
+        uint32_t known = *place_of(o, XXH3_64bits(bytes.at, bytes.len));
+        const struct oracle_batch *batch = known ? &o->batches[known - 1] : NULL;
+        if (whole && (!batch || !batch->counts))
+            return fail(o, "r%u up to %s is in no history that counts", b.origin,
+                        sim_stamp_text(b.to, text));
+        if (!whole)
+            continue;
+        size_t place = o->counts[b.origin] - 1 - batch->place;
+        if (place != next[b.origin])
+            return fail(o, "r%u up to %s comes out of order", b.origin, sim_stamp_text(b.to, text));
+        next[b.origin] = place + 1;
+    }
+    for (uint8_t origin = 0; whole && origin < ORACLE_ORIGINS && o->problem[0] == 0; origin++) {
+        if (next[origin] != o->counts[origin])
+            return fail(o, "%zu batches of r%u, should be %zu", next[origin], origin,
+                        o->counts[origin]);
+    }
+    return o->problem[0] ? o->problem : NULL;
 }
 
 /* --- effects --- */

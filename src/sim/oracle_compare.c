@@ -315,7 +315,7 @@ const char *oracle_compare(struct oracle *o, const struct replica *r)
             return bad;
     }
     for (int i = 0; i < OP_DATABASES; i++)
-        keys += r->databases[i].keys.count;
+        keys += r->databases[i].keys.count + r->databases[i].colds.keys;
     if (keys == o->key_count)
         return NULL;
     snprintf(o->problem, sizeof(o->problem), "%llu keys, should be %zu", (unsigned long long)keys,

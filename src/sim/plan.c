@@ -77,13 +77,37 @@ static void plan_disk(struct sim_plan *plan, struct prng *p)
     plan->park_max_bytes = often(p, 60) ? 1 << 20 : between(p, 500, 4000);
 }
 
+/* Checkpoints after every few records or hardly ever; in some worlds nearly every key is cold nearly
+ * always, in others large objects are copied in pieces of an item or two. */
+void sim_plan_store(struct sim_plan *plan, struct prng p)
+{
+    static const uint64_t NEVER = 1ull << 40;
+    bool often_begun = often(&p, 65);
+    plan->checkpoint_log_bytes = often_begun ? between(&p, 100, often(&p, 60) ? 2000 : 20000)
+                                             : NEVER;
+    plan->checkpoint_every_ms = often(&p, 50) ? 5 * 60 * 1000 : (uint32_t)between(&p, 5, 300);
+    plan->retain_bytes = plan->bootstraps ? between(&p, 500, 8000)
+                         : often(&p, 90)  ? NEVER
+                                          : between(&p, 2000, 50000);
+    if (plan->bootstraps || plan->copies)
+        plan->checkpoint_log_bytes = between(&p, 200, 2000);
+    plan->export_bytes = often(&p, 50) ? 0 : (uint32_t)between(&p, 1, 300);
+    plan->step_bytes = often(&p, 40) ? 0 : (uint32_t)between(&p, 1, 2000);
+    plan->copied_bytes = often(&p, 40) ? 0 : (uint32_t)between(&p, 10, 100);
+    plan->store_us = often(&p, 60) ? between(&p, 100, 5000) : between(&p, 5000, 60000);
+    if (plan->copies)
+        plan->store_us = between(&p, 5000, 40000);
+    plan->evict = often(&p, 30) ? 0 : often(&p, 50) ? 700000 : 20000;
+    plan->evict_most = often(&p, 50) ? 1 : 40;
+}
+
 static void plan_faults(struct sim_plan *plan, struct prng *p)
 {
     uint32_t sum = 0;
     plan->fault_every_us = often(p, 10)   ? 0
                            : often(p, 70) ? between(p, 100000, 500000)
                                           : between(p, 20000, 100000);
-    for (int i = 0; i < SIM_FAULTS; i++) {
+    for (int i = 0; i < SIM_FAULT_LOSS; i++) {
         plan->faults[i] = often(p, 60) ? 0 : often(p, 85) ? (uint32_t)between(p, 1, 5) : 30;
         sum += plan->faults[i];
     }
@@ -93,6 +117,7 @@ static void plan_faults(struct sim_plan *plan, struct prng *p)
                          : often(p, 75) ? 6500000 /* past the timeout of links */
                                         : 15000000;
     plan->narrow_bytes_s = often(p, 50) ? between(p, 2000, 10000) : between(p, 10000, 200000);
+    plan->store_faults = 300000;
     plan->reader_us = often(p, 40) ? 0 : often(p, 50) ? between(p, 2000, 20000) : 100000;
 }
 
@@ -105,7 +130,7 @@ static void part(struct sim_plan *plan, uint32_t a, uint32_t b, bool parted)
  * of the others. */
 static void plan_parted(struct sim_plan *plan, struct prng p)
 {
-    if (plan->regions < 3 || !often(&p, 20))
+    if (plan->regions < 3 || plan->losses || !often(&p, 20))
         return;
     if (often(&p, 40)) {
         uint32_t a = (uint32_t)prng_below(&p, plan->regions);
@@ -221,6 +246,63 @@ static void focus_on_clocks(struct sim_plan *plan, struct prng *p)
     plan->faults[SIM_FAULT_CLOCK] = 6;
 }
 
+/* Keys that come and go while they are copied, to a disk that is full now and then. */
+static void focus_on_copies(struct sim_plan *plan, struct prng *p)
+{
+    plan->keys = (uint32_t)between(p, 1, 3);
+    plan->mixed = 0;
+    plan->clients = (uint32_t)between(p, 2, SIM_CLIENTS_MAX);
+    plan->think_us = between(p, 500, 5000);
+    for (uint32_t i = 0; i < SIM_FAMILIES; i++)
+        plan->families[i] = plan->families[i] > 0;
+    plan->families[0] = plan->families[SIM_FAMILY_KEYS] = 8;
+    plan->fault_every_us = between(p, 20000, 100000);
+    plan->fault_max_us = between(p, 5000, 100000);
+    memset(plan->faults, 0, sizeof(plan->faults));
+    plan->faults[SIM_FAULT_CRASH] = often(p, 50) ? 0 : 1;
+    plan->faults[SIM_FAULT_DISK] = 2;
+    plan->store_faults = 900000;
+    plan->steps = (uint32_t)between(p, 500, 2500);
+    plan->copies = true;
+}
+
+/* Regions that are away for longer than their log is kept elsewhere. */
+static void focus_on_bootstraps(struct sim_plan *plan, struct prng *p)
+{
+    plan->regions = (uint32_t)between(p, 3, often(p, 85) ? 3 : 5);
+    plan->steps = (uint32_t)between(p, 600, 2000);
+    plan->clients = (uint32_t)between(p, 2, SIM_CLIENTS_MAX);
+    plan->pipeline = 1;
+    plan->think_us = between(p, 40000, 200000);
+    plan->segment_bytes = between(p, 500, 3000);
+    plan->fault_every_us = between(p, 500000, 4000000);
+    plan->fault_max_us = between(p, 5000000, 15000000);
+    for (int i = 0; i < SIM_FAULT_LOSS; i++)
+        plan->faults[i] = often(p, 80) ? 0 : 1;
+    plan->faults[SIM_FAULT_CUT] = 4;
+    plan->faults[SIM_FAULT_CRASH] = often(p, 30) ? 0 : 2;
+    plan->faults[SIM_FAULT_LOOP] = often(p, 60) ? 0 : 1;
+    plan->bootstraps = true;
+}
+
+/* Directories are lost, put back and cloned while little else happens, or much. */
+static void focus_on_losses(struct sim_plan *plan, struct prng *p)
+{
+    plan->regions = (uint32_t)between(p, 2, often(p, 70) ? 3 : 5);
+    plan->steps = (uint32_t)between(p, 200, 1200);
+    plan->pipeline = 1;
+    plan->think_us = between(p, 5000, 100000);
+    plan->fault_every_us = between(p, 200000, 1500000);
+    plan->fault_max_us = between(p, 100000, 3000000);
+    bool alone = often(p, 40);
+    for (int i = 0; i < SIM_FAULTS; i++)
+        plan->faults[i] = alone ? 0 : plan->faults[i] > 0;
+    plan->faults[SIM_FAULT_CUT] = often(p, 50) ? 0 : 2;
+    plan->faults[SIM_FAULT_CLOCK] = plan->faults[SIM_FAULT_DISK] = 0;
+    plan->faults[SIM_FAULT_LOSS] = 4;
+    plan->losses = true;
+}
+
 static void choose_focus(struct sim_plan *plan, struct prng *p)
 {
     uint64_t which = prng_below(p, 100);
@@ -232,6 +314,12 @@ static void choose_focus(struct sim_plan *plan, struct prng *p)
         focus_on_times(plan, p);
     else if (which < 50)
         focus_on_clocks(plan, p);
+    else if (which < 58)
+        focus_on_copies(plan, p);
+    else if (which < 66)
+        focus_on_bootstraps(plan, p);
+    else if (which < 73)
+        focus_on_losses(plan, p);
 }
 
 void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions, uint32_t steps)
@@ -258,6 +346,7 @@ void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions, uint
         plan->steps = steps;
     plan_parted(plan, prng_split(p));
     plan_clocks(plan, p);
+    sim_plan_store(plan, prng_split(p));
 }
 
 static const char *fsync_name(enum fsync_policy rule)
@@ -303,6 +392,12 @@ void sim_plan_print(const struct sim_plan *plan, FILE *to)
             (unsigned long long)plan->segment_bytes, (unsigned long long)plan->park_max_bytes);
     fprintf(to, "plan: jitter %u ppm, tail %u ppm, window %u bytes, pieces %u bytes\n",
             plan->jitter, plan->tail, plan->window_bytes, plan->piece_bytes);
+    fprintf(to,
+            "plan: a checkpoint after %llu bytes or %u ms, in steps of %u bytes and pieces of %u, "
+            "written in %llu us; log.retain %llu; %u ppm: keys leave, %u at most\n",
+            (unsigned long long)plan->checkpoint_log_bytes, plan->checkpoint_every_ms,
+            plan->step_bytes, plan->copied_bytes, (unsigned long long)plan->store_us,
+            (unsigned long long)plan->retain_bytes, plan->evict, plan->evict_most);
     print_faults(plan, to);
     for (uint32_t i = 0; i < plan->regions; i++)
         fprintf(to, "plan: region %u clock %+lld us %+d ppm, delay to 0 %llu us\n", i + 1,

@@ -96,9 +96,10 @@ void quiet_open(struct quiet *q, const struct quiet_options *options)
     plan_delays(&plan, &q->prng);
     plan_disk(&plan, &q->prng, options->everysec);
     plan_clocks(&plan, &q->prng, options);
+    sim_plan_store(&plan, prng_split(&q->prng));
     sim_world_init(w, &plan, &with, &q->outcome);
-    add_keyspaces(&w->deployment);
-    allow_for_clocks(&w->deployment, options);
+    add_keyspaces(w->deployment);
+    allow_for_clocks(w->deployment, options);
     for (uint32_t i = 0; i < QUIET_REGIONS; i++)
         sim_clock_set(w, &w->regions[i], plan.clock_offset_us[i]);
     for (uint32_t i = 0; i < QUIET_REGIONS; i++)

@@ -12,7 +12,10 @@
 #include "base/memory.h"
 #include "sim/world.h"
 
-enum { LINGER_MAX_US = 3000 }; /* of turns that gather what comes */
+enum {
+    LINGER_MAX_US = 3000, /* of turns that gather what comes */
+    START_AGAIN_US = 5000,
+};
 
 /* --- turns --- */
 
@@ -62,7 +65,7 @@ static void tell_failed(struct sim_world *w, struct sim_event *e)
     mem_free(e->what);
 }
 
-static void disk_failed(struct sim_world *w, struct sim_region *r, const char *problem)
+void sim_region_disk_failed(struct sim_world *w, struct sim_region *r, const char *problem)
 {
     if (!r->disk_bad) {
         sim_fail(w, "region %u: its log failed: %s", r->index + 1, problem);
@@ -80,7 +83,7 @@ static void disk_failed(struct sim_world *w, struct sim_region *r, const char *p
 static void log_failed(struct sim_world *w, struct sim_region *r)
 {
     r->log_broken = true;
-    disk_failed(w, r, r->log.problem);
+    sim_region_disk_failed(w, r, r->log.problem);
 }
 
 static void log_synced(struct sim_world *w, struct sim_event *e)
@@ -93,6 +96,7 @@ static void log_synced(struct sim_world *w, struct sim_event *e)
     r->writing = false;
     sim_trace(w, "r%u log durable %llu", r->index + 1, (unsigned long long)e->number);
     sim_turn_begin(w, r);
+    r->durable_lsn = e->number;
     node_durable(&r->node, e->number);
     sim_turn_end(w, r);
 }
@@ -127,7 +131,7 @@ static void ceiling_written(struct sim_world *w, struct sim_event *e)
     struct sim_region *r = &w->regions[e->region];
     uint64_t next_ms = r->ceiling_next_ms;
     if (ceiling_write(&r->ceiling, e->number) != 0) {
-        disk_failed(w, r, r->disk.disk.detail);
+        sim_region_disk_failed(w, r, r->disk.disk.detail);
         return;
     }
     r->ceiling_busy = false;
@@ -158,7 +162,7 @@ static void store_known(struct sim_world *w, struct sim_region *r,
     char problem[320];
     r->identity.known = *known;
     if (!r->log_broken && identity_store(&r->disk.disk, &r->identity, problem) != 0)
-        disk_failed(w, r, problem);
+        sim_region_disk_failed(w, r, problem);
 }
 
 /* --- log read back --- */
@@ -220,8 +224,12 @@ static void plan_reads(struct sim_world *w, struct sim_region *r)
 /* Lines that no fault of this simulator explains, or of this world. */
 static void judge_notice(struct sim_world *w, struct sim_region *r, const char *text)
 {
-    static const char *const WRONG[] = { "ev=fork", "ev=amnesia", "malformed", "no place here" };
+    static const char *const WRONG[] = { "malformed", "no place here" };
+    static const char *const OF_LOSS[] = { "ev=fork", "ev=amnesia", "ev=origin.unknown",
+                                           "ev=bootstrap.lost", "ev=bootstrap.skipped" };
     static const char *const OF_CLOCKS[] = { "ev=clock.", "ev=writes.refused" };
+    static const char *const OF_STORE[] = { "ev=checkpoint.failed", "ev=checkpoint.damaged",
+                                            "ev=checkpoint.behind", "ev=checkpoint.unreadable" };
     for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
         if (strstr(text, WRONG[i]))
             sim_fail(w, "region %u says: %s", r->index + 1, text);
@@ -229,6 +237,14 @@ static void judge_notice(struct sim_world *w, struct sim_region *r, const char *
     for (size_t i = 0; i < COUNT_OF(OF_CLOCKS); i++) {
         if (w->plan.clock_wild_us == 0 && strstr(text, OF_CLOCKS[i]))
             sim_fail(w, "region %u says, and every clock is right: %s", r->index + 1, text);
+    }
+    for (size_t i = 0; i < COUNT_OF(OF_LOSS); i++) {
+        if (!w->plan.losses && strstr(text, OF_LOSS[i]))
+            sim_fail(w, "region %u says: %s", r->index + 1, text);
+    }
+    for (size_t i = 0; i < COUNT_OF(OF_STORE); i++) {
+        if (!r->store.failed && strstr(text, OF_STORE[i]))
+            sim_fail(w, "region %u says, and its disk is good: %s", r->index + 1, text);
     }
     if (!r->disk_failed && strstr(text, "ev=log.failed"))
         sim_fail(w, "region %u says, and its disk is good: %s", r->index + 1, text);
@@ -263,7 +279,7 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
     struct link *link;
     struct peer *peer;
     uint64_t reclaimed = r->node.replica.reclaimed;
-    stamp_t after = vector_get(&r->node.replica.last_op, (uint8_t)(r->index + 1));
+    stamp_t after = vector_get(&r->node.replica.last_op, r->id);
     node_turn_end(&r->node);
     note_reclaims(w, r, reclaimed, after);
     write_log(w, r);
@@ -274,6 +290,7 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
     if (known)
         store_known(w, r, known);
     plan_reads(w, r);
+    sim_store_turn_end(w, r);
     while ((session = node_next_dirty_session(&r->node)) != NULL) {
         if (session->host == &r->reader)
             sim_reader_answers(w, &r->reader);
@@ -285,7 +302,8 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
     while (node_next_dial(&r->node, &peer))
         sim_net_dial(w, r, peer);
     take_notices(w, r);
-    sim_watch_turn(w, r);
+    if (r->index == r->place)
+        sim_watch_turn(w, r);
     sim_tell_log(w, r);
     sim_tell_parked(w, r);
     arm(w, r);
@@ -341,16 +359,19 @@ void sim_region_sleep(struct sim_world *w, struct sim_region *r, uint64_t until_
 
 /* --- start and crash --- */
 
-void sim_region_init(struct sim_region *r, uint32_t index)
+void sim_region_init(struct sim_region *r, uint32_t index, uint32_t place)
 {
     r->index = index;
+    r->place = place;
     sim_disk_init(&r->disk, prng_next(&r->prng));
+    sim_store_init(r);
     for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++) {
         r->clients[i].region = index;
         r->clients[i].index = i;
     }
     r->reader.region = index;
     r->reader.prng = prng_split(&r->prng);
+    r->store.prng = prng_split(&r->prng);
 }
 
 /* A disk that is good lets a region start. */
@@ -363,18 +384,22 @@ static void not_started(struct sim_world *w, struct sim_region *r, const char *p
 
 static bool claim(struct sim_world *w, struct sim_region *r)
 {
+    r->id = w->ids[r->place];
     struct identity *want = mem_zalloc(sizeof(*want)), *got = mem_zalloc(sizeof(*got));
     char problem[320] = "";
-    snprintf(want->deployment, sizeof(want->deployment), "%s", w->deployment.name);
-    want->region = (uint8_t)(r->index + 1);
+    const struct deployment *d = w->deployment;
+    snprintf(want->deployment, sizeof(want->deployment), "%s", d->name);
+    want->region = r->id;
     want->shards = 1;
     want->run = ++w->runs; /* as good as random: every start of the world has its own */
-    memcpy(want->closed, w->deployment.closed, sizeof(want->closed));
+    memcpy(want->closed, d->closed, sizeof(want->closed));
     want->region_count = w->plan.regions;
-    for (uint32_t i = 0; i < w->plan.regions; i++) {
-        want->regions[i].id = w->deployment.regions[i].id;
-        snprintf(want->regions[i].name, sizeof(want->regions[i].name), "%s",
-                 w->deployment.regions[i].name);
+    for (unsigned id = 1, i = 0; id <= REGION_ID_MAX && i < want->region_count; id++) {
+        const struct region *region = deployment_region_with_id(d, (uint8_t)id);
+        if (!region)
+            continue;
+        want->regions[i].id = region->id;
+        snprintf(want->regions[i++].name, IDENTITY_NAME_MAX, "%s", region->name);
     }
     bool claimed = identity_claim(&r->disk.disk, want, got, problem) == 0;
     if (!claimed)
@@ -395,28 +420,87 @@ static int replay(void *context, const struct record *record)
     return node_replay(context, record);
 }
 
-static bool recover(struct sim_world *w, struct sim_region *r)
+static bool recover(struct sim_world *w, struct sim_region *r, const struct checkpoint_found *found)
 {
     struct oplog_report report = { 0 };
     struct oplog_options options = {
-        .deployment = w->deployment.name,
-        .region = r->index + 1,
+        .deployment = w->deployment->name,
+        .region = r->id,
         .segment_bytes = w->plan.segment_bytes,
+        .replay_from = r->store.phase == BOOTSTRAP_IMAGE ? r->store.marker.end_lsn
+                       : found->start_known              ? found->start.lsn
+                                                         : 0,
     };
+    if (node_install(&r->node, &r->store.checkpoint, found) != 0) {
+        not_started(w, r, r->store.checkpoint.problem);
+        return false;
+    }
     memcpy(options.regions, r->identity.closed, sizeof(options.regions));
     if (oplog_open(&r->log, &r->disk.disk, &options, replay, &r->node, &report) != 0) {
         not_started(w, r, r->log.problem);
         return false;
     }
+    if (r->store.marked && r->log.end_lsn == r->store.marker.end_lsn && oplog_roll(&r->log) != 0) {
+        not_started(w, r, r->log.problem);
+        oplog_close(&r->log);
+        return false;
+    }
     node_recovered(&r->node, r->log.end_lsn);
+    node_log_starts(&r->node, oplog_start_lsn(&r->log));
     r->told = (struct sim_told){ .lsn = r->log.end_lsn };
-    sim_tell(w, r, "start", "instance %llu, %llu records, %llu bytes cut",
-             (unsigned long long)r->instance, (unsigned long long)report.records,
-             (unsigned long long)report.cut_bytes);
+    sim_tell(w, r, "start", "instance %llu, checkpoint at %llu, %llu records, %llu bytes cut",
+             (unsigned long long)r->instance, (unsigned long long)options.replay_from,
+             (unsigned long long)report.records, (unsigned long long)report.cut_bytes);
     return true;
 }
 
-/* The node with what its log holds, as it was before its first turn. */
+static void make_node(struct sim_world *w, struct sim_region *r, uint64_t ceiling_ms,
+                      const struct checkpoint_found *found)
+{
+    node_init(&r->node, &(struct node_options){
+                            .deployment = w->deployment,
+                            .self = deployment_region_with_id(w->deployment, r->id),
+                            .instance = r->instance,
+                            .run = r->identity.run,
+                            .known = &r->identity.known,
+                            .seed = prng_next(&r->prng),
+                            .ceiling_ms = ceiling_ms,
+                            .table_seed = found->start_known ? found->start.table_seed : 0,
+                            .marker = r->store.marked ? &r->store.marker : NULL,
+                            .faults = true,
+                            .fsync = w->plan.fsync,
+                        });
+    r->node.replica.options.park_max_bytes = w->plan.park_max_bytes;
+    r->node.replica.copier.step_bytes = w->plan.step_bytes;
+    r->node.replica.copier.piece_bytes = w->plan.copied_bytes;
+}
+
+/* With the checkpoint and its ceiling open. */
+static bool load_node(struct sim_world *w, struct sim_region *r, uint64_t ceiling_ms,
+                      const struct checkpoint_found *found)
+{
+    make_node(w, r, ceiling_ms, found);
+    if (recover(w, r, found))
+        return true;
+    node_release(&r->node);
+    return false;
+}
+
+static bool load_store(struct sim_world *w, struct sim_region *r, uint64_t ceiling_ms)
+{
+    struct checkpoint_found *found = mem_zalloc(sizeof(*found));
+    bool loaded = sim_store_open(r, found) == 0;
+    if (!loaded)
+        not_started(w, r, r->store.checkpoint.problem);
+    else
+        loaded = load_node(w, r, ceiling_ms, found);
+    mem_free(found);
+    if (!loaded)
+        sim_store_close(r);
+    return loaded;
+}
+
+/* The node with what its disk holds, as it was before its first turn. */
 static bool load(struct sim_world *w, struct sim_region *r)
 {
     uint64_t ceiling_ms = 0;
@@ -426,21 +510,8 @@ static bool load(struct sim_world *w, struct sim_region *r)
         not_started(w, r, r->disk.disk.detail);
         return false;
     }
-    node_init(&r->node, &(struct node_options){
-                            .deployment = &w->deployment,
-                            .self = &w->deployment.regions[r->index],
-                            .instance = r->instance,
-                            .run = r->identity.run,
-                            .known = &r->identity.known,
-                            .seed = prng_next(&r->prng),
-                            .ceiling_ms = ceiling_ms,
-                            .faults = true,
-                            .fsync = w->plan.fsync,
-                        });
-    r->node.replica.options.park_max_bytes = w->plan.park_max_bytes;
-    if (recover(w, r))
+    if (load_store(w, r, ceiling_ms))
         return true;
-    node_release(&r->node);
     ceiling_close(&r->ceiling);
     return false;
 }
@@ -457,6 +528,7 @@ static void fall_over(struct sim_world *w, struct sim_region *r)
 
 bool sim_region_start(struct sim_world *w, struct sim_region *r)
 {
+    r->disk_failed = r->log_broken = false;
     if (!load(w, r)) {
         fall_over(w, r);
         return false;
@@ -465,7 +537,6 @@ bool sim_region_start(struct sim_world *w, struct sim_region *r)
     r->up = true;
     r->epoch++;
     r->writing = r->ceiling_busy = r->lingering = false;
-    r->disk_failed = r->log_broken = false;
     r->ceiling_next_ms = r->armed_us = 0;
     sim_clock_start(w, r);
     sim_verify_recovered(w, r);
@@ -473,7 +544,8 @@ bool sim_region_start(struct sim_world *w, struct sim_region *r)
     sim_turn_begin(w, r);
     sim_turn_end(w, r);
     sim_load_start(w, r);
-    sim_reader_start(w, r);
+    if (r->index == r->place)
+        sim_reader_start(w, r);
     return true;
 }
 
@@ -481,12 +553,14 @@ static void stop(struct sim_world *w, struct sim_region *r, bool power)
 {
     sim_load_region_down(w, r);
     sim_reader_region_down(w, r);
+    vector_copy(&r->durable, &r->node.replica.durable);
     node_release(&r->node);
     r->up = false;
     r->asleep_until_us = 0;
     sim_net_region_down(w, r, power);
     oplog_close(&r->log);
     ceiling_close(&r->ceiling);
+    sim_store_close(r);
 }
 
 /* The machine loses its power, or only the process is killed: then what was written is all
@@ -507,6 +581,24 @@ void sim_region_crash(struct sim_world *w, struct sim_region *r, struct prng *p)
     sim_region_crash_by(w, r, prng_chance(p, 600000), p);
 }
 
+static void start_again(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_region *r = &w->regions[e->region];
+    if (!r->up && !sim_region_start(w, r))
+        sim_at(w, w->now_us + START_AGAIN_US, start_again)->region = e->region;
+}
+
+void sim_region_restart(struct sim_world *w, struct sim_region *r)
+{
+    stop(w, r, false);
+    sim_region_start_after(w, r, 1 + prng_below(&r->prng, START_AGAIN_US));
+}
+
+void sim_region_start_after(struct sim_world *w, struct sim_region *r, uint64_t after_us)
+{
+    sim_at(w, w->now_us + after_us, start_again)->region = r->index;
+}
+
 void sim_region_release(struct sim_world *w, struct sim_region *r)
 {
     if (r->up)
@@ -516,5 +608,7 @@ void sim_region_release(struct sim_world *w, struct sim_region *r)
         buffer_release(&r->clients[i].unsent);
     }
     buffer_release(&r->reader.answers);
+    sim_store_release(r);
     sim_disk_release(&r->disk);
+    sim_loss_release(r);
 }

@@ -44,7 +44,7 @@ static void format_line(const struct sim_world *w, char line[SIM_LINE_BYTES],
 {
     char region[8] = "";
     if (r)
-        snprintf(region, sizeof(region), "r%u", r->index + 1);
+        snprintf(region, sizeof(region), "r%u%s", r->place + 1, r->index != r->place ? "'" : "");
     int start = snprintf(line, SIM_LINE_BYTES, "%11.3f  %-3s %-9s ",
                          (double)(w->now_us - SIM_START_US) / 1000, region, who);
     vsnprintf(line + start, SIM_LINE_BYTES - (size_t)start, format, args);
@@ -294,7 +294,7 @@ static void tell_batch(struct sim_world *w, const struct sim_region *r, const st
 {
     char who[16];
     struct buffer text = { 0 };
-    bool own = b->origin == r->index + 1;
+    bool own = b->origin == r->id;
     put_stamp(&text, b->from);
     buffer_put_text(&text, "..");
     put_stamp(&text, b->to);
@@ -346,7 +346,7 @@ void sim_tell_parked(struct sim_world *w, struct sim_region *r)
     const struct replica *replica = &r->node.replica;
     if (!w->trace)
         return;
-    for (uint8_t origin = 1; origin <= w->plan.regions; origin++) {
+    for (uint8_t origin = 1; origin < ORACLE_ORIGINS; origin++) {
         stamp_t known = replica_known(replica, origin);
         if (known > vector_get(&replica->applied, origin) && known != r->told.known[origin])
             tell_waiting(w, r, origin, "parked  up to", known, replica_awaited(replica, origin));

@@ -1,27 +1,124 @@
 /*
  * verify -- what must hold, looked at from outside: in the replicas' own memory and logs.
  */
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "base/check.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "crdt/image.h"
+#include "crdt/resident.h"
 #include "sim/world.h"
 
-enum { COUNTER_DB = 2 };
+enum {
+    COUNTER_DB = 2,
+    REPLAYED_MAX_BYTES = 200 << 10, /* a log that is replayed from its beginning at every restart */
+};
+
+/* --- all keys of a region, cold ones too --- */
+
+struct census {
+    struct database scratch; /* what a cold object is entered into, to see what it is */
+    struct heap reclaim;
+    struct cold_counts found;
+    const struct replica *r;
+    bool over;          /* some key's time has come: */
+    char over_key[100]; /* of this one */
+};
+
+/* A ghost stays until the last deadline in it. */
+static bool is_over(const struct entry *e, uint64_t now_ms)
+{
+    if (object_components(e) != 0)
+        return object_expired(e, now_ms);
+    for (uint16_t i = 0; i < e->body->deadline_count; i++) {
+        if (e->body->deadlines[i].at_ms >= now_ms)
+            return false;
+    }
+    return true;
+}
+
+static void count_one(struct census *c, const struct entry *e)
+{
+    uint8_t flags = image_flags(e);
+    c->found.keys++;
+    c->found.ghosts += (flags & COLD_GHOST) != 0;
+    c->found.with_deadline += (flags & COLD_DEADLINE) != 0;
+    c->found.contested += (flags & COLD_CONTESTED) != 0;
+    if (c->over || !is_over(e, replica_hlc_ms(c->r)))
+        return;
+    c->over = true;
+    snprintf(c->over_key, sizeof(c->over_key), "%.*s", (int)entry_name(e).len,
+             (const char *)entry_name(e).at);
+}
+
+static void count_cold(void *context, const struct entry *e)
+{
+    struct census *c = context;
+    object_entered(&c->scratch, (struct entry *)(uintptr_t)e);
+    count_one(c, e);
+    object_leaves(&c->scratch, (struct entry *)(uintptr_t)e);
+}
+
+static void take_census(struct census *c, struct sim_region *region, int db)
+{
+    struct replica *r = &region->node.replica;
+    struct database *d = &r->databases[db];
+    struct table_iter it;
+    *c = (struct census){ .r = r };
+    database_init(&c->scratch, (uint8_t)db, region->id, 1, &c->reclaim);
+    table_iter_init(&it, &d->keys);
+    for (void **slot; (slot = table_iter_next(&it));)
+        count_one(c, *slot);
+    resident_each_cold(d, count_cold, c);
+    database_release(&c->scratch);
+    heap_release(&c->reclaim);
+}
 
 /* --- at any time --- */
+
+bool sim_verify_is_damaged(const struct sim_region *r)
+{
+    bool damaged = r->node.damaged;
+    for (int i = 0; i < OP_DATABASES; i++)
+        damaged |= r->node.replica.databases[i].lost.count > 0;
+    return damaged;
+}
+
+/* What a region knows of its keys without looking at them. */
+static void verify_counts(struct sim_world *w, struct sim_region *r)
+{
+    for (int i = 0; i < OP_DATABASES && !sim_verify_is_damaged(r); i++) {
+        const struct database *d = &r->node.replica.databases[i];
+        struct census c;
+        take_census(&c, r, i);
+        if (c.found.keys - c.found.ghosts != database_size(d) ||
+            c.found.with_deadline != database_with_deadline(d) ||
+            c.found.contested != database_contested(d))
+            sim_fail(w,
+                     "region %u counts %llu keys, %llu deadlines and %llu contested in database "
+                     "%d, which has %llu, %llu and %llu",
+                     r->index + 1, (unsigned long long)database_size(d),
+                     (unsigned long long)database_with_deadline(d),
+                     (unsigned long long)database_contested(d), i,
+                     (unsigned long long)(c.found.keys - c.found.ghosts),
+                     (unsigned long long)c.found.with_deadline,
+                     (unsigned long long)c.found.contested);
+    }
+}
 
 static void verify_equal(struct sim_world *w)
 {
     uint64_t digests[SIM_REGIONS_MAX];
+    bool skipped[SIM_REGIONS_MAX];
     for (uint32_t i = 0; i < w->plan.regions; i++) {
-        if (!w->regions[i].up)
+        skipped[i] = !w->regions[i].up || sim_verify_is_damaged(&w->regions[i]) ||
+                     bootstrap_is_on(&w->regions[i].node); /* objects may be ahead of its vector */
+        if (skipped[i])
             continue;
         const struct replica *r = &w->regions[i].node.replica;
         digests[i] = replica_digest(r);
         for (uint32_t k = 0; k < i; k++) {
             const struct replica *other = &w->regions[k].node.replica;
-            if (w->regions[k].up && vector_equal(&r->last_op, &other->last_op) &&
+            if (!skipped[k] && vector_equal(&r->last_op, &other->last_op) &&
                 digests[i] != digests[k])
                 sim_fail(w, "regions %u and %u have the same ops and different states", k + 1,
                          i + 1);
@@ -38,7 +135,9 @@ static void verify_replica(struct sim_world *w, const struct sim_region *region)
     if (!vector_covers(&r->applied, &r->last_op) || !vector_covers(&r->applied, &r->durable))
         sim_fail(w, "region %u: more is done or durable than applied", region->index + 1);
     /* What has left a region is on its disk: nobody has more of it than it would find there. */
-    uint8_t origin = (uint8_t)(region->index + 1);
+    uint8_t origin = region->id;
+    if (bootstrap_is_on(&region->node) || region->lost)
+        return; /* what it wrote is in its old log, or nowhere */
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         const struct sim_region *other = &w->regions[i];
         if (other != region && other->up &&
@@ -47,23 +146,61 @@ static void verify_replica(struct sim_world *w, const struct sim_region *region)
     }
 }
 
+/* What is read here is read by nobody. */
+static void look_at_all(struct sim_world *w, bool look)
+{
+    for (uint32_t i = 0; i < w->plan.regions; i++)
+        w->regions[i].store.looked_at = look;
+}
+
 void sim_verify_always(struct sim_world *w)
 {
+    look_at_all(w, true);
     verify_equal(w);
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         if (!w->regions[i].up)
             continue;
         verify_replica(w, &w->regions[i]);
+        verify_counts(w, &w->regions[i]);
         sim_watch_always(w, &w->regions[i]);
     }
+    look_at_all(w, false);
 }
 
-/* After a restart: what clients were told is there, and so is what others hold. */
-void sim_verify_recovered(struct sim_world *w, struct sim_region *r)
+/* What a region is made of after a restart, checkpoint and log, is what its whole log makes. */
+static void verify_replay(struct sim_world *w, struct sim_region *r)
 {
-    uint8_t origin = (uint8_t)(r->index + 1);
+    struct buffer log = { 0 };
+    struct replica *scratch = mem_alloc(sizeof(*scratch));
+    struct record record;
+    size_t need;
+    uint64_t lsn = 0;
+    if (r->log.end_lsn <= REPLAYED_MAX_BYTES)
+        sim_store_read_log(w, r, &log);
+    replica_init(scratch, &r->node.replica.options);
+    for (struct span in = buffer_span(&log); in.len > 0 && !w->failed;
+         in = span_skip(in, record.bytes)) {
+        if (record_read(in, lsn, &record, &need) != RECORD_GOOD ||
+            replica_replay(scratch, lsn += record.bytes, record.payload) != E_OK)
+            sim_fail(w, "region %u: no record at %llu", r->index + 1, (unsigned long long)lsn);
+    }
+    if (log.len > 0 && !sim_verify_is_damaged(r) &&
+        replica_digest(scratch) != replica_digest(&r->node.replica))
+        sim_fail(w, "region %u: its checkpoint and its log make another state than its whole log",
+                 r->index + 1);
+    replica_release(scratch);
+    mem_free(scratch);
+    buffer_release(&log);
+}
+
+/* After a restart, or a bootstrap: what clients were told is there, and so is what others hold. */
+static void verify_own(struct sim_world *w, struct sim_region *r)
+{
+    uint8_t origin = r->id;
     stamp_t have = vector_get(&r->node.replica.last_op, origin);
     char text[2][SIM_STAMP_BYTES];
+    if (r->lost || r->index != r->place)
+        return; /* what it was told to be is not known any more */
     if (have < r->acknowledged)
         sim_fail(w, "region %u was restarted and has its writes up to %s, clients were told of %s",
                  origin, sim_stamp_text(have, text[0]), sim_stamp_text(r->acknowledged, text[1]));
@@ -75,6 +212,27 @@ void sim_verify_recovered(struct sim_world *w, struct sim_region *r)
     }
 }
 
+void sim_verify_recovered(struct sim_world *w, struct sim_region *r)
+{
+    if (r->log.end_lsn < r->durable_lsn)
+        sim_fail(w, "region %u was restarted and uses LSN %llu again", r->index + 1,
+                 (unsigned long long)r->log.end_lsn);
+    if (!r->store.marked)
+        verify_own(w, r);
+    look_at_all(w, true);
+    if (!r->store.leapt)
+        verify_replay(w, r);
+    look_at_all(w, false);
+}
+
+/* Objects may have come as they were when the last of them left their region. */
+void sim_verify_bootstrapped(struct sim_world *w, struct sim_region *r)
+{
+    if (!vector_covers(&r->node.replica.last_op, &r->node.bootstrap.note.target))
+        sim_fail(w, "region %u serves objects that are ahead of its log", r->index + 1);
+    verify_own(w, r);
+}
+
 /* --- at rest --- */
 
 /* Nothing waits here. */
@@ -82,7 +240,8 @@ static bool is_calm(const struct sim_region *region)
 {
     const struct replica *r = &region->node.replica;
     return r->parked_count == 0 && r->log_durable == r->log_end &&
-           list_empty(&region->node.waiting) && list_empty(&region->node.held);
+           list_empty(&region->node.waiting) && list_empty(&region->node.held) &&
+           !bootstrap_is_on(&region->node);
 }
 
 static bool is_settled(const struct sim_world *w, const struct sim_region *region)
@@ -97,7 +256,7 @@ bool sim_verify_settled(struct sim_world *w)
         if (!is_settled(w, &w->regions[i]))
             return false;
     }
-    return sim_load_idle(w);
+    return sim_load_idle(w) && sim_loss_is_over(w);
 }
 
 /* What they lack of a region that they never met is asked of others where something waits for
@@ -109,7 +268,7 @@ bool sim_verify_relayed(struct sim_world *w)
         if (!region->up || !is_calm(region))
             return false;
         for (uint32_t k = 0; k < w->plan.regions; k++) {
-            uint8_t origin = (uint8_t)(k + 1);
+            uint8_t origin = w->regions[k].id;
             if (!w->plan.parted[i][k] &&
                 vector_get(&region->node.replica.last_op, origin) !=
                     vector_get(&w->regions[k].node.replica.last_op, origin))
@@ -130,7 +289,7 @@ void sim_verify_say_unsettled(const struct sim_world *w, struct buffer *out)
         if (!list_empty(&region->node.waiting) || !list_empty(&region->node.held))
             buffer_printf(out, "; region %u has clients that wait", i + 1);
         for (uint32_t k = 0; k < w->plan.regions; k++) {
-            uint8_t origin = (uint8_t)(k + 1);
+            uint8_t origin = w->regions[k].id;
             stamp_t has = vector_get(&r->last_op, origin),
                     all = vector_get(&w->regions[k].node.replica.last_op, origin);
             if (has != all)
@@ -141,15 +300,6 @@ void sim_verify_say_unsettled(const struct sim_world *w, struct buffer *out)
     }
     if (!sim_load_idle(w))
         buffer_put_text(out, "; commands without an answer");
-}
-
-static void read_log(struct sim_world *w, struct sim_region *r, struct buffer *out)
-{
-    uint64_t end = r->node.replica.log_end;
-    while (out->len < end && !w->failed) {
-        if (oplog_read(&r->log, out->len, end, 1 << 20, out) != 0)
-            sim_fail(w, "region %u: its log cannot be read: %s", r->index + 1, r->log.problem);
-    }
 }
 
 /* An own batch has seen exactly what stands before it in the log. */
@@ -168,9 +318,9 @@ static void verify_context(struct sim_world *w, const struct batch *b,
     }
 }
 
-/* One number for each origin: all its ops in the order in which this log applies them. */
-static void digest_log(struct sim_world *w, const struct sim_region *r, struct span in,
-                       uint64_t digests[ORACLE_ORIGINS])
+/* The ops of an origin stand in the order of their stamps; an own batch has seen what is before it. A
+ * region that was bootstrapped has seen more, and logs again what it had. */
+static void verify_log(struct sim_world *w, const struct sim_region *r, struct span in)
 {
     stamp_t last[ORACLE_ORIGINS] = { 0 };
     struct record record;
@@ -183,18 +333,9 @@ static void digest_log(struct sim_world *w, const struct sim_region *r, struct s
                      (unsigned long long)lsn);
             return;
         }
-        if (b.origin == r->index + 1)
+        if (b.origin == r->id && !r->store.leapt)
             verify_context(w, &b, last);
-        struct batch_walk walk = batch_walk(&b);
-        struct op op;
-        struct span hashed;
-        while (batch_next_op(&walk, &op, &hashed)) {
-            if (op.stamp <= last[b.origin])
-                continue;
-            last[b.origin] = op.stamp;
-            digests[b.origin] = XXH3_64bits_withSeed(hashed.at, hashed.len,
-                                                     digests[b.origin] + op.stamp);
-        }
+        last[b.origin] = b.to;
     }
 }
 
@@ -218,34 +359,44 @@ static void verify_counter(struct sim_world *w, const struct oracle *o)
                  (long long)sum, (long long)low, (long long)high);
 }
 
+/* All that was written and is not lost, and only that, is what every region has applied. */
+static void verify_logs(struct sim_world *w)
+{
+    struct buffer logs[SIM_REGIONS_MAX] = { 0 };
+    const struct replica *any = &w->regions[0].node.replica;
+    struct oracle *o = &w->oracle;
+    for (uint32_t i = 0; i < w->plan.regions && !w->failed; i++) {
+        sim_store_read_log(w, &w->regions[i], &logs[i]);
+        verify_log(w, &w->regions[i], buffer_span(&logs[i]));
+        if (!oracle_add_log(o, buffer_span(&logs[i])))
+            sim_fail(w, "region %u: its log: %s", i + 1, o->problem);
+    }
+    if (!w->failed && !oracle_trace(o, &any->last_op, any->streams))
+        sim_fail(w, "%s", o->problem);
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        const char *wrong = w->failed ? NULL
+                                      : oracle_check_log(o, buffer_span(&logs[i]),
+                                                         !w->regions[i].store.leapt);
+        if (wrong)
+            sim_fail(w, "region %u: its log: %s", i + 1, wrong);
+        buffer_release(&logs[i]);
+    }
+}
+
 void sim_verify_end(struct sim_world *w)
 {
-    struct oracle o;
-    uint64_t first[ORACLE_ORIGINS] = { 0 };
+    struct oracle *o = &w->oracle;
     sim_verify_always(w);
-    oracle_init(&o);
-    for (uint32_t i = 0; i < w->plan.regions && !w->failed; i++) {
-        struct buffer log = { 0 };
-        uint64_t digests[ORACLE_ORIGINS] = { 0 };
-        read_log(w, &w->regions[i], &log);
-        digest_log(w, &w->regions[i], buffer_span(&log), digests);
-        if (i == 0)
-            memcpy(first, digests, sizeof(first));
-        else if (memcmp(first, digests, sizeof(first)) != 0)
-            sim_fail(w, "regions 1 and %u have applied different ops", i + 1);
-        if (!oracle_add_log(&o, (uint8_t)(i + 1), buffer_span(&log), 0))
-            sim_fail(w, "region %u: its log: %s", i + 1, o.problem);
-        buffer_release(&log);
-    }
-    const char *wrong = w->failed ? NULL : oracle_check_reclaims(&o, w->reclaims, w->reclaim_count);
+    verify_logs(w);
+    const char *wrong = w->failed ? NULL : oracle_check_reclaims(o, w->reclaims, w->reclaim_count);
     if (wrong)
         sim_fail(w, "reclaimed too early: %s", wrong);
-    oracle_judge(&o);
     if (!w->failed)
-        verify_contract(w, &o);
+        oracle_judge(o);
     if (!w->failed)
-        verify_counter(w, &o);
-    oracle_release(&o);
+        verify_contract(w, o);
+    if (!w->failed)
+        verify_counter(w, o);
     for (uint32_t i = 0; i < w->plan.regions; i++)
         sim_trace(w, "r%u ends with %016llx", i + 1,
                   (unsigned long long)replica_digest(&w->regions[i].node.replica));
@@ -253,38 +404,30 @@ void sim_verify_end(struct sim_world *w)
 
 /* --- after the last deadline --- */
 
-/* A ghost stays until the last deadline in it. */
-static bool is_over(const struct entry *e, uint64_t now_ms)
+static bool has_expired(struct sim_world *w, struct sim_region *r, int db)
 {
-    if (object_components(e) != 0)
-        return object_expired(e, now_ms);
-    for (uint16_t i = 0; i < e->body->deadline_count; i++) {
-        if (e->body->deadlines[i].at_ms >= now_ms)
-            return false;
-    }
-    return true;
-}
-
-static bool has_expired(const struct replica *r, const struct database *d)
-{
-    struct table_iter it;
-    table_iter_init(&it, &d->keys);
-    for (void **slot; (slot = table_iter_next(&it));) {
-        if (is_over(*slot, replica_hlc_ms(r)))
-            return true;
-    }
-    return false;
+    struct census c;
+    take_census(&c, r, db);
+    if (c.over)
+        snprintf(w->left, sizeof(w->left),
+                 "region %u has key %s of database %d, whose time has come", r->index + 1,
+                 c.over_key, db);
+    return c.over;
 }
 
 bool sim_verify_reclaimed(struct sim_world *w)
 {
     for (uint32_t i = 0; i < w->plan.regions; i++) {
-        const struct replica *r = &w->regions[i].node.replica;
+        if (w->regions[i].store.marked) {
+            snprintf(w->left, sizeof(w->left), "region %u has not ended its bootstrap", i + 1);
+            return false;
+        }
         for (int db = 0; db < OP_DATABASES; db++) {
-            if (has_expired(r, &r->databases[db]))
+            if (has_expired(w, &w->regions[i], db))
                 return false;
         }
     }
+    snprintf(w->left, sizeof(w->left), "some region waits for what others have");
     if (!sim_verify_settled(w))
         return false;
     sim_verify_always(w);

@@ -21,7 +21,7 @@ void sim_watch_start(struct sim_world *w, struct sim_region *r)
 {
     r->watch = (struct sim_watch){
         .right = sim_clock_is_right(w, r),
-        .said = vector_get(&r->node.replica.applied, (uint8_t)(r->index + 1)),
+        .said = vector_get(&r->node.replica.applied, r->id),
         .start_us = w->now_us,
         .joined = true,
     };
@@ -52,7 +52,7 @@ static bool is_joined(const struct sim_world *w, const struct sim_region *r)
 static bool is_wild(struct sim_world *w, struct sim_region *r, uint64_t error_us)
 {
     int64_t off_us = sim_clock_error_us(w, r);
-    uint64_t allowed_us = (uint64_t)w->deployment.max_skew_ms * 1000 + WILD_MORE_US;
+    uint64_t allowed_us = (uint64_t)w->deployment->max_skew_ms * 1000 + WILD_MORE_US;
     return (uint64_t)(off_us < 0 ? -off_us : off_us) > allowed_us + error_us;
 }
 
@@ -72,12 +72,20 @@ static void watch_broken_log(struct sim_world *w, struct sim_region *r)
 void sim_watch_turn(struct sim_world *w, struct sim_region *r)
 {
     struct sim_watch *watch = &r->watch;
-    stamp_t said = vector_get(&r->node.replica.applied, (uint8_t)(r->index + 1));
-    if (watch->skewed && r->node.was_skewed && said != watch->said)
+    bool bootstrapped = watch->bootstrapped;
+    watch->bootstrapped = bootstrap_is_on(&r->node);
+    if (bootstrapped && !watch->bootstrapped)
+        sim_verify_bootstrapped(w, r);
+    bool comes_back = bootstrapped || watch->bootstrapped; /* what it said long ago */
+    stamp_t said = vector_get(&r->node.replica.applied, r->id);
+    if (watch->skewed && r->node.was_skewed && said != watch->said && !comes_back)
         sim_fail(w, "region %u is SKEWED and has made a write or a heartbeat", r->index + 1);
+    if (watch->amnesiac && said != watch->said && !comes_back)
+        sim_fail(w, "region %u is AMNESIAC and has made a write or a heartbeat", r->index + 1);
+    watch->amnesiac = r->node.known.amnesiac;
     watch->joined = watch->joined && is_joined(w, r);
     if (watch->joined && w->now_us - watch->start_us < JUDGED_AFTER_US && said != watch->said &&
-        is_wild(w, r, LINK_TIMEOUT_US))
+        !comes_back && is_wild(w, r, LINK_TIMEOUT_US))
         sim_fail(w, "region %u speaks before it could know that its clock is off", r->index + 1);
     watch->skewed = r->node.was_skewed;
     watch->led |= watch->skewed;
@@ -95,7 +103,7 @@ static bool knows_all(const struct sim_world *w, const struct sim_region *r, uin
     for (size_t i = 0; i < n->peer_count; i++) {
         const struct link *l = n->peers[i].intake;
         const struct skew_peer *measured = &n->skew.peers[i];
-        const struct sim_region *peer = &w->regions[n->peers[i].region->id - 1];
+        const struct sim_region *peer = sim_region_named(w, n->peers[i].region->name);
         if (!l || !l->ready || n->now_us - l->opened_us < KNOWN_AFTER_US ||
             measured->count < LINK_QUICK_PINGS || l->instance != peer->instance ||
             !peer->watch.right || !skew_peer_offset(&n->skew, (uint32_t)i, &offset_us, &rtt_us))
@@ -135,7 +143,7 @@ static void watch_stamps(struct sim_world *w, struct sim_region *r)
     uint64_t now_ms = sim_clock_now_us(w, r) / 1000, max_skew_ms = replica->options.max_skew_ms;
     r->watch.led |= r->node.was_skewed; /* it may have found out in a turn that goes on */
     for (uint32_t i = 0; i < w->plan.regions; i++) {
-        uint8_t origin = (uint8_t)(i + 1);
+        uint8_t origin = w->regions[i].id;
         stamp_t newest = vector_get(&replica->applied, origin);
         uint64_t limit_ms = now_ms + (i == r->index ? max_skew_ms / 2 + 1 : max_skew_ms);
         if (newest > vector_get(&r->watch.applied, origin) && stamp_ms(newest) > limit_ms &&
@@ -156,6 +164,28 @@ static void watch_memory(struct sim_world *w, const struct sim_region *r)
         if (l->output.len > OUTPUT_MAX)
             sim_fail(w, "region %u keeps %zu bytes for a link that does not take them",
                      r->index + 1, l->output.len);
+    }
+}
+
+/* --- the log --- */
+
+/* What a region that is down has, it has when it comes back. */
+static const struct vector *durable_of(const struct sim_region *r)
+{
+    return r->up ? &r->node.replica.durable : &r->durable;
+}
+
+/* Below log.retain nothing goes that somebody may still ask for. */
+void sim_watch_dropped(struct sim_world *w, struct sim_region *r)
+{
+    struct vector floor;
+    if (r->log.end_lsn > w->plan.retain_bytes || r->store.marked)
+        return;
+    tail_floor(&r->node.tail, &floor);
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        const struct sim_region *other = &w->regions[i];
+        if (!other->store.marked && !other->lost && !vector_covers(durable_of(other), &floor))
+            sim_fail(w, "region %u drops log that region %u has not", r->index + 1, i + 1);
     }
 }
 

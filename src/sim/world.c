@@ -4,6 +4,7 @@
 #include "sim/world.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 
 #include "base/check.h"
 #include "base/memory.h"
@@ -13,7 +14,7 @@ enum {
     SETTLE_MAX_US = 60 * 1000 *
                     1000, /* backoffs, timeouts of links, and the longest delays many times over */
     WRITE_MAX_US = 10 * 1000 * 1000,
-    RECLAIM_MAX_US = 10 * 1000 * 1000,
+    RECLAIM_MAX_US = 20 * 1000 * 1000,
     CHAOS_MAX_US = 60 * 1000 *
                    1000, /* clients that wait for a region that is gone may never send all */
 };
@@ -108,25 +109,56 @@ bool sim_step(struct sim_world *w)
 
 /* --- life --- */
 
+struct sim_region *sim_region_with_id(const struct sim_world *w, uint8_t id)
+{
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        if (w->regions[i].id == id)
+            return &w->regions[i];
+    }
+    return NULL;
+}
+
+struct sim_region *sim_region_named(const struct sim_world *w, const char *name)
+{
+    uint32_t place = (uint32_t)strtoul(name + 1, NULL, 10);
+    CHECK(place >= 1 && place <= w->plan.regions);
+    return &w->regions[place - 1];
+}
+
 static char *text_of(const char *text)
 {
     size_t bytes = strlen(text) + 1;
     return memcpy(mem_alloc(bytes), text, bytes);
 }
 
-static void make_deployment(struct sim_world *w)
+void sim_world_configure(struct sim_world *w)
 {
-    deployment_init(&w->deployment);
-    mem_free(w->deployment.name);
-    w->deployment.name = text_of("sim");
+    struct deployment *d = mem_alloc(sizeof(*d));
+    deployment_init(d);
+    mem_free(d->name);
+    d->name = text_of("sim");
+    d->log.retain_bytes = w->plan.retain_bytes;
+    d->checkpoint.log_bytes = w->plan.checkpoint_log_bytes;
+    d->checkpoint.every_ms = w->plan.checkpoint_every_ms;
+    memcpy(d->closed, w->closed, sizeof(d->closed));
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         char name[12];
         snprintf(name, sizeof(name), "r%u", i + 1);
-        struct region *region = deployment_add_region(&w->deployment);
+        struct region *region = deployment_add_region(d);
         region->name = text_of(name);
-        region->id = (uint8_t)(i + 1);
+        region->id = w->ids[i];
     }
-    deployment_finish(&w->deployment);
+    deployment_finish(d);
+    CHECK(w->deployment_count < SIM_DEPLOYMENTS_MAX);
+    w->deployment = w->deployments[w->deployment_count++] = d;
+}
+
+static void make_deployment(struct sim_world *w)
+{
+    for (uint32_t i = 0; i < w->plan.regions; i++)
+        w->ids[i] = (uint8_t)(i + 1);
+    w->next_id = (uint8_t)(w->plan.regions + 1);
+    sim_world_configure(w);
 }
 
 /* All that there can be, also in a world of fewer regions: it is a part of the larger one. What is
@@ -163,25 +195,30 @@ void sim_world_init(struct sim_world *w, const struct sim_plan *plan,
     };
     list_init(&w->conns);
     make_deployment(w);
-    w->regions = mem_zalloc(plan->regions * sizeof(w->regions[0]));
+    w->regions = mem_zalloc((plan->regions + 1) * sizeof(w->regions[0]));
     split_streams(w, options);
     for (uint32_t i = 0; i < plan->regions; i++)
-        sim_region_init(&w->regions[i], i);
+        sim_region_init(&w->regions[i], i, i);
+    sim_region_init(&w->regions[plan->regions], plan->regions, 0);
 }
 
 void sim_world_release(struct sim_world *w)
 {
-    for (uint32_t i = 0; i < w->plan.regions; i++)
+    for (uint32_t i = 0; i <= w->plan.regions; i++)
         sim_region_release(w, &w->regions[i]);
     mem_free(w->regions);
     mem_free(w->reclaims);
+    oracle_release(&w->oracle);
     for (struct heap_node *top; (top = heap_top(&w->events));) {
         heap_remove(&w->events, top);
         free_event(container_of(top, struct sim_event, node));
     }
     heap_release(&w->events);
     sim_net_release(w);
-    deployment_release(&w->deployment);
+    for (uint32_t i = 0; i < w->deployment_count; i++) {
+        deployment_release(w->deployments[i]);
+        mem_free(w->deployments[i]);
+    }
 }
 
 /* --- phases --- */
@@ -225,7 +262,7 @@ static bool all_sent(struct sim_world *w)
 
 static void settle(struct sim_world *w, bool (*done)(struct sim_world *w), const char *after)
 {
-    if (!w->failed && !run_until(w, done, SETTLE_MAX_US))
+    if (!w->failed && !run_until(w, done, w->plan.losses ? 2 * SETTLE_MAX_US : SETTLE_MAX_US))
         fail_unsettled(w, after);
 }
 
@@ -250,6 +287,7 @@ static void heal(struct sim_world *w)
 static void run_world(struct sim_world *w)
 {
     sim_fault_begin(w);
+    sim_loss_begin(w);
     for (uint32_t i = 0; i < w->plan.regions && !w->failed; i++)
         sim_region_start(w, &w->regions[i]);
     verify_often(w, NULL);
@@ -258,8 +296,7 @@ static void run_world(struct sim_world *w)
     if (!w->failed)
         sim_verify_end(w);
     if (!w->failed && !run_until(w, sim_verify_reclaimed, RECLAIM_MAX_US))
-        sim_fail(w, "keys whose time has come are still there %d s later",
-                 RECLAIM_MAX_US / 1000000);
+        sim_fail(w, "%d s later %s", RECLAIM_MAX_US / 1000000, w->left);
     sim_tell_end(w);
 }
 

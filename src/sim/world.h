@@ -11,6 +11,7 @@
  *
  *     plan.c     what this seed's world is like        net.c      connections: delays, pieces, cuts
  *     region.c   node, log and turns of one region     clock.c    its clocks
+ *     store.c    its checkpoint, what leaves memory    loss.c     disks that are lost, clones
  *     world.c    time, the phases                      fault.c    what goes wrong, and its end
  *     load.c     clients and their commands            reader.c   clients that know what they must read
  *     verify.c   what must hold, at any time           watch.c    clocks, bounds: region by region
@@ -26,6 +27,7 @@
 
 #include "base/heap.h"
 #include "clock/steady.h"
+#include "env/kv_memory.h"
 #include "node/node.h"
 #include "sim/disk.h"
 #include "sim/oracle.h"
@@ -36,7 +38,10 @@
 enum {
     SIM_FAMILIES = 14, /* of commands: command.c */
     SIM_FAMILY_TIMES = 4,
+    SIM_FAMILY_KEYS = 5,
     SIM_LINE_BYTES = 512,
+    SIM_DEPLOYMENTS_MAX = 16,
+    SIM_PLACES_MAX = SIM_REGIONS_MAX + 1, /* of processes: one may be a clone */
 };
 
 static const uint64_t SIM_START_US = 1700000000000000;
@@ -53,6 +58,7 @@ enum sim_fault {
     SIM_FAULT_LOOP,   /* one region crashes again and again, also while it recovers */
     SIM_FAULT_DISK,  /* a write or a sync fails: no writes there until a restart on a mended disk */
     SIM_FAULT_CLOCK, /* a wall clock is set */
+    SIM_FAULT_LOSS,  /* a disk is lost, or put back as it was earlier; or a clone of it runs */
     SIM_FAULTS,
 };
 
@@ -77,9 +83,20 @@ struct sim_plan {
     uint64_t write_us, sync_us; /* typical times of the disk */
     uint32_t disk_tail;         /* chance of one 20 times as long */
 
+    bool copies, bootstraps; /* the world is about them */
+    uint64_t checkpoint_log_bytes, retain_bytes;
+    uint32_t checkpoint_every_ms;
+    uint32_t step_bytes, copied_bytes; /* of the copier: a step, a piece; 0: its own */
+    uint64_t store_us;                 /* typical time of a transaction */
+    uint32_t export_bytes;             /* of objects at once, for another; 0: as it likes */
+    bool losses;                       /* the world is about disks that are lost */
+    uint32_t evict;                    /* chance that keys leave memory after a turn, */
+    uint32_t evict_most;               /* up to so many of each database */
+
     uint64_t fault_every_us;     /* 0: none */
     uint32_t faults[SIM_FAULTS]; /* weights of the kinds */
     uint64_t fault_max_us;       /* how long one lasts */
+    uint32_t store_faults;       /* chance that of a disk the checkpoint's part fails */
     uint64_t narrow_bytes_s;     /* of narrow ways */
     /* Never connected before all faults end; whoever else there is joins them. */
     bool parted[SIM_REGIONS_MAX][SIM_REGIONS_MAX];
@@ -130,7 +147,7 @@ struct sim_client {
 /* What the trace has said of a region's log and of what it parks. */
 struct sim_told {
     uint64_t lsn;
-    stamp_t known[SIM_REGIONS_MAX + 1], dropped[SIM_REGIONS_MAX + 1]; /* by origin */
+    stamp_t known[ORACLE_ORIGINS], dropped[ORACLE_ORIGINS]; /* by origin */
 };
 
 /* clock.c. Both clocks run with the region's drift; the wall clock is set now and then. */
@@ -157,6 +174,8 @@ struct sim_reader {
 /* What verify.c has seen of a run of a region: watch.c. */
 struct sim_watch {
     bool right;        /* its clock was right all the time */
+    bool bootstrapped; /* it was being, */
+    bool amnesiac;     /* it knew that others hold log that it has not, */
     bool skewed;       /* it was SKEWED when the last turn ended */
     bool led;          /* it was SKEWED once, and lived by the others' time */
     stamp_t said;      /* its own applied stamp then */
@@ -167,8 +186,43 @@ struct sim_watch {
     struct vector applied;
 };
 
+/* store.c. The kv stays when the process goes, as the disk does. */
+struct sim_store {
+    struct kv_memory kv;
+    struct checkpoint checkpoint, exporter;
+    struct checkpoint_writer writer;
+    bool is_open;
+    bool writing, dropping;      /* a transaction, a removal of log is on its way */
+    struct checkpoint_write job; /* what is being written */
+    int error;                   /* what came of it */
+    bool marked;                 /* a bootstrap is on, as its disk says: */
+    struct marker marker;
+    enum bootstrap_phase phase; /* in which it was opened */
+    bool exporting;
+    struct buffer cursor;    /* of what is being read for another's */
+    bool leapt;              /* it was bootstrapped: its log is not all that it has */
+    struct buffer dropped;   /* the log from its beginning that is not on disk any more; or is */
+    bool looked_at;          /* by verify.c: nothing fails */
+    bool fail_write, failed; /* calls of writers fail, or those of readers; have, in this run */
+    uint32_t fail_in;
+    int fail_code; /* E_OK: nothing fails */
+    struct prng prng;
+};
+
+/* A data directory as it was at some moment; of a process that was killed then. loss.c. */
+struct sim_copy {
+    bool there;
+    struct sim_disk disk;
+    struct kv_memory kv;
+    struct buffer dropped;
+    bool leapt;
+    uint64_t durable_lsn, instance;
+};
+
 struct sim_region {
     uint32_t index;
+    uint32_t place; /* the region that it is: index, but of a clone */
+    uint8_t id;     /* its number in stamps: index + 1, until it loses it */
     bool up;
     uint32_t epoch; /* of this run; grows with every start */
     uint64_t instance;
@@ -176,6 +230,7 @@ struct sim_region {
     struct node node;
     struct sim_disk disk;
     struct oplog log;
+    struct sim_store store;
     struct ceiling_file ceiling;
     bool writing;             /* a sync is on its way */
     bool ceiling_busy;        /* a ceiling is being written, */
@@ -189,8 +244,13 @@ struct sim_region {
     struct sim_clock clock;
     struct sim_reader reader;
     struct sim_watch watch;
-    struct prng prng;     /* how long its disk and its turns take */
-    struct sim_told told; /* trace.c */
+    struct sim_copy copy;  /* of its directory, for later */
+    bool lost;             /* its directory was, and the world is not whole again */
+    bool was_lost;         /* once */
+    struct vector durable; /* when its last run ended */
+    uint64_t durable_lsn;  /* so much of its log was told to be */
+    struct prng prng;      /* how long its disk and its turns take */
+    struct sim_told told;  /* trace.c */
     struct sim_client clients[SIM_CLIENTS_MAX];
     /* With fsync always: the newest own write that a client was told of. */
     stamp_t acknowledged;
@@ -226,22 +286,31 @@ struct sim_way {
 
 struct sim_world {
     struct sim_plan plan;
-    struct deployment deployment;
-    struct sim_region *regions; /* [plan.regions] */
+    struct deployment *deployment; /* the newest configuration; */
+    struct deployment
+        *deployments[SIM_DEPLOYMENTS_MAX]; /* [deployment_count] all there ever were */
+    uint32_t deployment_count;
+    struct sim_region *regions;   /* [plan.regions + 1]: the last is for a clone */
+    uint8_t ids[SIM_REGIONS_MAX]; /* of the regions, in the newest configuration, */
+    uint64_t closed[4];           /* which closes these; */
+    uint8_t next_id;              /* and this one was never given */
+    uint64_t given_up[4];         /* numbers whose owner lost his disk, or had a clone */
+    uint64_t lost_us;             /* when one did for last; 0: all is whole again */
     struct heap events;
     uint64_t now_us;
     uint64_t slept_us; /* of it, while the whole world stood still */
     uint64_t event_count, tie;
     struct list conns;
     uint64_t conn_count;
+    struct oracle oracle; /* what was written by disks that are lost; at the end, by all */
     struct oracle_reclaim *reclaims;
     size_t reclaim_count;
-    struct sim_way ways[SIM_REGIONS_MAX][SIM_REGIONS_MAX]; /* from, to */
+    struct sim_way ways[SIM_PLACES_MAX][SIM_PLACES_MAX]; /* from, to */
     uint32_t fault_count;
-    struct prng net[SIM_REGIONS_MAX][SIM_REGIONS_MAX]; /* from, to */
-    struct prng fault;                                 /* when; each has its own beside */
-    struct sim_outcome *outcome;                       /* borrowed */
-    struct selection only;                             /* borrowed */
+    struct prng net[SIM_PLACES_MAX][SIM_PLACES_MAX]; /* from, to */
+    struct prng fault;                               /* when; each has its own beside */
+    struct sim_outcome *outcome;                     /* borrowed */
+    struct selection only;                           /* borrowed */
 
     bool healed;   /* the second phase */
     uint32_t sent; /* commands */
@@ -258,6 +327,7 @@ struct sim_world {
     const struct sim_client *held_client;
     uint32_t held_n;
     uint64_t trace_hash;
+    char left[160]; /* what keeps the world from its end */
     bool failed;
     char reason[600];
     const char *kind; /* of the reason: its format */
@@ -270,6 +340,12 @@ void sim_world_init(struct sim_world *w, const struct sim_plan *plan,
                     struct sim_outcome *outcome); /* its counts are kept up all the time */
 void sim_world_release(struct sim_world *w);
 bool sim_step(struct sim_world *w); /* the next event; false when the world has failed */
+
+/* By the number in stamps; NULL: nobody has it any more. */
+struct sim_region *sim_region_with_id(const struct sim_world *w, uint8_t id);
+void sim_world_configure(struct sim_world *w); /* a new configuration of w->ids and w->closed */
+/* By its place: "r1" is the first. */
+struct sim_region *sim_region_named(const struct sim_world *w, const char *name);
 
 struct sim_event *sim_at(struct sim_world *w, uint64_t when_us,
                          void (*run)(struct sim_world *, struct sim_event *));
@@ -314,6 +390,7 @@ void sim_tell_parked(struct sim_world *w, struct sim_region *r); /* what had to 
 
 void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions,
                    uint32_t steps); /* 0: the seed's choice */
+void sim_plan_store(struct sim_plan *plan, struct prng p);
 int64_t sim_clock_offset(struct prng *p, int64_t range_us);
 bool sim_plan_parts(const struct sim_plan *plan); /* some two regions never meet in the chaos */
 extern const char *const sim_fault_names[SIM_FAULTS];
@@ -321,13 +398,18 @@ void sim_plan_print(const struct sim_plan *plan, FILE *to);
 
 /* --- region.c --- */
 
-void sim_region_init(struct sim_region *r, uint32_t index);
+void sim_region_init(struct sim_region *r, uint32_t index, uint32_t place);
 void sim_region_release(struct sim_world *w, struct sim_region *r);
 /* False when its disk did not let it: then it is as after a crash while it recovered. */
 bool sim_region_start(struct sim_world *w, struct sim_region *r);
 /* It loses its power or is killed; `p` is the fault's own stream. */
 void sim_region_crash(struct sim_world *w, struct sim_region *r, struct prng *p);
 void sim_region_crash_by(struct sim_world *w, struct sim_region *r, bool power, struct prng *p);
+/* Its process ends, and begins again. */
+void sim_region_restart(struct sim_world *w, struct sim_region *r);
+void sim_region_start_after(struct sim_world *w, struct sim_region *r, uint64_t after_us);
+/* A call of its disk that must not fail did. */
+void sim_region_disk_failed(struct sim_world *w, struct sim_region *r, const char *problem);
 /* Its process gets no processor until then: what is for it waits. Never shorter than before. */
 void sim_region_sleep(struct sim_world *w, struct sim_region *r, uint64_t until_us);
 bool sim_region_is_asleep(const struct sim_world *w, const struct sim_region *r);
@@ -336,6 +418,22 @@ bool sim_region_is_asleep(const struct sim_world *w, const struct sim_region *r)
  * whatever comes until then. */
 void sim_turn_begin(struct sim_world *w, struct sim_region *r);
 void sim_turn_end(struct sim_world *w, struct sim_region *r);
+
+/* --- store.c --- */
+
+void sim_store_init(struct sim_region *r);
+void sim_store_release(struct sim_region *r);
+int sim_store_open(struct sim_region *r, struct checkpoint_found *found);
+void sim_store_forget(struct sim_region *r); /* nothing that was written down is there any more */
+void sim_store_close(struct sim_region *r);  /* the process is gone */
+void sim_store_turn_end(struct sim_world *w, struct sim_region *r);
+/* Appends all records that its log ever had, from LSN 0 on. It is up. */
+void sim_store_read_log(struct sim_world *w, struct sim_region *r, struct buffer *out);
+/* Random keys leave memory that may: so many are tried in each database. */
+void sim_store_evict(struct sim_region *r, struct prng *p, uint32_t most);
+/* The nth call from now (of a writer that changes something, or of a reader), and all after it, fail;
+ * E_OK: nothing does. */
+void sim_store_fail(struct sim_region *r, bool write, uint32_t nth, int code);
 
 /* --- clock.c --- */
 
@@ -352,6 +450,16 @@ bool sim_clock_is_right(struct sim_world *w, struct sim_region *r);
 void sim_fault_begin(struct sim_world *w); /* the chaos */
 void sim_fault_end(struct sim_world *w);   /* all but what parts regions: they are up, and whole */
 void sim_fault_join(struct sim_world *w);  /* those that never met */
+
+/* --- loss.c --- */
+
+/* A directory is lost, put back, or cloned; false when that may not be now. */
+bool sim_loss(struct sim_world *w, struct prng *p, uint64_t for_us);
+void sim_loss_begin(
+    struct sim_world *w); /* copies are taken, and somebody looks after regions that were lost */
+void sim_loss_end(struct sim_world *w);           /* all faults do: a clone goes */
+bool sim_loss_is_over(const struct sim_world *w); /* everything is whole again */
+void sim_loss_release(struct sim_region *r);
 
 /* --- net.c --- */
 
@@ -391,14 +499,18 @@ bool sim_reader_done(struct sim_world *w);      /* each was answered OK */
 
 /* --- watch.c --- */
 
-void sim_watch_start(struct sim_world *w, struct sim_region *r);  /* recovered, no turn yet */
-void sim_watch_turn(struct sim_world *w, struct sim_region *r);   /* ended */
-void sim_watch_always(struct sim_world *w, struct sim_region *r); /* at intervals */
+void sim_watch_start(struct sim_world *w, struct sim_region *r);   /* recovered, no turn yet */
+void sim_watch_turn(struct sim_world *w, struct sim_region *r);    /* ended */
+void sim_watch_always(struct sim_world *w, struct sim_region *r);  /* at intervals */
+void sim_watch_dropped(struct sim_world *w, struct sim_region *r); /* its log starts later now */
 
 /* --- verify.c --- */
 
+bool sim_verify_is_damaged(const struct sim_region *r); /* it could not apply what it has */
+
 void sim_verify_always(struct sim_world *w); /* at intervals */
 void sim_verify_recovered(struct sim_world *w, struct sim_region *r);
+void sim_verify_bootstrapped(struct sim_world *w, struct sim_region *r);
 bool sim_verify_settled(struct sim_world *w); /* everybody has everything, and nobody waits */
 /* Nobody waits, and everybody has what is made where he has a connection to. */
 bool sim_verify_relayed(struct sim_world *w);

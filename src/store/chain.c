@@ -12,7 +12,6 @@ void chain_begin(struct chain *c, const struct copy_start *start)
     if (start == NULL)
         return;
     vector_copy(&c->last, &start->last_op);
-    memcpy(c->instance, start->instance, sizeof(c->instance));
     memcpy(c->check, start->check, sizeof(c->check));
     /* Heartbeats too: objects may have expired by them. */
     for (uint32_t o = 0; o < start->applied.high; o++)
@@ -53,7 +52,6 @@ bool chain_follow(struct chain *c, struct span bytes)
         return joins;
     vector_set(&c->last, last);
     c->check[b.origin] = check;
-    c->instance[b.origin] = b.instance;
     see(c, b.to);
     return true;
 }

@@ -14,7 +14,6 @@
 
 struct chain {
     struct vector last; /* op of each origin */
-    uint64_t instance[STAMP_ORIGINS];
     uint32_t check[STAMP_ORIGINS];
     stamp_t newest; /* of all that was seen, vectors included */
 };

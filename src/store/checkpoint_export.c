@@ -8,8 +8,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
-#include "store/checkpoint.h"
-#include "store/checkpoint_record.h"
+#include "store/checkpoint_order.h"
 
 struct cursor {
     struct span place;
@@ -24,9 +23,13 @@ struct exporting {
     struct cursor at;
 };
 
-static int fail(struct checkpoint *c, enum kv_table table, struct span row_key, int error)
+static int fail(struct checkpoint *c, enum kv_table table, struct span row_key, const void *at,
+                int error)
 {
-    checkpoint_complain(c->problem, table, row_key, error);
+    if (error == E_CORRUPT)
+        checkpoint_complain(c->problem, c->kv, table, row_key, at, error);
+    else
+        checkpoint_tell(c->problem, c->kv, table, row_key);
     return error;
 }
 
@@ -63,7 +66,8 @@ static struct change change_of(const struct checkpoint_record *record, struct sp
     return c;
 }
 
-/* Pieces of an image from the cursor on, and its end, as far as there is room. *whole: to the end. */
+/* Pieces of an image from the cursor on, and its end, as far as there is room. *whole: to the end.
+ * */
 static int export_image(struct exporting *x, const struct checkpoint_record *record, bool *whole)
 {
     struct checkpoint *c = x->c;
@@ -75,7 +79,7 @@ static int export_image(struct exporting *x, const struct checkpoint_record *rec
         int error = piece_get(c->kv->ops, c->reader, record, &x->at.row, &c->joined, &change.piece);
         if (error != E_OK) {
             struct row_key key = row_key_piece(record->image, x->at.row);
-            return fail(c, KV_PIECES, row_key_span(&key), error);
+            return fail(c, KV_PIECES, row_key_span(&key), change.piece.at, error);
         }
         change.kind = CHANGE_PIECE;
         change.number = x->at.piece++;
@@ -88,7 +92,8 @@ static int export_image(struct exporting *x, const struct checkpoint_record *rec
     return E_OK;
 }
 
-/* Whether an object row still has the image that the cursor is in; then records up to it are skipped. */
+/* Whether an object row still has the image that the cursor is in; then records up to it are
+ * skipped. */
 static bool skip_to_image(struct exporting *x, struct span *row)
 {
     struct span in = *row;
@@ -113,7 +118,7 @@ static int export_row(struct exporting *x, struct span row, bool *whole)
     *whole = true;
     while (row.len > 0 && *whole) {
         if (!checkpoint_record_take(&row, x->at.place, &record))
-            return fail(x->c, KV_OBJECTS, x->at.place, E_CORRUPT);
+            return fail(x->c, KV_OBJECTS, x->at.place, row.at, E_CORRUPT);
         if (record.image == 0) {
             struct change change = change_of(&record, x->at.place);
             change.kind = CHANGE_PUT;
@@ -129,23 +134,43 @@ static int export_row(struct exporting *x, struct span row, bool *whole)
     return E_OK;
 }
 
+static int store_failed(struct checkpoint *c, int error)
+{
+    snprintf(c->problem, sizeof(c->problem), "%.250s: export", c->kv->read_detail);
+    return error;
+}
+
+/* The row after this one. */
+static int next_row(struct exporting *x, struct span *row)
+{
+    struct span before = x->at.place;
+    int error = x->c->kv->ops->next(x->c->reader, KV_OBJECTS, &x->at.place, row);
+    if (error != E_OK)
+        return error == E_MISSING ? error : store_failed(x->c, error);
+    return order_check_step(x->c, KV_OBJECTS, before, x->at.place);
+}
+
 /* The row where the cursor is, or the first one after it. */
 static int find_row(struct exporting *x, struct span *row)
 {
     const struct kv_ops *ops = x->c->kv->ops;
     struct span from = x->at.place;
-    int error = ops->seek(x->c->reader, KV_OBJECTS, from, &x->at.place, row);
-    bool same = error == E_OK && span_equal(x->at.place, from);
+    int error = from.len > 0 ? order_check_before(x->c, KV_OBJECTS, from) : E_OK;
+    if (error != E_OK)
+        return error;
+    error = ops->seek(x->c->reader, KV_OBJECTS, from, &x->at.place, row);
+    if (error != E_OK)
+        return error == E_MISSING ? error : store_failed(x->c, error);
+    bool same = span_equal(x->at.place, from);
     if (same && x->at.image == 0)
-        return ops->next(x->c->reader, KV_OBJECTS, &x->at.place, row);
+        return next_row(x, row);
     if (!same)
         x->at.image = 0;
-    return error;
+    return E_OK;
 }
 
 static int export_rows(struct exporting *x, struct buffer *cursor, bool *end)
 {
-    const struct kv_ops *ops = x->c->kv->ops;
     struct span row;
     bool whole = true;
     int error = find_row(x, &row);
@@ -156,12 +181,9 @@ static int export_rows(struct exporting *x, struct buffer *cursor, bool *end)
         cursor_put(cursor, &x->at);
         if (x->changes->len >= x->end)
             return E_OK;
-        error = ops->next(x->c->reader, KV_OBJECTS, &x->at.place, &row);
+        error = next_row(x, &row);
     }
     *end = error == E_MISSING;
-    if (error != E_OK && error != E_MISSING)
-        snprintf(x->c->problem, sizeof(x->c->problem), "checkpoint: read objects: %s",
-                 error_text(error));
     return error == E_MISSING ? E_OK : error;
 }
 
@@ -175,12 +197,14 @@ int checkpoint_export(struct checkpoint *c, struct buffer *cursor, size_t max_by
     checkpoint_refresh(c);
     int error = c->kv->ops->renew(c->reader);
     c->fresh = error == E_OK;
-    if (error == E_OK && !cursor_take(buffer_span(&before), &x.at))
+    if (error != E_OK) {
+        store_failed(c, error);
+    } else if (!cursor_take(buffer_span(&before), &x.at)) {
         error = E_FORMAT;
-    if (error != E_OK)
-        snprintf(c->problem, sizeof(c->problem), "checkpoint: export: %s", error_text(error));
-    else
+        snprintf(c->problem, sizeof(c->problem), "checkpoint: export: the cursor is malformed");
+    } else {
         error = export_rows(&x, cursor, end);
+    }
     buffer_release(&before);
     return error;
 }

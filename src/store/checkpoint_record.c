@@ -83,8 +83,7 @@ struct row_key row_key_piece(uint64_t image, uint32_t row)
     return k;
 }
 
-bool place_take(struct span place, uint8_t *db, uint64_t *position, bool *has_key,
-                struct span *key)
+bool place_take(struct span place, uint8_t *db, uint64_t *position, bool *has_key, struct span *key)
 {
     uint8_t form;
     if (!span_take_u8(&place, db) || *db >= OP_DATABASES || !take_u64(&place, position) ||
@@ -126,6 +125,13 @@ bool row_unseal(struct span *row, struct span row_key)
     return true;
 }
 
+struct row_sum row_sum(struct span row_key)
+{
+    uint32_t sum = sum_of(row_key, span_of(NULL, 0));
+    return (struct row_sum){ { (uint8_t)sum, (uint8_t)(sum >> 8), (uint8_t)(sum >> 16),
+                               (uint8_t)(sum >> 24) } };
+}
+
 /* --- records --- */
 
 void checkpoint_record_put(struct buffer *row, struct span place,
@@ -160,8 +166,8 @@ bool checkpoint_record_take(struct span *row, struct span place, struct checkpoi
     uint64_t position;
     bool has_key;
     *record = (struct checkpoint_record){ .flags = 0 };
-    if (!place_take(place, &db, &position, &has_key, &record->key) ||
-        !span_take_u8(&in, &flags) || !span_take_varint(&in, &record->due_ms) ||
+    if (!place_take(place, &db, &position, &has_key, &record->key) || !span_take_u8(&in, &flags) ||
+        !span_take_varint(&in, &record->due_ms) ||
         (!has_key && !span_take_prefixed(&in, &record->key)) ||
         !take_object(&in, flags & IN_ROWS, record) || in.len < sizeof(uint32_t))
         return false;
@@ -219,6 +225,7 @@ static int piece_row_get(const struct kv_ops *ops, struct kv_txn *txn, struct ro
                          struct span *bytes, bool *ends)
 {
     uint8_t mark;
+    *bytes = span_of(NULL, 0);
     int error = ops->get(txn, KV_PIECES, row_key_span(&key), bytes);
     if (error != E_OK)
         return error == E_MISSING ? E_CORRUPT : error;
@@ -270,7 +277,10 @@ static void show_bytes(char *to, struct span bytes)
         snprintf(to + 2 * i, 3, "%02x", bytes.at[i]);
 }
 
-void checkpoint_complain(char *problem, enum kv_table table, struct span row_key, int error)
+enum { ROW_SHOWN_MAX = SHOWN_MAX + 40 };
+
+/* "objects of database 3, "user:1"". */
+static void show_row(char *to, enum kv_table table, struct span row_key)
 {
     static const char *const names[KV_TABLES] = {
         [KV_META] = "meta", [KV_OBJECTS] = "objects",     [KV_PIECES] = "pieces",
@@ -287,12 +297,29 @@ void checkpoint_complain(char *problem, enum kv_table table, struct span row_key
         show_text(shown, row_key);
     } else if (table != KV_PIECES && place_take(place, &db, &position, &has_key, &key) && has_key) {
         show_text(shown, key);
-        snprintf(problem, CHECKPOINT_PROBLEM_MAX, "checkpoint: %s of database %u, %s: %s",
-                 names[table], db, shown, error_text(error));
+        snprintf(to, ROW_SHOWN_MAX, "%s of database %u, %s", names[table], db, shown);
         return;
     } else {
         show_bytes(shown, row_key);
     }
-    snprintf(problem, CHECKPOINT_PROBLEM_MAX, "checkpoint: %s, %s: %s", names[table], shown,
+    snprintf(to, ROW_SHOWN_MAX, "%s, %s", names[table], shown);
+}
+
+void checkpoint_complain(char *problem, struct kv *kv, enum kv_table table, struct span row_key,
+                         const void *at, int error)
+{
+    char row[ROW_SHOWN_MAX], place[40] = "";
+    uint64_t offset = at ? kv->ops->offset(kv, at) : UINT64_MAX;
+    show_row(row, table, row_key);
+    if (offset != UINT64_MAX)
+        snprintf(place, sizeof(place), ", at offset %llu", (unsigned long long)offset);
+    snprintf(problem, CHECKPOINT_PROBLEM_MAX, "%s: %s%s: %s", kv->name, row, place,
              error_text(error));
+}
+
+void checkpoint_tell(char *problem, const struct kv *kv, enum kv_table table, struct span row_key)
+{
+    char row[ROW_SHOWN_MAX];
+    show_row(row, table, row_key);
+    snprintf(problem, CHECKPOINT_PROBLEM_MAX, "%.160s: %s", kv->read_detail, row);
 }

@@ -152,8 +152,7 @@ static int decode(struct span in, struct identity *out)
     return E_OK;
 }
 
-/* E_MISSING when there is no file. */
-static int read_file(struct disk *disk, struct identity *out, char *problem)
+int identity_read(struct disk *disk, struct identity *out, char *problem)
 {
     struct disk_file *file;
     struct buffer bytes = { 0 };
@@ -339,7 +338,7 @@ int identity_claim(struct disk *disk, const struct identity *want, struct identi
     CHECK(want->region_count <= IDENTITY_REGIONS_MAX);
     CHECK(want->deployment[0] != '\0' && want->run != 0);
     problem[0] = '\0';
-    int err = read_file(disk, &had, problem);
+    int err = identity_read(disk, &had, problem);
     if (err == E_OK)
         err = compare(&had, want, problem);
     else if (err == E_MISSING)

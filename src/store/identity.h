@@ -54,6 +54,10 @@ struct identity {
 int identity_claim(struct disk *disk, const struct identity *want, struct identity *out,
                    char *problem);
 
+/* What the directory says, without claiming it; E_MISSING when it says nothing. On error writes one line
+ * for people to problem[320]. */
+int identity_read(struct disk *disk, struct identity *out, char *problem);
+
 /* Makes what `id` knows now durable: an identity that was claimed from this directory. */
 int identity_store(struct disk *disk, const struct identity *id, char *problem);
 

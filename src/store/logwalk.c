@@ -188,8 +188,21 @@ static enum logwalk_found look_for_proof(struct logwalk *w, bool *proof)
     return error == E_OK ? LOGWALK_END : disk_failed(w);
 }
 
+/* A record that was durable is to be there now, even if it was just being written when it was looked
+ * for. */
+static enum logwalk_found look_after_proof(struct logwalk *w, struct record *record)
+{
+    enum record_verdict verdict;
+    read_anew(w);
+    enum logwalk_found found = read_record(w, &verdict, record);
+    if (found != LOGWALK_RECORD || verdict == RECORD_GOOD)
+        return found;
+    return damaged(w, segment_offset(w->start_lsn, w->lsn),
+                   "a record that was durable is not there any more");
+}
+
 /* No good record at w->lsn of the last segment: the end, a torn tail, or rot. */
-static enum logwalk_found judge_end(struct logwalk *w)
+static enum logwalk_found judge_end(struct logwalk *w, struct record *record)
 {
     uint64_t first, last, offset = segment_offset(w->start_lsn, w->lsn);
     bool proof;
@@ -201,15 +214,13 @@ static enum logwalk_found judge_end(struct logwalk *w)
         return LOGWALK_END;
     w->torn_bytes = last - offset + 1;
     enum logwalk_found found = look_for_proof(w, &proof);
-    if (found == LOGWALK_END && proof)
-        return damaged(w, offset, "a record that was durable is not there any more");
-    return found;
+    return found == LOGWALK_END && proof ? look_after_proof(w, record) : found;
 }
 
-static enum logwalk_found judge(struct logwalk *w)
+static enum logwalk_found judge(struct logwalk *w, struct record *record)
 {
     if (w->next_lsn == UINT64_MAX)
-        return judge_end(w);
+        return judge_end(w, record);
     return damaged(w, segment_offset(w->start_lsn, w->lsn),
                    "no good record is there, though the log goes on in the next file");
 }
@@ -226,7 +237,7 @@ static enum logwalk_found look(struct logwalk *w, struct record *record)
     found = read_record(w, &verdict, record);
     if (found != LOGWALK_RECORD || verdict == RECORD_GOOD)
         return found;
-    return judge(w);
+    return judge(w, record);
 }
 
 enum logwalk_found logwalk_next(struct logwalk *w, struct record *record)
@@ -244,6 +255,11 @@ enum logwalk_found logwalk_next(struct logwalk *w, struct record *record)
     else
         close_segment(w);
     return found;
+}
+
+enum logwalk_found logwalk_too_short(struct logwalk *w)
+{
+    return damaged(w, segment_offset(w->start_lsn, w->lsn), "a record that was there is not");
 }
 
 /* --- after damage --- */

@@ -38,10 +38,11 @@ struct logwalk {
     struct segment_header header;
     struct disk_file *file; /* NULL: none is open */
     struct segment_reader reader;
-    uint64_t start_lsn, next_lsn; /* of the open one, and of the one after it; UINT64_MAX: the last */
-    uint64_t lsn;                 /* of the record that comes next */
-    uint64_t passed_lsn;          /* start of a segment whose header is bad, and was told */
-    uint64_t torn_bytes;          /* with LOGWALK_END */
+    uint64_t start_lsn,
+        next_lsn;        /* of the open one, and of the one after it; UINT64_MAX: the last */
+    uint64_t lsn;        /* of the record that comes next */
+    uint64_t passed_lsn; /* start of a segment whose header is bad, and was told */
+    uint64_t torn_bytes; /* with LOGWALK_END */
     char problem[LOGWALK_PROBLEM_MAX];
 };
 
@@ -61,6 +62,9 @@ enum logwalk_found logwalk_next(struct logwalk *w, struct record *record);
 /* After LOGWALK_DAMAGED: goes to the next good record, or to the end; LOGWALK_RECORD (logwalk_next gives
  * it), LOGWALK_END, LOGWALK_FAILED. */
 enum logwalk_found logwalk_resync(struct logwalk *w);
+
+/* After LOGWALK_END, for who knows that the log goes on there: it is damage. */
+enum logwalk_found logwalk_too_short(struct logwalk *w);
 
 /* The bytes of a record as they stand in the log. */
 static inline struct span logwalk_bytes(const struct record *record)

@@ -14,6 +14,7 @@
 #include "base/pieces.h"
 #include "cmd/call.h"
 #include "cmd/contents.h"
+#include "crdt/image.h"
 #include "crdt/score.h"
 #include "node/alone.h"
 #include "wire/frame.h"
@@ -378,13 +379,91 @@ static void seed_batches(const struct script *script)
     buffer_release(&taken);
 }
 
+/* One key as crdt/image_fuzz.c has it: its image in pieces, then ops on it. */
+static void seed_image(const char *script, const struct entry *e)
+{
+    struct buffer out = { 0 }, bytes = { 0 };
+    struct image_cursor cursor = { 0 };
+    struct span all = buffer_span(&regions[1].batches), batch;
+    char name[96];
+    for (bool last = false; !last;) {
+        buffer_clear(&bytes);
+        last = image_put_piece(&bytes, e, &cursor, 40);
+        put_piece(&out, 40, buffer_span(&bytes));
+    }
+    while (span_take_prefixed(&all, &batch)) {
+        struct batch b;
+        struct op op;
+        struct span hashed;
+        CHECK(batch_take(batch, &b));
+        for (struct batch_walk w = batch_walk(&b); batch_next_op(&w, &op, &hashed);) {
+            buffer_clear(&bytes);
+            buffer_put_u8(&bytes, (uint8_t)op.kind);
+            buffer_put_u8(&bytes, op.component);
+            buffer_put(&bytes, op.payload);
+            if (span_equal(op.key, entry_name(e)) && out.len < SEED_MAX / 4)
+                put_piece(&out, 1 << 7, buffer_span(&bytes));
+        }
+    }
+    snprintf(name, sizeof name, "%s-%.*s", script, (int)e->name_len,
+             (const char *)entry_name(e).at);
+    write_seed("image", name, buffer_span(&out));
+    image_cursor_release(&cursor);
+    buffer_release(&out);
+    buffer_release(&bytes);
+}
+
+/* Those of the second region, which has what both wrote, that are more than plain strings. */
+static void seed_images(const struct script *script)
+{
+    struct table_iter it;
+    table_iter_init(&it, &regions[1].alone.node.replica.databases[0].keys);
+    for (void **slot; (slot = table_iter_next(&it));) {
+        const struct entry *e = *slot;
+        if (e->form == ENTRY_BODY)
+            seed_image(script->name, e);
+    }
+}
+
 /* Control bytes of node/message_fuzz.c. */
-enum { HELLO = 16, BATCH, TURN, WRITE, OF_INTAKE = 1 << 5, REPAIR = 1 << 7 };
+enum { HELLO = 16, BATCH, TURN, WRITE, MARKED = 22, OF_INTAKE = 1 << 5, REPAIR = 1 << 7 };
 
 static void put_message(struct buffer *out, uint8_t flags, const struct buffer *message)
 {
     put_piece(out, (uint8_t)(flags | message->at[MESSAGE_HEADER_BYTES]),
               span_skip(buffer_span(message), MESSAGE_HEADER_BYTES + 1));
+}
+
+/* What a bootstrap is made of, on the link where each has its place. */
+static void put_bootstrap(struct buffer *out)
+{
+    struct replica *r = &regions[1].alone.node.replica;
+    struct buffer m = { 0 }, start = { 0 };
+    struct frame_codec codec = { 0 };
+    struct message_behind behind = { .origins = { 2 } };
+    struct message_bootstrap bootstrap = { .credit = 1 << 20 };
+    message_put_behind(&m, &behind);
+    put_message(out, OF_INTAKE, &m);
+    buffer_clear(&m);
+    vector_copy(&bootstrap.floor, &r->last_op);
+    message_put_bootstrap(&m, &bootstrap);
+    put_message(out, 0, &m);
+    buffer_clear(&m);
+    copy_start_put(&start, &r->copier.start);
+    message_put_start(&m, &(struct message_start){ 7, buffer_span(&start) });
+    put_message(out, OF_INTAKE, &m);
+    buffer_clear(&m);
+    frame_put_as(&codec, &m, MESSAGE_IMAGE, buffer_span(&start));
+    put_message(out, OF_INTAKE, &m);
+    buffer_clear(&m);
+    message_put_written(&m, 1000);
+    put_message(out, 0, &m);
+    buffer_clear(&m);
+    message_put_end(&m, &r->last_op);
+    put_message(out, OF_INTAKE, &m);
+    buffer_release(&m);
+    buffer_release(&start);
+    frame_codec_release(&codec);
 }
 
 /* A message of every other kind, on the link where it has its place. */
@@ -411,6 +490,7 @@ static void put_messages(struct buffer *out)
     message_put_fault(&m, &(struct message_fault){ FAULT_SLOW, 1, 2, 10 });
     put_message(out, 0, &m);
     buffer_release(&m);
+    put_bootstrap(out);
 }
 
 static void seed_message(const struct script *script)
@@ -428,6 +508,11 @@ static void seed_message(const struct script *script)
             put_piece(&out, BATCH | OF_INTAKE | REPAIR, batch);
     }
     pieces_put(&out, TURN, span_of(&second, 1));
+    pieces_put(&out, MARKED, span_of(NULL, 0));
+    pieces_put(&out, TURN, span_of(&second, 1));
+    pieces_put(&out, HELLO | OF_INTAKE, span_of(NULL, 0));
+    pieces_put(&out, TURN, span_of(&second, 1));
+    put_bootstrap(&out);
     write_seed("message", script->name, buffer_span(&out));
     buffer_release(&out);
 }
@@ -478,6 +563,7 @@ int main(int argc, char **argv)
         run_both(&scripts[i]);
         seed_batches(&scripts[i]);
         seed_message(&scripts[i]);
+        seed_images(&scripts[i]);
         stop();
     }
     emit_at_both();

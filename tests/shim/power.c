@@ -13,8 +13,9 @@
  *
  * A sync that failed leaves its file's data as clean as Linux does: in sight, and never written by a
  * later sync unless it is written again.
- * What is not understood ends the program with a message: another way to change a file (a shared
- * map, a stream of stdio, a truncation by path) would go past the journal unseen.
+ * What is not understood ends the program with a message: a shared map to write through, a truncation
+ * by path, a rename across the border would go past the journal. Not seen at all are files written by
+ * streams of stdio, whose calls stay within the C library.
  * Threads: every operation on a file that is ours is under one lock, but for the time of a sync.
  */
 #undef _FILE_OFFSET_BITS /* both the plain names and those with 64 are defined here */

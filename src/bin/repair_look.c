@@ -1,0 +1,210 @@
+#include "bin/repair_look.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "bin/child.h"
+#include "host/kv_lmdb.h"
+
+/* --- the checkpoint, by a child --- */
+
+struct work {
+    char directory[FILES_PATH_MAX];
+    bool still;
+    bool there, start_known;
+    struct copy_start start;
+    uint64_t records;
+    char problem[FILES_PROBLEM_MAX];
+};
+
+static void examine(struct work *w, struct checkpoint *c, const struct checkpoint_found *found)
+{
+    struct examined_checkpoint examined;
+    w->start_known = found->start_known;
+    w->start = found->start;
+    int error = examine_checkpoint(c, NULL, NULL, &examined);
+    if (error == E_OK && w->still && found->start_known && !examine_counts(c, found, &examined))
+        error = E_CORRUPT;
+    if (error != E_OK)
+        snprintf(w->problem, sizeof(w->problem), "%s", c->problem);
+    w->records = examined.objects;
+}
+
+static void examine_now(void *memory)
+{
+    struct work *w = memory;
+    char cause[KV_LMDB_PROBLEM_MAX];
+    static struct checkpoint_found found;
+    struct kv_lmdb kv;
+    struct checkpoint c;
+    int error = kv_lmdb_open(&kv, w->directory, true, cause);
+    w->there = error != E_MISSING;
+    if (error != E_OK) {
+        if (w->there)
+            snprintf(w->problem, sizeof(w->problem), "%s", cause);
+        return;
+    }
+    if (checkpoint_open(&c, &kv.kv, &found) != E_OK) {
+        snprintf(w->problem, sizeof(w->problem), "%s", c.problem);
+    } else {
+        examine(w, &c, &found);
+        checkpoint_close(&c);
+    }
+    kv_lmdb_close(&kv);
+}
+
+static bool look_at_checkpoint(const char *data, bool still, struct repair_look *l, char *problem)
+{
+    char crash[CHILD_PROBLEM_MAX], file[FILES_PATH_MAX];
+    struct work *w = child_memory(sizeof(*w));
+    if (w == NULL) {
+        snprintf(problem, FILES_PROBLEM_MAX, "no memory: %s", strerror(errno));
+        return false;
+    }
+    bool good = files_join(w->directory, data, "checkpoint", problem) &&
+                files_join(file, data, "checkpoint/data.mdb", problem);
+    if (good && files_exists(file)) {
+        w->still = still;
+        child_run(examine_now, w, crash);
+        l->has_checkpoint = w->there || crash[0] != '\0';
+        l->start_known = w->start_known;
+        l->start = w->start;
+        l->records = w->records;
+        if (crash[0] != '\0')
+            snprintf(l->checkpoint, sizeof(l->checkpoint), "checkpoint/data.mdb: %s", crash);
+        else
+            memcpy(l->checkpoint, w->problem, sizeof(l->checkpoint));
+    }
+    child_memory_free(w, sizeof(*w));
+    return good;
+}
+
+/* --- the small files --- */
+
+static void look_at_identity(struct disk *disk, struct repair_look *l)
+{
+    static struct identity id;
+    char cause[320];
+    int error = identity_read(disk, &id, cause);
+    if (error != E_OK && error != E_MISSING)
+        snprintf(l->identity, sizeof(l->identity), "%s", cause);
+}
+
+static void look_at_clock(struct disk *disk, struct repair_look *l)
+{
+    struct ceiling_file clock;
+    uint64_t ceiling_ms;
+    int error = ceiling_open(&clock, disk, &ceiling_ms);
+    if (error == E_OK)
+        ceiling_close(&clock);
+    else if (error != E_MISSING)
+        snprintf(l->clock, sizeof(l->clock), "%s", disk->detail);
+}
+
+static void look_at_marker(struct disk *disk, struct repair_look *l)
+{
+    char cause[MARKER_PROBLEM_MAX];
+    int error = marker_read(disk, &l->marker, cause);
+    l->has_marker = error == E_OK;
+    if (error != E_OK && error != E_MISSING)
+        snprintf(l->marker_problem, sizeof(l->marker_problem), "%s", cause);
+}
+
+/* The log has to reach from where the checkpoint starts, or from its beginning. */
+static void look_for_log(struct repair_look *l)
+{
+    uint64_t end_lsn = examined_log_last(&l->log)->to_lsn;
+    if (l->has_marker || l->checkpoint[0] != '\0')
+        return;
+    if (!l->start_known && l->log.begin_lsn > 0)
+        snprintf(l->missing, sizeof(l->missing),
+                 "the log begins at LSN %" PRIu64 ", and there is no checkpoint: files are missing",
+                 l->log.begin_lsn);
+    else if (l->start_known && l->start.lsn < l->log.begin_lsn)
+        snprintf(l->missing, sizeof(l->missing),
+                 "the log begins at LSN %" PRIu64 ", after the checkpoint, which stands at %" PRIu64
+                 ": log files are missing",
+                 l->log.begin_lsn, l->start.lsn);
+    else if (l->start_known && l->start.lsn > end_lsn)
+        snprintf(l->missing, sizeof(l->missing),
+                 "the log ends at LSN %" PRIu64 ", before the checkpoint, which stands at %" PRIu64
+                 ": log files are missing",
+                 end_lsn, l->start.lsn);
+}
+
+bool repair_look(const char *data, struct disk *disk, bool still, struct repair_look *out,
+                 char *problem)
+{
+    char cause[LOGWALK_PROBLEM_MAX];
+    *out = (struct repair_look){ .has_marker = false };
+    look_at_identity(disk, out);
+    look_at_clock(disk, out);
+    look_at_marker(disk, out);
+    if (!look_at_checkpoint(data, still, out, problem))
+        return false;
+    if (examine_log(disk, &out->log, cause) != E_OK) {
+        snprintf(problem, FILES_PROBLEM_MAX, "%s: %s", data, cause);
+        return false;
+    }
+    look_for_log(out);
+    return true;
+}
+
+void repair_look_release(struct repair_look *l)
+{
+    examined_log_release(&l->log);
+}
+
+/* --- for people --- */
+
+const char *repair_look_problem(const struct repair_look *l)
+{
+    const char *const parts[] = {
+        l->identity, l->clock, l->marker_problem, l->checkpoint, l->log.runs[0].problem, l->missing
+    };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (parts[i][0] != '\0')
+            return parts[i];
+    }
+    return NULL;
+}
+
+static void show_log(const struct examined_log *log)
+{
+    const struct examined_run *last = examined_log_last(log);
+    printf("log: LSN %" PRIu64 " to %" PRIu64 ", %" PRIu64 " records%s\n", log->begin_lsn,
+           last->to_lsn, log->records, examined_log_is_good(log) ? ", good" : "");
+    for (size_t i = 0; i + 1 < log->count; i++)
+        printf("log: %s; the next good record is at LSN %" PRIu64 "\n", log->runs[i].problem,
+               log->runs[i + 1].from_lsn);
+    if (log->torn_bytes > 0)
+        printf("log: %" PRIu64 " bytes at its end are torn, which is normal after a crash: they "
+               "were never promised, and the next start cuts them\n",
+               log->torn_bytes);
+}
+
+void repair_look_show(const struct repair_look *l)
+{
+    const char *const small[] = { l->identity, l->clock, l->marker_problem };
+    for (size_t i = 0; i < sizeof(small) / sizeof(small[0]); i++) {
+        if (small[i][0] != '\0')
+            printf("%s\n", small[i]);
+    }
+    if (l->has_marker)
+        printf("bootstrap: this region is being filled from another\n");
+    if (l->checkpoint[0] != '\0')
+        printf("%s\n", l->checkpoint);
+    else if (!l->has_checkpoint)
+        printf("checkpoint: none\n");
+    else if (!l->start_known)
+        printf("checkpoint: %" PRIu64 " records, not complete\n", l->records);
+    else
+        printf("checkpoint: %" PRIu64 " records, good; the log is replayed from LSN %" PRIu64 "\n",
+               l->records, l->start.lsn);
+    show_log(&l->log);
+    if (l->missing[0] != '\0')
+        printf("log: %s\n", l->missing);
+}

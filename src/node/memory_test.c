@@ -1,0 +1,314 @@
+/* A node that is told what its process holds: what it lets leave, whom it lets wait, whom it refuses. The
+ * process is a model: so much for itself, so much for each key in memory. */
+#include "node/memory.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/test.h"
+#include "env/kv_memory.h"
+#include "node/alone.h"
+#include "node/client.h"
+#include "node/health.h"
+
+enum {
+    MB = 1 << 20,
+    LIMIT_BYTES = 64 * MB,
+    OWN_BYTES = 8 * MB, /* of the process without keys */
+    KEY_BYTES = 10000,  /* and for each of them */
+    VALUE_BYTES = 100,  /* which is less: the test shall not take so much */
+    TURN_US = 1000,
+};
+
+static struct alone alone;
+static struct kv_memory disk;
+static struct checkpoint store;
+static struct checkpoint_writer writer;
+static bool disk_rests; /* nothing is written to it */
+static uint64_t worst_bytes;
+
+static struct node *node(void)
+{
+    return &alone.node;
+}
+
+static uint64_t resident(void)
+{
+    return evict_resident_keys(&node()->server);
+}
+
+static void give_figures(void)
+{
+    struct process *p = &node()->server.process;
+    p->memory_rss_bytes = OWN_BYTES + resident() * KEY_BYTES;
+    p->memory_file_bytes = 0;
+    p->memory_samples++;
+    if (p->memory_rss_bytes > worst_bytes)
+        worst_bytes = p->memory_rss_bytes;
+}
+
+static void begin_turn(void)
+{
+    give_figures();
+    node_turn(node(), node()->now_us + TURN_US);
+}
+
+static void end_turn(void)
+{
+    struct span records;
+    uint64_t end_lsn;
+    struct checkpoint_write job;
+    node_turn_end(node());
+    while (node_take_log(node(), &records, &end_lsn))
+        node_durable(node(), end_lsn);
+    if (!disk_rests && store.kv && node_next_write(node(), &job))
+        node_written(node(), checkpoint_write(&writer, &job), writer.problem);
+}
+
+static void turns(int count)
+{
+    for (int i = 0; i < count; i++) {
+        begin_turn();
+        end_turn();
+    }
+}
+
+static void start(bool with_disk)
+{
+    struct checkpoint_found found;
+    disk_rests = false;
+    worst_bytes = 0;
+    store.kv = NULL;
+    alone_init(&alone, 1, "eu-de");
+    if (with_disk) {
+        kv_memory_init(&disk);
+        CHECK(checkpoint_open(&store, &disk.kv, &found) == E_OK);
+        CHECK(node_install(node(), &store, &found) == E_OK);
+        checkpoint_writer_init(&writer, &disk.kv);
+    }
+    node()->server.settings.max_memory_bytes = LIMIT_BYTES;
+    node_recovered(node(), 0);
+    node_turn(node(), ALONE_START_US);
+    turns(1);
+}
+
+static void stop(void)
+{
+    bool with_disk = store.kv != NULL;
+    alone_release(&alone);
+    if (!with_disk)
+        return;
+    checkpoint_close(&store);
+    checkpoint_writer_release(&writer);
+    kv_memory_release(&disk);
+}
+
+/* Writes that a client sends at once, but the server takes as it can. */
+static void send_writes(struct session *s, int from, int count)
+{
+    struct buffer in = { 0 };
+    for (int i = from; i < from + count; i++)
+        buffer_printf(&in, "SET k%d %0*d\r\n", i, VALUE_BYTES, i);
+    begin_turn();
+    node_session_input(node(), s, buffer_span(&in));
+    end_turn();
+    buffer_release(&in);
+}
+
+static void fill(struct session *s, int count)
+{
+    for (int i = 0; i < count; i += 100) {
+        send_writes(s, i, 100);
+        for (int k = 0; s->input.len > 0 && k < 1000; k++)
+            turns(1);
+    }
+}
+
+static bool answers(struct session *s, const char *in, const char *expected)
+{
+    node_session_sent(node(), s, node_session_output(s).len);
+    begin_turn();
+    node_session_input(node(), s, span_str(in));
+    end_turn();
+    for (int i = 0; node_session_output(s).len == 0 && i < 10000; i++)
+        turns(1);
+    return test_equal_span(__FILE__, __LINE__, in, "the answer", node_session_output(s),
+                           span_str(expected));
+}
+
+TEST(below_the_line_nothing_leaves)
+{
+    start(true);
+    fill(alone_session(&alone), 2000);
+    turns(100);
+    EXPECT_EQ(resident(), 2000);
+    EXPECT_EQ(node()->server.evict.demoted, 0);
+    stop();
+}
+
+TEST(more_than_fits_is_written_and_read_within_the_limit)
+{
+    enum { KEYS = 20000 };
+    char in[64], expected[VALUE_BYTES + 32];
+    start(true);
+    struct session *s = alone_session(&alone);
+    fill(s, KEYS);
+    EXPECT_EQ(database_size(&node()->replica.databases[0]), KEYS);
+    EXPECT(resident() < KEYS / 4);
+    for (int i = 0; i < KEYS; i += 97) {
+        snprintf(in, sizeof(in), "GET k%d\r\n", i);
+        snprintf(expected, sizeof(expected), "$%d\r\n%0*d\r\n", VALUE_BYTES, VALUE_BYTES, i);
+        EXPECT(answers(s, in, expected));
+    }
+    EXPECT(worst_bytes < LIMIT_BYTES - memory_file_bytes(node()));
+    stop();
+}
+
+TEST(keys_are_on_disk_before_room_is_needed)
+{
+    start(true);
+    fill(alone_session(&alone), 2400); /* four fifths of the way to the line */
+    turns(20);
+    EXPECT(node()->checkpoint.completed > 0);
+    stop();
+}
+
+TEST(writes_wait_for_the_disk_and_reads_and_removals_do_not)
+{
+    start(true);
+    struct session *s = alone_session(&alone), *other = alone_session(&alone);
+    disk_rests = true;
+    for (int i = 0; i < 10000 && s->input.len == 0; i += 100)
+        send_writes(s, i, 100);
+    EXPECT(s->input.len > 0);
+    EXPECT(!node()->server.out_of_memory);
+    turns(100);
+    EXPECT(s->input.len > 0);
+    EXPECT(answers(other, "STRLEN k1\r\n", ":100\r\n"));
+    EXPECT(answers(other, "DEL k1\r\n", ":1\r\n"));
+    disk_rests = false;
+    for (int i = 0; i < 1000 && s->input.len > 0; i++)
+        turns(1);
+    EXPECT_EQ(s->input.len, 0);
+    stop();
+}
+
+TEST(where_nothing_can_leave_writes_are_refused)
+{
+    start(false);
+    struct session *s = alone_session(&alone);
+    for (int i = 0; i < 10000 && !node()->server.out_of_memory; i += 100) {
+        send_writes(s, i, 100);
+        turns(60);
+    }
+    EXPECT(
+        answers(s, "SET a 1\r\n", "-OOM command not allowed when used memory > 'maxmemory'.\r\n"));
+    EXPECT(answers(s, "FLUSHALL\r\n", "+OK\r\n"));
+    turns(300); /* what was freed is given back */
+    EXPECT(answers(s, "SET a 1\r\n", "+OK\r\n"));
+    stop();
+}
+
+TEST(what_many_reads_at_once_bring_in_pushes_others_out)
+{
+    struct buffer in = { 0 };
+    start(true);
+    struct session *s = alone_session(&alone);
+    fill(s, 12000);
+    uint64_t before = resident();
+    for (int i = 0; i < 12000; i += 3)
+        buffer_printf(&in, "STRLEN k%d\r\n", i);
+    node_session_sent(node(), s, node_session_output(s).len);
+    begin_turn();
+    node_session_input(node(), s, buffer_span(&in));
+    EXPECT(evict_fetched_keys(&node()->server) > 2000);
+    EXPECT(resident() < before + 300);
+    end_turn();
+    buffer_release(&in);
+    stop();
+}
+
+TEST(a_process_over_all_lines_has_no_room_for_batches)
+{
+    start(true);
+    EXPECT(health_has_room_for_batches(node()));
+    node()->server.process.memory_rss_bytes = LIMIT_BYTES;
+    node()->server.process.memory_samples++;
+    node_turn(node(), node()->now_us + TURN_US);
+    EXPECT(!health_has_room_for_batches(node()));
+    end_turn();
+    turns(1);
+    EXPECT(health_has_room_for_batches(node()));
+    stop();
+}
+
+TEST(what_was_freed_is_not_freed_again_before_it_is_given_back)
+{
+    struct process *p = &node()->server.process;
+    start(true);
+    fill(alone_session(&alone), 2400);
+    turns(50);
+    uint64_t keep = LIMIT_BYTES - memory_file_bytes(node()) - 6 * MB, before = resident();
+    for (int i = 0; i < 10; i++) { /* the kernel's figure stays */
+        p->memory_rss_bytes = keep + MB;
+        p->memory_samples += i % 5 == 0;
+        p->memory_grown_bytes = -(int64_t)((before - resident()) * KEY_BYTES);
+        if (i % 5 == 0) {
+            before = resident();
+            p->memory_grown_bytes = 0;
+        }
+        node_turn(node(), node()->now_us + 10);
+        end_turn();
+    }
+    EXPECT(2400 - resident() > 0);
+    EXPECT(2400 - resident() < 600); /* one turn's, of five */
+    stop();
+}
+
+TEST(a_flush_of_many_keys_lets_others_in_between)
+{
+    start(true);
+    struct session *s = alone_session(&alone), *other = alone_session(&alone);
+    fill(s, 5000);
+    node_session_sent(node(), s, node_session_output(s).len);
+    begin_turn();
+    node_session_input(node(), s, span_str("FLUSHALL\r\nDBSIZE\r\n"));
+    EXPECT_EQ(node_session_output(s).len, 0);
+    EXPECT_EQ(node_next_deadline(node()), node()->now_us);
+    node_session_input(node(), other, span_str("PING\r\n"));
+    EXPECT_TEXT(node_session_output(other), "+PONG\r\n");
+    end_turn();
+    turns(100);
+    EXPECT_TEXT(node_session_output(s), "+OK\r\n:0\r\n");
+    stop();
+}
+
+TEST(after_a_damaged_read_nothing_is_written_or_taken_any_more)
+{
+    char in[64];
+    start(true);
+    struct session *s = alone_session(&alone);
+    fill(s, 12000);
+    turns(1000);
+    for (uint64_t row = 0; row < kv_memory_count(&disk, KV_OBJECTS); row++)
+        CHECK(kv_memory_damage(&disk, KV_OBJECTS, row, 400));
+    begin_turn();
+    for (int i = 0; i < 12000 && !node()->server.damaged; i++) {
+        snprintf(in, sizeof(in), "STRLEN k%d\r\n", i);
+        node_session_input(node(), s, span_str(in));
+    }
+    end_turn();
+    EXPECT(node()->server.damaged);
+    EXPECT(node()->server.refusal != NULL);
+    EXPECT(strstr(node()->server.refusal, "run meridian repair") != NULL);
+    EXPECT(!health_takes_batches(node()));
+    EXPECT(node()->checkpoint.broken);
+    EXPECT(answers(s, "PING\r\n", "+PONG\r\n"));
+    stop();
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}

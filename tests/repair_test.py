@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+"""Damage to a region's files: found with file and offset, and repaired from what is good and from a peer."""
+import glob
+import os
+import random
+import shutil
+import signal
+import subprocess
+
+import redis
+
+import support
+from backup_test import bad, flip, good
+from support import World, log_records, run, wait_until
+
+SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))
+RNG = random.Random(SEED)
+CHECKPOINTS = "checkpoint: { log: 1GB, every: 24h }"    # only when they are asked for
+
+
+def fill(client, name, count=300):
+    with client.pipeline(transaction=False) as pipeline:
+        for number in range(count):
+            pipeline.set(f"{name}:{number}", f"{name} {number}")
+            pipeline.hset(f"{name}:hash:{number % 17}", f"f{number}", number)
+        pipeline.execute()
+
+
+def fill_slowly(client, name, count=40):
+    """Records of their own."""
+    for number in range(count):
+        client.set(f"{name}:{number}", number)
+
+
+def check(world, i=0):
+    """(exit status, standard output, standard error) of a look."""
+    return run("repair", "--check", "--data", world.data_dir(i))
+
+
+def repair(world, i=0):
+    return good("repair", "--data", world.data_dir(i), "--config", world.config, "--region", world.names[i])
+
+
+def checkpoint_file(world, i=0):
+    return os.path.join(world.data_dir(i), "checkpoint", "data.mdb")
+
+
+def damage_record(world, number, i=0):
+    """Flips a bit in a record of the log's last segment; returns file and offset of the record."""
+    path = world.segments(i)[-1]
+    offset, length = log_records(path)[number]
+    flip(path, offset + 20 + RNG.randrange(length - 20))
+    return os.path.basename(path), offset
+
+
+def damage_checkpoint(world, text, i=0):
+    """Flips a bit in a value that stands in the checkpoint's file."""
+    path = checkpoint_file(world, i)
+    with open(path, "rb") as file:
+        at = file.read().find(text)
+    assert at > 0
+    flip(path, at)
+
+
+def is_filled(world, i, wanted):
+    try:
+        return world.contents(i) == wanted
+    except redis.RedisError:            # LOADING
+        return False
+
+
+def wait_filled(world, i, wanted):
+    wait_until(lambda: is_filled(world, i, wanted), 60, "the region was not filled")
+
+
+def aside(world, i=0):
+    return sorted(os.path.relpath(path, world.data_dir(i)).split("/", 1)[1]
+                  for path in glob.glob(os.path.join(world.data_dir(i), "damaged-*", "*")))
+
+
+def one_region():
+    return World(regions=1, fsync="always", extra=CHECKPOINTS)
+
+
+# --- what is good stays as it is ---
+
+def test_nothing_is_done_to_a_good_directory():
+    with one_region() as world:
+        fill(world.client(0), "a")
+        status, out, _ = check(world)
+        assert status == 0 and "good" in out, out
+        world.client(0).save()
+        fill(world.client(0), "b")
+        assert check(world)[0] == 0
+        assert "in use by process" in bad("repair", "--data", world.data_dir(0), "--config", world.config, "--region",
+                                          world.names[0])
+        wanted = world.contents(0)
+        world.kill(0)
+        assert check(world)[0] == 0
+        assert "nothing is damaged" in repair(world)
+        world.start(0)
+        assert world.contents(0) == wanted
+
+
+def test_usage_and_places_that_are_none():
+    assert run("repair")[0] == 2
+    assert run("repair", "--data", "x")[0] == 2
+    assert "No such file" in bad("repair", "--check", "--data", "/nonexistent")
+
+
+# --- without a peer ---
+
+def test_a_damaged_checkpoint_is_made_anew_from_a_log_that_is_whole():
+    with one_region() as world:
+        fill(world.client(0), "a")
+        world.client(0).save()
+        fill(world.client(0), "b")
+        wanted = world.contents(0)
+        world.kill(0)
+        damage_checkpoint(world, b"a 123")
+        status, out, problem = check(world)
+        assert status == 1 and "a:123" in problem, (out, problem)
+        assert "replays all of its log" in repair(world)
+        assert aside(world) == ["checkpoint"]
+        world.start(0)
+        assert world.contents(0) == wanted
+        assert "nothing" not in world.log(0)
+
+
+def test_any_damage_to_the_checkpoint_s_file_is_found_or_harmless():
+    with one_region() as world:
+        fill(world.client(0), "a", 2000)
+        world.client(0).set("big", "x" * 300000)
+        world.client(0).save()
+        wanted = world.contents(0)
+        world.kill(0)
+        kept = checkpoint_file(world) + ".kept"
+        shutil.copy(checkpoint_file(world), kept)
+        found = 0
+        for _ in range(25):
+            # Pages of a tree, or the head of the file: whatever they lead to.
+            flip(checkpoint_file(world), RNG.randrange(os.path.getsize(kept)))
+            status, _, problem = check(world)
+            found += status
+            # A sanitizer has its own say in a crash, which is not ours to prevent: it ends a child only.
+            assert status == 0 or "checkpoint" in problem.splitlines()[-1], problem
+            shutil.copy(kept, checkpoint_file(world))
+        for page in range(2, 12):
+            flip(checkpoint_file(world), page * 4096 + 16 + RNG.randrange(16))     # the page's own index
+            found += check(world)[0]
+            shutil.copy(kept, checkpoint_file(world))
+        assert found >= 10, found
+        os.remove(kept)
+        world.start(0)
+        assert world.contents(0) == wanted
+
+
+def test_damage_before_the_checkpoint_costs_nothing():
+    with one_region() as world:
+        fill_slowly(world.client(0), "a")
+        world.client(0).save()
+        fill_slowly(world.client(0), "b")
+        wanted = world.contents(0)
+        world.kill(0)
+        name, offset = damage_record(world, 5)
+        status, _, problem = check(world)
+        assert status == 1 and f"{name}: damaged at offset {offset}" in problem, problem
+        assert "put aside: the log before LSN" in repair(world)
+        assert aside(world) == [name]
+        assert check(world)[0] == 0
+        world.start(0)
+        assert world.contents(0) == wanted
+        world.client(0).set("more", "1")
+        world.restart(0)
+        assert world.client(0).get("more") == "1"
+
+
+def test_a_single_region_is_told_to_restore_a_back_up():
+    with one_region() as world:
+        fill_slowly(world.client(0), "a")
+        world.client(0).save()
+        fill_slowly(world.client(0), "b")
+        world.kill(0)
+        name, offset = damage_record(world, 50)
+        told = bad("repair", "--data", world.data_dir(0), "--config", world.config, "--region", world.names[0])
+        assert f"{name}: damaged at offset {offset}" in told and "restore a back-up" in told, told
+        assert aside(world) == []
+
+
+def test_a_torn_tail_is_no_damage():
+    with one_region() as world:
+        fill_slowly(world.client(0), "a")
+        wanted = world.contents(0)
+        world.kill(0)
+        path = world.segments(0)[-1]
+        offset, length = log_records(path)[-1]
+        with open(path, "r+b") as file:
+            file.seek(offset + length)
+            file.write(os.urandom(50))
+        status, out, _ = check(world)
+        assert status == 0 and "torn" in out, out
+        world.start(0)
+        assert world.contents(0) == wanted
+
+
+# --- with a peer ---
+
+def three_histories(world):
+    """Writes of both regions; the first one has a checkpoint in the middle."""
+    world.wait_linked()
+    fill_slowly(world.client(0), "a")
+    fill_slowly(world.client(1), "b")
+    world.wait_equal()
+    world.client(0).save()
+    world.client(1).save()
+    fill_slowly(world.client(0), "c")
+    fill_slowly(world.client(1), "d")
+    return world.wait_equal()
+
+
+def refuses_to_start(world, i=0):
+    world.spawn(i)
+    assert world.processes[i].wait(30) == 1, world.log(i)
+    world.processes[i] = None
+    return world.log(i)
+
+
+def test_a_damaged_segment_is_repaired_from_a_peer():
+    with World(regions=2, fsync="always", extra=CHECKPOINTS) as world:
+        wanted = three_histories(world)
+        world.kill(0)
+        name, offset = damage_record(world, len(log_records(world.segments(0)[-1])) - 20)
+        assert f"{name}: damaged at offset {offset}" in refuses_to_start(world)
+        told = repair(world)
+        assert "takes all objects from another region" in told, told
+        assert aside(world) == [name]
+        world.start(0)
+        wait_filled(world, 0, wanted)
+        world.wait_linked()
+        world.client(0).set("more", "1")
+        assert world.wait_equal()[b"more"][1] == b"1"
+        world.restart(0)
+        assert world.wait_equal()[b"more"][1] == b"1"
+
+
+def test_a_damaged_checkpoint_is_repaired_from_a_peer_and_own_unsent_writes_stay():
+    for at_once in (False, True):
+        with World(regions=2, fsync="always", extra=CHECKPOINTS) as world:
+            three_histories(world)
+            world.cut(0, 1)
+            fill_slowly(world.client(0), "unsent")
+            wanted = world.contents(0)
+            world.kill(0)
+            damage_record(world, 5)     # so the log does not reach back to its beginning any more
+            if not at_once:
+                assert "put aside: the log before" in repair(world)
+            damage_checkpoint(world, b"a:17")
+            assert check(world)[0] == 1
+            assert "takes all objects from another region" in repair(world)
+            world.start(0)
+            wait_filled(world, 0, wanted)
+            world.wait_linked()
+            assert world.wait_equal() == wanted
+            world.restart(0)
+            world.wait_linked()
+            assert world.wait_equal() == wanted
+
+
+def test_a_repair_that_is_interrupted_is_finished_by_the_next():
+    for _ in range(4):
+        with World(regions=2, fsync="always", extra=CHECKPOINTS) as world:
+            wanted = three_histories(world)
+            world.kill(0)
+            damage_record(world, len(log_records(world.segments(0)[-1])) - 20)
+            for _ in range(3):
+                process = subprocess.Popen([support.BINARY, "repair", "--data", world.data_dir(0), "--config",
+                                            world.config, "--region", world.names[0]], stdout=subprocess.DEVNULL)
+                try:
+                    process.wait(RNG.uniform(0.05, 0.5))
+                except subprocess.TimeoutExpired:
+                    process.send_signal(signal.SIGKILL)
+                    process.wait()
+            repair(world)
+            world.start(0)
+            wait_filled(world, 0, wanted)
+            world.wait_linked()
+            world.wait_equal()
+
+
+if __name__ == "__main__":
+    support.main(globals())
