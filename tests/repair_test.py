@@ -266,6 +266,40 @@ def test_a_damaged_checkpoint_is_repaired_from_a_peer_and_own_unsent_writes_stay
             assert world.wait_equal() == wanted
 
 
+def test_own_writes_that_nobody_had_are_lost_and_then_a_new_number_is_needed():
+    with World(regions=2, fsync="always", extra=CHECKPOINTS) as world:
+        wanted = three_histories(world)
+        world.cut(0, 1)
+        fill_slowly(world.client(0), "unsent")
+        world.kill(0)
+        damage_record(world, len(log_records(world.segments(0)[-1])) - 20)
+        assert "that no other region had, are lost" in repair(world)
+        world.start(0)
+        wait_until(lambda: "ev=bootstrap.done" in world.log(0), 60)
+        there = world.contents(0)
+        # Those before the damage follow what others have, those behind it do not.
+        assert {key: there.get(key) for key in wanted} == wanted
+        assert b"unsent:1" in there and b"unsent:39" not in there
+        try:
+            world.client(0).set("k", "v")
+            raise AssertionError("it was written")
+        except redis.ResponseError as problem:
+            assert "AMNESIA" in str(problem), problem
+
+        with open(world.config, encoding="utf-8") as file:
+            text = file.read()
+        for number, name in zip((3, 2), world.names):
+            text = text.replace(f"- name: {name}", f"- name: {name}\n    id: {number}")
+        with open(world.config, "w", encoding="utf-8") as file:
+            file.write(text + "closed: [1]\n")
+        for i in (1, 0):
+            world.restart(i)
+        world.wait_linked()
+        world.client(0).set("k", "v")
+        wait_until(lambda: world.contents(0) == world.contents(1), 30, "the regions did not become equal")
+        assert world.contents(1)[b"unsent:1"] == there[b"unsent:1"]
+
+
 def test_a_repair_that_is_interrupted_is_finished_by_the_next():
     for _ in range(4):
         with World(regions=2, fsync="always", extra=CHECKPOINTS) as world:

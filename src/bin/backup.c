@@ -223,8 +223,8 @@ static enum backup_verdict extend(struct backup *b)
     return verdict;
 }
 
-/* Asks the region to keep its log from here on. It may be that we may only read: then more often all
- * begins with a new base. */
+/* Asks the region to keep its log from here on. It may be that we may only read: then more often
+ * all begins with a new base. */
 static void hold(struct backup *b, uint64_t lsn)
 {
     const struct hold h = { .lsn = lsn, .most_bytes = b->keep_bytes };

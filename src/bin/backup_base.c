@@ -203,7 +203,8 @@ static enum backup_verdict finish_log(struct taking *t)
         return verdict;
     if (!backup_log_verify(&t->log, start))
         return log_verdict(t, BACKUP_FAILED);
-    /* The copy was committed when the log was durable up to where it ended: nothing is newer than that. */
+    /* The copy was committed when the log was durable up to where it ended: nothing is newer than
+     * that. */
     b->earliest = b->has_checkpoint ? b->end.newest : 0;
     return BACKUP_GOOD;
 }

@@ -1,8 +1,8 @@
 /*
  * backup_base -- takes a base: a region's checkpoint, and the log from where it starts.
  *
- * The checkpoint is copied by a child, which also reads the copy back, every record of it. Meanwhile the
- * log is followed, so that what the server drops is here already.
+ * The checkpoint is copied by a child, which also reads the copy back, every record of it.
+ * Meanwhile the log is followed, so that what the server drops is here already.
  */
 #ifndef BIN_BACKUP_BASE_H
 #define BIN_BACKUP_BASE_H
@@ -19,8 +19,8 @@ struct backup_look {
 /* False: `problem` (FILES_PROBLEM_MAX) says why. */
 bool backup_look(const char *data, struct backup_look *look, char *problem);
 
-/* Takes a base into BACKUP/base->name, a directory that the manifest does not know yet; all but its name
- * is filled in. */
+/* Takes a base into BACKUP/base->name, a directory that the manifest does not know yet; all but its
+ * name is filled in. */
 enum backup_verdict backup_base_take(const char *data, struct disk *from, const char *backup,
                                      struct manifest_base *base, uint64_t *log_bytes,
                                      char *problem);

@@ -1,9 +1,9 @@
 /*
  * backup_log -- brings a base's log up to what a region's log is now.
  *
- * Record bytes are copied as they are. What is new has to join what is there: the same bytes where the
- * two meet, every stream without a hole, and the history that the region's checkpoint knows. A region
- * whose log was lost, or that was bootstrapped, needs a new base.
+ * Record bytes are copied as they are. What is new has to join what is there: the same bytes where
+ * the two meet, every stream without a hole, and the history that the region's checkpoint knows. A
+ * region whose log was lost, or that was bootstrapped, needs a new base.
  */
 #ifndef BIN_BACKUP_LOG_H
 #define BIN_BACKUP_LOG_H
@@ -13,7 +13,7 @@
 
 enum backup_verdict {
     BACKUP_GOOD,
-    BACKUP_PARTS, /* it does not join, or the region has dropped what comes next; `problem` says why */
+    BACKUP_PARTS, /* it does not join, or what comes next was dropped; `problem` says why */
     BACKUP_FAILED, /* an error of a disk, or damage; `problem` */
 };
 
@@ -36,12 +36,12 @@ void backup_log_close(struct backup_log *l);
 /* Whether the region's log has the bytes where the base's ends. */
 enum backup_verdict backup_log_compare(struct backup_log *l);
 
-/* Copies all there is, and syncs it; base->end_lsn and its segments say so. `follow`: and base->end goes
- * along; `meet`, unless NULL, is the start of the region's checkpoint. */
+/* Copies all there is, and syncs it; base->end_lsn and its segments say so. `follow`: and base->end
+ * goes along; `meet`, unless NULL, is the start of the region's checkpoint. */
 enum backup_verdict backup_log_copy(struct backup_log *l, bool follow,
                                     const struct copy_start *meet);
 
-/* Reads the base's log back from its start, as it stands in the back-up: base->end is what follows. */
+/* Reads the base's log back from its start, as it stands in the back-up, into base->end. */
 bool backup_log_verify(struct backup_log *l, const struct copy_start *start);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * child -- work in a process of its own, because what it reads may be damaged in any way, or to have it
- * done beside.
+ * child -- work in a process of its own, because what it reads may be damaged in any way, or to
+ * have it done beside.
  *
  * LMDB follows what stands in its pages: damage can end the process that reads it. Here it ends the
  * child only.

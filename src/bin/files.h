@@ -23,8 +23,8 @@ bool files_make_directory(const char *path, char *problem);
 bool files_sync_directory(const char *path, char *problem);
 bool files_sync_parent(const char *path, char *problem);
 
-/* Removes a directory and the files in it; directories in it stay, and are an error. Fine when it is not
- * there. */
+/* Removes a directory and the files in it; directories in it stay, and are an error. Fine when it
+ * is not there. */
 bool files_remove_directory(const char *path, char *problem);
 bool files_remove(const char *path, char *problem); /* a file; fine when it is not there */
 bool files_rename(const char *from, const char *to, char *problem); /* not synced */

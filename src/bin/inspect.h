@@ -21,8 +21,8 @@ void inspect_damage(struct inspect *x, const char *where, const char *what);
 
 /* All of these are false when it is no use to go on: standard output is gone. */
 
-/* The log of a directory; or, of one segment of it only, that which starts at `only`, unless UINT64_MAX.
- * `until`: only up to there; UINT64_MAX: to its end. */
+/* The log of a directory; or, of one segment of it only, that which starts at `only`, unless
+ * UINT64_MAX. `until`: only up to there; UINT64_MAX: to its end. */
 bool inspect_log(struct inspect *x, const char *directory, uint64_t only, uint64_t until);
 
 /* The directory that holds data.mdb. */

@@ -1,6 +1,6 @@
 /*
- * inspect_checkpoint -- what a checkpoint says of itself, and its records. In a child: what is damaged
- * may end who reads it.
+ * inspect_checkpoint -- what a checkpoint says of itself, and its records. In a child: what is
+ * damaged may end who reads it.
  */
 #include <stdio.h>
 

@@ -200,7 +200,7 @@ bool manifest_save(const char *backup, const struct manifest *m, char *problem)
     return good;
 }
 
-/* --- reading: the checksum is right, so what is not as it should be was written by another version --- */
+/* --- reading: the checksum is right; what is not as it should be, another version wrote --- */
 
 static bool take_hex(const json_t *from, const char *name, uint64_t *out)
 {

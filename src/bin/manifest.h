@@ -1,14 +1,14 @@
 /*
  * manifest -- what a back-up directory holds.
  *
- *     BACKUP/manifest.json      names all that counts; replaced as a whole, after what it names is on disk
+ *     BACKUP/manifest.json      names all that counts; replaced as a whole, when that is durable
  *     BACKUP/base-0001/         data.mdb: a region's checkpoint, compacted (none: it had none yet)
  *                               *.log: the log from where that starts, as far as it was followed
  *     BACKUP/base-0002/ …       later bases; a base that is removed takes its moments with it
  *
- * Objects of a base may hold anything up to `earliest`, and its log shows all up to `until`: it gives
- * every moment in between. Log files may have more bytes than the manifest says: what an interrupted
- * run has added.
+ * Objects of a base may hold anything up to `earliest`, and its log shows all up to `until`: it
+ * gives every moment in between. Log files may have more bytes than the manifest says: what an
+ * interrupted run has added.
  */
 #ifndef BIN_MANIFEST_H
 #define BIN_MANIFEST_H
@@ -43,8 +43,8 @@ struct manifest {
     size_t count, cap;
 };
 
-/* E_OK; E_MISSING: there is none; else an error in problem[FILES_PROBLEM_MAX]. Bases whose directories are
- * gone are left out. */
+/* E_OK; E_MISSING: there is none; else an error in problem[FILES_PROBLEM_MAX]. Bases whose
+ * directories are gone are left out. */
 int manifest_load(const char *backup, struct manifest *m, char *problem);
 bool manifest_save(const char *backup, const struct manifest *m, char *problem); /* durable */
 void manifest_release(struct manifest *m);

@@ -1,10 +1,12 @@
 /*
- * repair -- brings a region whose files are damaged back: from what is good of them, and from a peer.
+ * repair -- brings a region whose files are damaged back: from what is good of them, and from a
+ * peer.
  *
- *     damage before the checkpoint's start     that log goes aside; nothing else needs it here
- *     the checkpoint, and all log is there     it goes aside; the next start replays everything
- *     anything else                            the good log stays, a marker is written: the next start
- *                                              takes the objects from a peer, then its own log's rest
+ *     damage before the checkpoint's start    that log goes aside; nothing else needs it here
+ *     the checkpoint, and all log is there    it goes aside; the next start replays everything
+ *     anything else                           the good log stays, a marker is written: the next
+ *                                             start takes the objects from a peer, then its own
+ *                                             log's rest
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -227,11 +229,10 @@ static bool drop_front(struct repair *r)
     if (!pass_on(r, repair_log_prepare(&r->log, &options, &r->look.log, &plan, NULL)) ||
         !finish_log(r))
         return false;
-    printf(
-        "put aside: the log before LSN %" PRIu64 ", where the checkpoint starts, in %s\n"
-        "The region can be started. A region that still lacked some of that log takes its objects "
-        "anew.\n",
-        start_lsn, r->log.aside);
+    printf("put aside: the log before LSN %" PRIu64 ", in %s; the checkpoint has what it said\n"
+           "The region can be started. A region that still lacked some of that log takes its "
+           "objects anew.\n",
+           keep_lsn, r->log.aside);
     return true;
 }
 

@@ -24,8 +24,8 @@ struct repair_log {
     char problem[FILES_PROBLEM_MAX];
 };
 
-/* Old segments that begin in [from_lsn, to_lsn) go. The log's good records in [keep_lsn, until_lsn) are
- * written anew, one after the other from keep_lsn on: none when that is empty. */
+/* Old segments that begin in [from_lsn, to_lsn) go. The log's good records in [keep_lsn, until_lsn)
+ * are written anew, one after the other from keep_lsn on: none when that is empty. */
 struct repair_plan {
     uint64_t from_lsn, to_lsn, keep_lsn, until_lsn;
     uint64_t end_lsn; /* of what was written */

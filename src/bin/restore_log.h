@@ -1,8 +1,8 @@
 /*
  * restore_log -- a base's log up to a moment, as the log of a new data directory.
  *
- * It begins where the base's checkpoint starts, under the same LSN: from there on it is replayed. What
- * is left out, or cut (store/cut.h), moves what follows to smaller places.
+ * It begins where the base's checkpoint starts, under the same LSN: from there on it is replayed.
+ * What is left out, or cut (store/cut.h), moves what follows to smaller places.
  */
 #ifndef BIN_RESTORE_LOG_H
 #define BIN_RESTORE_LOG_H

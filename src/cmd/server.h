@@ -66,7 +66,8 @@ struct process {
     uint64_t memory_rss_bytes;
     uint64_t memory_file_bytes; /* of the rss: pages of files, which the kernel has elsewhere too */
     uint64_t memory_samples;    /* how often these two were read */
-    int64_t memory_grown_bytes; /* allocated since then, less what was freed */
+    int64_t
+        memory_grown_bytes; /* allocated since memory_used_bytes was counted, less what was freed */
     uint64_t cpu_user_us, cpu_system_us;
 };
 

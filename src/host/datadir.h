@@ -21,10 +21,10 @@
 
 enum {
     DATADIR_PROBLEM_MAX = 400,
-    DATADIR_SEGMENT_BYTES = 64 << 20, /* a new one every second or so at the highest rates */
+    DATADIR_SEGMENT_BYTES = 64 << 20,    /* a new one every second or so at the highest rates */
     DATADIR_SEGMENT_MIN_BYTES = 1 << 20, /* a quarter of log.retain, within these */
-    DATADIR_PUMP_US = 5000,           /* of replaying, then the loop has a round */
-    DATADIR_TELL_US = 1000 * 1000,    /* between two lines that say how far the replay is */
+    DATADIR_PUMP_US = 5000,              /* of replaying, then the loop has a round */
+    DATADIR_TELL_US = 1000 * 1000,       /* between two lines that say how far the replay is */
 };
 
 struct datadir {

@@ -22,8 +22,8 @@ struct disk_posix {
  * E_FULL, E_IO, or E_FORMAT when it is no directory; disk.detail is then the line for people. */
 int disk_posix_open(struct disk_posix *d, const char *path);
 
-/* Opens a directory that is there without taking it, beside whoever has: for reading what is in it; or,
- * with `write`, for who has taken the one above it. */
+/* Opens a directory that is there without taking it, beside whoever has: for reading what is in it;
+ * or, with `write`, for who has taken the one above it. */
 int disk_posix_beside(struct disk_posix *d, const char *path, bool write);
 void disk_posix_close(struct disk_posix *d); /* after all files are closed */
 

@@ -1,5 +1,6 @@
 /*
- * exporter -- the thread that reads objects back from disk, for regions that are bootstrapped from us.
+ * exporter -- the thread that reads objects back from disk, for regions that are bootstrapped from
+ * us.
  *
  * Records that are not in memory take as long as the disk takes; nobody else waits for them here.
  *

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 enum {
-    SAMPLE_US = 2000, /* in which a region can hardly allocate a quarter of the smallest margin */
+    SAMPLE_US = 2000, /* two system calls' worth of time in a thousand */
+    COUNT_US = 5000,  /* what other threads allocate is seen so late; 10 us each time */
     DECAY_MS = 100,   /* jemalloc's own is 10 s: as long it keeps pages that it does not use */
 };
 
@@ -71,8 +72,14 @@ static void read_statm(struct figures *f, struct process *p, uint64_t now_us)
     p->memory_rss_bytes = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
     p->memory_file_bytes = (uint64_t)files * (uint64_t)sysconf(_SC_PAGESIZE);
     p->memory_samples++;
-    f->held_bytes = held_bytes(f);
     f->sampled_us = now_us;
+}
+
+static void count(struct figures *f, struct process *p, uint64_t now_us)
+{
+    p->memory_used_bytes = allocated_bytes();
+    f->held_bytes = held_bytes(f);
+    f->counted_us = now_us;
 }
 
 static uint64_t microseconds(struct timeval t)
@@ -84,7 +91,7 @@ void figures_read(struct figures *f, struct process *p, uint64_t now_us)
 {
     struct rusage usage;
 
-    p->memory_used_bytes = allocated_bytes();
+    count(f, p, now_us);
     read_statm(f, p, now_us);
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
         p->cpu_user_us = microseconds(usage.ru_utime);
@@ -125,6 +132,8 @@ void figures_sample(struct figures *f, struct process *p, uint64_t now_us)
         tune(f);
     if (now_us - f->sampled_us >= SAMPLE_US)
         read_statm(f, p, now_us);
+    if (now_us - f->counted_us >= COUNT_US)
+        count(f, p, now_us);
     p->memory_grown_bytes = (int64_t)(held_bytes(f) - f->held_bytes);
 }
 

@@ -18,9 +18,9 @@ enum { FIGURES_AGE_US = 100 * 1000 };
 struct figures {
     int statm; /* /proc/self/statm; -1: cannot be opened */
     const uint64_t *allocated,
-        *freed; /* bytes, of this thread; NULL: another allocator is linked */
-    uint64_t sampled_us;
-    uint64_t held_bytes; /* allocated less freed, when sampled */
+        *freed;                      /* bytes, of this thread; NULL: another allocator is linked */
+    uint64_t sampled_us, counted_us; /* statm, and all that is allocated */
+    uint64_t held_bytes;             /* allocated less freed, when that was counted */
     bool tuned;
 };
 

@@ -70,8 +70,8 @@ static unsigned write_health(struct loop *l, struct buffer *out)
         buffer_put_text(out, "{\"status\":\"serving\"}\n");
         return MHD_HTTP_OK;
     }
-    buffer_printf(out,
-                  "{\"status\":\"not serving%s\",\"reason\":", l->node->server.loading != NULL ? "" : " writes");
+    buffer_printf(out, "{\"status\":\"not serving%s\",\"reason\":",
+                  l->node->server.loading != NULL ? "" : " writes");
     report_json_string(out, reason);
     buffer_put_text(out, "}\n");
     return MHD_HTTP_SERVICE_UNAVAILABLE;

@@ -3,6 +3,8 @@
 #include <lmdb.h>
 #include <string.h>
 
+#include "host/kv_lmdb_txn.h"
+
 enum {
     PAGE_BYTES = 4096, /* another one is not looked through */
     HEADER_BYTES = 16,
@@ -31,9 +33,9 @@ static bool is_known(void)
 
 uint64_t kv_lmdb_page_of(const struct kv_lmdb *k, const void *key)
 {
-    uint64_t distance = (uint64_t)(uintptr_t)key - (uint64_t)(uintptr_t)k->map;
+    uint64_t offset = kv_lmdb_offset(k, key);
 
-    return k->map != NULL && distance < k->map_bytes ? distance / PAGE_BYTES : 0;
+    return offset == UINT64_MAX ? 0 : offset / PAGE_BYTES;
 }
 
 static bool open_page(struct page *p, const struct kv_lmdb *k, uint64_t number)
@@ -103,20 +105,70 @@ static unsigned find_row(const struct page *p, const void *key)
     return i;
 }
 
-bool kv_lmdb_page_has_nothing_between(const struct kv_lmdb *k, const void *before,
-                                      const void *after)
+/* Two keys of one page: nothing is between them there, and the next ones to both sides are in order: in
+ * the place of one, there may be a row of elsewhere. */
+static bool are_neighbours(const struct kv_lmdb *k, uint64_t number, const uint8_t *before,
+                           const uint8_t *after)
 {
-    uint64_t one = kv_lmdb_page_of(k, before), other = kv_lmdb_page_of(k, after);
     struct page p;
     unsigned bytes;
 
-    if (one != other)
-        return kv_lmdb_page_adds_up(k, one) && kv_lmdb_page_adds_up(k, other);
-    if (one == 0 || !is_known())
+    if (number == 0 || !is_known())
         return true;
-    if (!open_page(&p, k, one))
+    if (!open_page(&p, k, number))
         return false;
     unsigned i = find_row(&p, before);
     return i + 1 < p.count && i + 1 == find_row(&p, after) &&
            ascends(&p, i > 0 ? i - 1 : 0, i + 3 < p.count ? i + 3 : p.count, &bytes);
+}
+
+/* --- around a key --- */
+
+/* *key is empty when there is none. */
+static int step(MDB_cursor *cursor, MDB_cursor_op how, struct span from, struct span *key)
+{
+    MDB_val at = { .mv_size = from.len, .mv_data = (void *)(uintptr_t)from.at }, value;
+    int cause = mdb_cursor_get(cursor, &at, &value, how);
+
+    *key = cause == 0 ? span_of(at.mv_data, at.mv_size) : span_of(NULL, 0);
+    if (cause == 0 && (key->len == 0 || key->len > KV_KEY_MAX))
+        return MDB_CORRUPTED;
+    return cause == MDB_NOTFOUND ? 0 : cause;
+}
+
+/* One step on in a direction: the key there must be on the right side of the last one. */
+static int look_further(const struct kv_lmdb *k, MDB_cursor *cursor, MDB_cursor_op how,
+                        struct span from)
+{
+    struct span key;
+    int cause = from.len == 0 ? 0 : step(cursor, how, from, &key);
+
+    if (cause != 0 || from.len == 0)
+        return cause;
+    if (!kv_lmdb_page_adds_up(k, kv_lmdb_page_of(k, from.at)))
+        return MDB_CORRUPTED;
+    if (key.len == 0)
+        return 0;
+    int order = span_compare(key, from);
+    bool right = how == MDB_NEXT ? order > 0 : order < 0;
+    return right && kv_lmdb_page_adds_up(k, kv_lmdb_page_of(k, key.at)) ? 0 : MDB_CORRUPTED;
+}
+
+int kv_lmdb_look_around(const struct kv_lmdb *k, MDB_cursor *cursor, struct span key,
+                        struct span *before, struct span *after)
+{
+    struct span again;
+    int cause = step(cursor, MDB_SET_RANGE, key, after);
+
+    if (cause == 0)
+        cause = step(cursor, after->len > 0 ? MDB_PREV : MDB_LAST, key, before);
+    if (cause != 0)
+        return cause;
+    uint64_t page = kv_lmdb_page_of(k, before->at);
+    if (page == kv_lmdb_page_of(k, after->at))
+        return are_neighbours(k, page, before->at, after->at) ? 0 : MDB_CORRUPTED;
+    cause = look_further(k, cursor, MDB_PREV, *before);
+    if (cause == 0 && after->len > 0)
+        cause = step(cursor, MDB_SET_RANGE, key, &again);
+    return cause == 0 ? look_further(k, cursor, MDB_NEXT, *after) : cause;
 }

@@ -14,6 +14,8 @@
 #ifndef HOST_KV_LMDB_PAGE_H
 #define HOST_KV_LMDB_PAGE_H
 
+#include <lmdb.h>
+
 #include "host/kv_lmdb.h"
 
 /* The page with this key, which LMDB gave out; 0 when it is none of the file. */
@@ -22,9 +24,9 @@ uint64_t kv_lmdb_page_of(const struct kv_lmdb *k, const void *key);
 /* Whether the page adds up, and its keys ascend. */
 bool kv_lmdb_page_adds_up(const struct kv_lmdb *k, uint64_t page);
 
-/* The same, as far as it takes to believe that nothing is between two keys, of which one may be NULL:
- * of one page, only that the next ones to both sides are in order. */
-bool kv_lmdb_page_has_nothing_between(const struct kv_lmdb *k, const void *before,
-                                      const void *after);
+/* As `around` of env/kv.h, with a cursor of a reader, within a guarded call: 0, or LMDB's cause. What
+ * the pages say is believed only if they add up about there. */
+int kv_lmdb_look_around(const struct kv_lmdb *k, MDB_cursor *cursor, struct span key,
+                        struct span *before, struct span *after);
 
 #endif

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <lmdb.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "base/check.h"
@@ -12,7 +11,7 @@
 #include "host/kv_guard.h"
 #include "host/kv_lmdb_page.h"
 
-enum { DETAIL_MAX = 256, PAGE_BYTES = 4096 };
+enum { PAGE_BYTES = 4096 };
 
 /* Where seek and next are in a table. */
 struct place {
@@ -32,75 +31,6 @@ struct kv_txn {
     struct place places[KV_TABLES];
     MDB_cursor *probes[KV_TABLES]; /* for around */
 };
-
-static int code_of(int cause)
-{
-    switch (cause) {
-    case MDB_NOTFOUND:
-    case ENOENT:
-        return E_MISSING;
-    case MDB_MAP_FULL:
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-        return E_FULL;
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_INVALID:
-    case MDB_INCOMPATIBLE:
-    case MDB_CURSOR_FULL: /* a tree too deep to be one */
-    case MDB_PAGE_FULL:
-        return E_CORRUPT;
-    case MDB_VERSION_MISMATCH:
-        return E_VERSION;
-    case MDB_READERS_FULL:
-    case MDB_TXN_FULL:
-    case ENOMEM: /* of address space: memory itself does not run out this way */
-        return E_LIMIT;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return E_DENIED;
-    case EBUSY:
-    case EAGAIN:
-        return E_BUSY;
-    default:
-        return E_IO;
-    }
-}
-
-static uint64_t offset_of(const struct kv_lmdb *k, const void *at)
-{
-    uint64_t distance = (uint64_t)(uintptr_t)at - (uint64_t)(uintptr_t)k->map;
-
-    return k->map != NULL && distance < k->map_bytes ? distance : UINT64_MAX;
-}
-
-static bool file_ends_before(const struct kv_lmdb *k, uint64_t offset)
-{
-    struct stat status;
-    int fd;
-
-    return mdb_env_get_fd(k->env, &fd) == 0 && fstat(fd, &status) == 0 &&
-           offset >= (uint64_t)status.st_size;
-}
-
-int kv_lmdb_fail(const struct kv_lmdb *k, char *detail, const char *action, int cause)
-{
-    const void *fault = kv_guard_take_fault();
-    uint64_t offset = fault == NULL ? UINT64_MAX : offset_of(k, fault);
-    char place[40] = "";
-
-    if (offset != UINT64_MAX) {
-        offset -= offset % PAGE_BYTES;
-        snprintf(place, sizeof place, " (at offset %llu)", (unsigned long long)offset);
-        cause = file_ends_before(k, offset) ? MDB_PAGE_NOTFOUND : cause;
-    }
-    if (cause == EFAULT)
-        cause = MDB_CORRUPTED;
-    snprintf(detail, DETAIL_MAX, "%s: %s: %s%s", k->name, action, mdb_strerror(cause), place);
-    return code_of(cause);
-}
 
 static struct kv_lmdb *self(struct kv *kv)
 {
@@ -152,7 +82,9 @@ struct call {
     MDB_txn *txn;
     MDB_dbi table;
     MDB_cursor *cursor;
-    MDB_val key, value; /* of CALL_AROUND: the key after, the key before */
+    MDB_val key, value;
+    const struct kv_lmdb *k; /* of around */
+    struct span around, before, after;
 };
 
 /* Reads a byte of every page, so that one that the disk has lost shows here. */
@@ -164,23 +96,6 @@ static void touch(const MDB_val *value)
         (void)at[offset];
     if (value->mv_size > 0)
         (void)at[value->mv_size - 1];
-}
-
-static int look_around(struct call *c)
-{
-    MDB_val after = c->key, before = { 0, NULL }, value;
-    int cause = mdb_cursor_get(c->cursor, &after, &value, MDB_SET_RANGE);
-
-    if (cause != 0 && cause != MDB_NOTFOUND)
-        return cause;
-    if (cause == 0 && after.mv_size == 0)
-        return MDB_CORRUPTED;
-    c->key = cause == 0 ? after : before;
-    cause = mdb_cursor_get(c->cursor, &before, &value, cause == 0 ? MDB_PREV : MDB_LAST);
-    if (cause == 0 && before.mv_size == 0)
-        return MDB_CORRUPTED;
-    c->value = cause == 0 ? before : (MDB_val){ 0, NULL };
-    return cause == MDB_NOTFOUND ? 0 : cause;
 }
 
 static int perform(void *context)
@@ -204,7 +119,7 @@ static int perform(void *context)
         cause = mdb_cursor_get(c->cursor, &c->key, &c->value, (MDB_cursor_op)c->flags);
         break;
     case CALL_AROUND:
-        return look_around(c);
+        return kv_lmdb_look_around(c->k, c->cursor, c->around, &c->before, &c->after);
     case CALL_COMMIT:
         return mdb_txn_commit(c->txn);
     }
@@ -529,28 +444,23 @@ static int txn_next(struct kv_txn *t, enum kv_table table, struct span *key, str
 static int txn_around(struct kv_txn *t, enum kv_table table, struct span key, struct span *before,
                       struct span *after)
 {
-    struct call c = call_on(t, table, key);
+    struct call c = { .kind = CALL_AROUND, .k = t->k, .around = key };
     int cause = 0;
 
-    CHECK(t->sees && key.len > 0 && key.len <= KV_KEY_MAX);
+    CHECK(t->sees && table < KV_TABLES && key.len > 0 && key.len <= KV_KEY_MAX);
     if (t->probes[table] == NULL)
-        cause = mdb_cursor_open(t->txn, c.table, &t->probes[table]);
+        cause = mdb_cursor_open(t->txn, t->k->tables[table], &t->probes[table]);
     if (cause != 0)
         return spoil(t, "look around", cause);
-    c.kind = CALL_AROUND;
     c.cursor = t->probes[table];
-    cause = kv_guard_call(perform, &c);
-    if (cause == 0 && (c.key.mv_size > KV_KEY_MAX || c.value.mv_size > KV_KEY_MAX ||
-                       !kv_lmdb_page_has_nothing_between(t->k, c.value.mv_data, c.key.mv_data)))
-        cause = MDB_CORRUPTED;
-    kv_lmdb_count(t->k, 0);
+    cause = guarded(t->k, &c);
     if (cause != 0) {
         mdb_cursor_close(c.cursor); /* it may stand anywhere */
         t->probes[table] = NULL;
         return spoil(t, "look around", cause);
     }
-    *before = span_of_val(c.value);
-    *after = span_of_val(c.key);
+    *before = c.before;
+    *after = c.after;
     return E_OK;
 }
 
@@ -567,7 +477,7 @@ static uint64_t store_bytes(struct kv *kv)
 
 static uint64_t store_offset(struct kv *kv, const void *at)
 {
-    return offset_of(self(kv), at);
+    return kv_lmdb_offset(self(kv), at);
 }
 
 const struct kv_ops kv_lmdb_ops = {

@@ -13,6 +13,9 @@ extern const struct kv_ops kv_lmdb_ops;
  * "NAME: ACTION: cause". */
 int kv_lmdb_fail(const struct kv_lmdb *k, char *detail, const char *action, int cause);
 
+/* Where in the file something stands; UINT64_MAX: nowhere. */
+uint64_t kv_lmdb_offset(const struct kv_lmdb *k, const void *at);
+
 /* Ends LMDB's part of all readers, which must see nothing now: false when one does. */
 bool kv_lmdb_end_readers(struct kv_lmdb *k);
 

@@ -1,34 +1,36 @@
 /*
- * bootstrap -- a region that lacks what no log holds any more takes another's objects, and then brings
- * back what it alone had.
+ * bootstrap -- a region that lacks what no log holds any more takes another's objects, and then
+ * brings back what it alone had.
  *
  *     NONE     a peer says BEHIND, and nobody else has that log either
- *     LEAVING  takes nothing more in; once its log is durable: -> the marker (store/marker.h), a restart
- *     IMAGE    the objects of one peer's checkpoint, the source's, in the order of their places, written
- *              down as they come. What they are worth is seen by the log that follows: -> a restart
- *     CATCHUP  the source's log of all origins, from where its checkpoint starts, until all is here that
- *              the source had when the last object left it
- *     OWN      its own old log, every origin: what the source had is a duplicate, the rest is logged anew
+ *     LEAVING  takes nothing more in; once its log is durable: -> a marker (store/marker.h), a restart
+ *     IMAGE    the objects of one peer's checkpoint, the source's, in the order of their places,
+ *              written down as they come; only the log that follows makes them good: -> a restart
+ *     CATCHUP  the source's log of all origins, from where its checkpoint starts, until all is here
+ *              that the source had when the last object left it
+ *     OWN      its own old log, every origin: what the source had is a duplicate, the rest is logged
+ *              anew
  *     TIDY     it serves; the old log goes, then the marker: -> NONE
  *
- * From LEAVING to OWN clients are answered LOADING, no peer is fed, and nothing of its own is written.
- * A crash at any moment goes on where the marker and note 'b' of the checkpoint say: the note is written
- * with what it describes, and bears the marker's run; with another marker it is void, and all of the
- * checkpoint with it. Without the source for SOURCE_LOST_US, and with another peer in reach, all begins
- * anew with that one: a new marker, over the same old log and what was added to it since.
- * The source must hold all that the old log has lost (its floor): so nothing is lost that anybody
- * here was told.
+ * From LEAVING to OWN clients are answered LOADING, no peer is fed, and nothing of its own is
+ * written. A crash at any moment goes on where the marker and note 'b' of the checkpoint say: the
+ * note is written with what it describes, and bears the marker's run; with another marker it is
+ * void, and all of the checkpoint with it. Without the source for BOOTSTRAP_LOST_US, and with
+ * another peer in reach, all begins anew with that one: a new marker, over the same old log and
+ * what was added to it since. The source must hold all that the old log has lost (its floor): so
+ * nothing is lost that anybody here was told.
  *
  * The owner, besides what node.h says:
  *
- *     opening    marker_read; bootstrap_phase_of; NONE: the checkpoint's files go first. IMAGE: the log is
- *                not replayed (replay_from the marker's end). A log that ends where the marker says goes on in a
- *                new segment (oplog_roll)
- *     node_next_restart     -> marker_write, when it says so; close all, open all
- *     node_next_own_read    the old log, back from disk -> node_own_read_done
- *     node_next_unmark      -> marker_remove, then node_unmarked
+ *     opening              marker_read; bootstrap_phase_of; NONE: the checkpoint's files go first.
+ *                          IMAGE: the log is not replayed (replay_from the marker's end). A log that
+ *                          ends where the marker says goes on in a new segment (oplog_roll)
+ *     node_next_restart    -> marker_write, when it says so; close all, open all
+ *     node_next_own_read   the old log, back from disk -> node_own_read_done
+ *     node_next_unmark     -> marker_remove, then node_unmarked
  *
- * Pure; part of the node. bootstrap_source.h is the other end.
+ * Pure; part of the node. bootstrap_source.h is the other end; docs/design/bootstrap.md says why it
+ * loses nothing.
  */
 #ifndef NODE_BOOTSTRAP_H
 #define NODE_BOOTSTRAP_H
@@ -122,8 +124,8 @@ struct node_restart {
     struct marker marker;
 };
 
-/* What is to become of a checkpoint beside a marker: IMAGE or CATCHUP go on; NONE: its files are to be
- * removed. */
+/* What is to become of a checkpoint beside a marker: IMAGE or CATCHUP go on; NONE: its files are
+ * to be removed. */
 enum bootstrap_phase bootstrap_phase_of(struct checkpoint *store,
                                         const struct checkpoint_found *found,
                                         const struct marker *marker);

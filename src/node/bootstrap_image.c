@@ -1,8 +1,9 @@
 /*
  * bootstrap_image -- objects that come from the source, written down as they come.
  *
- * What has come since the last write is the next one: one transaction, with the note that says so. So
- * what is on disk and how far it goes never differ. A lost link gives up what was not written yet.
+ * What has come since the last write is the next one: one transaction, with the note that says so.
+ * So what is on disk and how far it goes never differ. A lost link gives up what was not written
+ * yet.
  */
 #include <stdio.h>
 

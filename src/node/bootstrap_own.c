@@ -1,8 +1,9 @@
 /*
  * bootstrap_own -- the region's own old log is received anew, batch by batch, as if from a peer.
  *
- * All that it holds was applied here after what it depends on, and the source has what came before it:
- * so each batch is a duplicate or the next of its origin. It is logged again where the log goes on.
+ * All that it holds was applied here after what it depends on, and the source has what came before
+ * it: so each batch is a duplicate or the next of its origin. It is logged again where the log goes
+ * on.
  */
 #include "base/check.h"
 #include "base/mutation.h"

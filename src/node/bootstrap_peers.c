@@ -1,8 +1,8 @@
 /*
  * bootstrap_peers -- whose log or objects this region may go on with.
  *
- * Log that one peer has dropped may still be with another: it is asked for there first. Only what no
- * peer in reach has makes a bootstrap.
+ * Log that one peer has dropped may still be with another: it is asked for there first. Only what
+ * no peer in reach has makes a bootstrap.
  */
 #include <stdio.h>
 
@@ -30,13 +30,18 @@ void bootstrap_behind(struct node *n, struct link *l, struct span body)
         link_refuse(n, l, "a malformed BEHIND");
         return;
     }
-    for (uint32_t o = 0; origins_next(m.origins, &o); o++) {
+    bool any_left = false;
+    for (uint32_t o = 0; o < m.floor.high; o++) {
+        if (m.floor.at[o] == 0)
+            continue;
+        any_left = true;
         if (!origins_have(l->origins, (uint8_t)o))
             continue;
+        vector_raise(&l->floor, m.floor.at[o]);
         origins_add(l->behind, (uint8_t)o);
         origins_add(l->paused, (uint8_t)o); /* it is tried again with the others */
     }
-    if (n->bootstrap.phase == BOOTSTRAP_CATCHUP && any(m.origins))
+    if (n->bootstrap.phase == BOOTSTRAP_CATCHUP && any_left)
         bootstrap_anew(n, "the source has dropped log that is still needed");
 }
 
@@ -99,14 +104,15 @@ static bool may_give(struct node *n, const struct peer *p, const struct vector *
     return ready_intake(p) != NULL && row != NULL && vector_covers(&row->applied, floor);
 }
 
-/* What the link's peer has dropped: the source must have some of it. A peer that is as far behind as we
- * are would leave us where we are, again and again. */
+/* What the link's peer has dropped, and we lack: the source must have it. A peer that is as far behind as
+ * we are would leave us where we are, again and again. */
 static void want_more(struct node *n, const struct link *l, struct vector *floor)
 {
     for (uint32_t o = 0; origins_next(l->behind, &o); o++) {
-        stamp_t had = vector_get(&n->replica.last_op, (uint8_t)o);
-        if (!comes_elsewhere(n, (uint8_t)o))
-            vector_raise(floor, (stamp_time(had) + 1) << STAMP_ORIGIN_BITS | o);
+        stamp_t dropped = vector_get(&l->floor, (uint8_t)o);
+        if (dropped > vector_get(&n->replica.last_op, (uint8_t)o) &&
+            !comes_elsewhere(n, (uint8_t)o))
+            vector_raise(floor, dropped);
     }
 }
 

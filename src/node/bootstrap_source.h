@@ -1,20 +1,22 @@
 /*
- * bootstrap_source -- the end that gives: our newest checkpoint's objects, then our log from where it
- * starts.
+ * bootstrap_source -- the end that gives: our newest checkpoint's objects, then our log from where
+ * it starts.
  *
- *     BOOTSTRAP ->  is there a checkpoint, is all here that the asker has dropped from its log (it comes
- *                   with the objects, or with the log after them), and is the log still here from
- *                   where it wants it? else DECLINED
- *                   START: where it starts; from now on log is held from there (node_checkpoint.pinned_lsn)
- *                   IMAGE …: records as they are committed when they are read, by the owner
- *                   (node_next_export); never more than `credit` bytes beyond what WRITTEN says, nor faster
- *                   than bootstrap.rate, that of all bootstraps together
+ *     BOOTSTRAP ->  is there a checkpoint, is all here that the asker has dropped from its log (it
+ *                   comes with the objects, or with the log after them), and is the log still here
+ *                   from where it wants it? else DECLINED
+ *                   START: where it starts; from now on log is held from there (pinned_lsn of
+ *                   node_checkpoint)
+ *                   IMAGE ...: records as they are committed when they are read, by the owner
+ *                   (node_next_export); never more than `credit` bytes beyond what WRITTEN says, nor
+ *                   faster than bootstrap.rate, that of all bootstraps together
  *                   END: our last ops after the last object was read, once they are durable
  *     SUBSCRIBE to all origins: the feed does it; log is held from where it stands
  *     SUBSCRIBE otherwise: it is done
  *
  * Records are read while checkpoints go on: each is as some later one left it, and the log from the
- * start on makes all of them exact. A link that is lost may come back within KEEP_US, and go on.
+ * start on makes all of them exact. A link that is lost may come back within SOURCE_KEEP_US, and go
+ * on.
  * Pure; part of the node.
  */
 #ifndef NODE_BOOTSTRAP_SOURCE_H

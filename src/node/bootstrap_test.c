@@ -1,4 +1,5 @@
-/* Regions that lack what no log has any more: machines with a log that is dropped and a checkpoint. */
+/* Regions that lack what no log has any more: machines with a log that is dropped and a
+ * checkpoint. */
 #include "base/error.h"
 #include "env/kv_memory.h"
 #include "node/meeting.h"
@@ -458,8 +459,8 @@ TEST(everybody_writes_while_a_region_is_bootstrapped)
     end_world();
 }
 
-/* A process dies as one that is killed: what it had written is there, what it had not synced too, or
- * not. */
+/* A process dies as one that is killed: what it had written is there, what it had not synced too,
+ * or not. */
 static void kill_machine(size_t i)
 {
     struct machine *m = &world.machines[i];

@@ -316,8 +316,11 @@ static uint64_t droppable(struct node *n)
     if (lsn >= over || over <= n->log_start)
         return lsn;
     uint64_t sole = held_by_another(n);
-    c->log_full = !checkpoint_reaches_majority(n) || sole < over;
-    return c->log_full ? lsn : smaller(smaller(c->start_lsn, over), c->pinned_lsn);
+    bool majority = checkpoint_reaches_majority(n);
+    c->log_full = !majority || sole + TAIL_MARK_EVERY_BYTES < over;
+    if (!majority)
+        return lsn;
+    return smaller(smaller(c->start_lsn, over), smaller(sole, c->pinned_lsn));
 }
 
 bool node_next_drop(struct node *n, uint64_t *lsn)

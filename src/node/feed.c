@@ -20,13 +20,17 @@ void feed_release(struct node *n)
 /* Of these origins something is asked for that our log has no longer: there would be a gap. */
 static void leave_out_dropped(struct node *n, struct link *l, struct message_subscribe *m)
 {
+    uint64_t lacking[4];
     struct message_behind behind;
-    if (!tail_lacks(&n->tail, &m->have, m->origins, behind.origins) || !link_has_room(l))
+    if (!tail_lacks(&n->tail, &m->have, m->origins, lacking) || !link_has_room(l))
         return;
+    tail_floor(&n->tail, &behind.floor);
+    for (uint32_t o = 0; o < behind.floor.high; o++)
+        behind.floor.at[o] = origins_have(lacking, (uint8_t)o) ? behind.floor.at[o] : 0;
     message_put_behind(&l->output, &behind);
     link_dirty(n, l);
     for (int i = 0; i < 4; i++)
-        m->origins[i] &= ~behind.origins[i];
+        m->origins[i] &= ~lacking[i];
 }
 
 void feed_subscribe(struct node *n, struct link *l, struct span body)

@@ -74,7 +74,9 @@ struct link {
     uint64_t heartbeat_us;   /* when the next is due: some time after anything was sent */
 
     /* intake */
-    uint64_t behind[4];     /* bitmap of wanted origins of which the peer has dropped log that we lack */
+    struct vector floor; /* up to there, of the origins in `behind` */
+    uint64_t
+        behind[4]; /* bitmap of wanted origins of which the peer has dropped log that we lack */
     uint64_t paused[4];     /* bitmap of wanted origins that are not subscribed to now */
     stamp_t awaited;        /* what a batch of it waits for and is not asked for here; 0: nothing */
     uint64_t awaited_us;    /* since when */

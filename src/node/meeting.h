@@ -9,7 +9,6 @@
 #define NODE_MEETING_H
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/check.h"
 #include "base/memory.h"
@@ -299,7 +298,6 @@ static inline void take_notices(struct node *n)
 {
     struct notice notice;
     while (node_next_notice(n, &notice)) {
-        if (getenv("NOTICES")) printf("# %s\n", notice.text);
         if (notice.level != NOTICE_INFO)
             snprintf(world.last_warning, sizeof world.last_warning, "%s", notice.text);
     }

@@ -7,10 +7,9 @@
 static const uint64_t MB = 1 << 20;
 
 enum {
-    /* what is freed is given back after so long; the host sets the allocator to a tenth of a second */
-    GIVE_BACK_US = 200 * 1000,
-    TURN_LOOKS = 400,   /* keys looked at in a turn: about 100 us */
-    RETRY_US = 2000,    /* above the line, and nothing could leave */
+    FOLLOW_US = 2 * 1000 * 1000, /* in which holes are filled, where much comes and goes */
+    TURN_LOOKS = 400,            /* keys looked at in a turn: about 100 us */
+    RETRY_US = 2000,             /* above the line, and nothing could leave */
     WRITTEN_COPIES = 3, /* what is written stands in the object, in the batch, and in the log */
     PACE_LOOKS = 24,    /* for each key that came from disk: enough for one to leave, mostly */
 };
@@ -66,36 +65,40 @@ uint64_t memory_share(const struct node *n, uint64_t bytes, uint32_t part)
     return limit(n) == 0 ? bytes : smaller(bytes, limit(n) / part);
 }
 
-/* --- the level --- */
+/* --- how much may be allocated --- */
 
 static uint64_t positive(int64_t bytes)
 {
     return bytes > 0 ? (uint64_t)bytes : 0;
 }
 
-/* What shrank before the new sample is given back little by little; what grew has used it again. */
-static void settle_pending(struct node *n)
+/* What the process holds beside what is allocated: holes among allocations, the allocator's own, stacks.
+ * After many keys have left most of it is holes, that new ones will fill: so the figure is followed
+ * slowly, but where the limit is near; and never so far that all keys would leave for it. */
+static void follow_overhead(struct node *n, uint64_t held, uint64_t used)
 {
     struct node_memory *m = &n->memory;
-    uint64_t passed_us = smaller(n->now_us - m->sampled_us, GIVE_BACK_US);
-    int64_t pending = m->pending_bytes - m->grown_bytes;
-    if (pending < 0)
-        pending = 0;
-    m->pending_bytes = pending / GIVE_BACK_US * (int64_t)(GIVE_BACK_US - passed_us);
+    uint64_t most = keep_line(n) / 2, other = smaller(less(held, used), most);
+    uint64_t passed_us = smaller(n->now_us - m->sampled_us, FOLLOW_US);
+    int64_t apart = (int64_t)other - (int64_t)m->overhead_bytes;
+    if (held > full_line(n) && apart > 0)
+        passed_us = FOLLOW_US;
+    m->overhead_bytes = smaller(m->overhead_bytes, most);
+    m->overhead_bytes = positive((int64_t)m->overhead_bytes +
+                                 apart * (int64_t)passed_us / FOLLOW_US);
 }
 
 static void take_figures(struct node *n)
 {
     struct node_memory *m = &n->memory;
     const struct process *p = &n->server.process;
+    uint64_t used = positive((int64_t)p->memory_used_bytes + p->memory_grown_bytes);
     if (p->memory_samples != m->samples) {
-        settle_pending(n);
+        follow_overhead(n, less(p->memory_rss_bytes, p->memory_file_bytes), used);
         m->samples = p->memory_samples;
         m->sampled_us = n->now_us;
     }
-    m->grown_bytes = p->memory_grown_bytes;
-    int64_t held = (int64_t)less(p->memory_rss_bytes, p->memory_file_bytes);
-    m->level_bytes = positive(held + m->grown_bytes - m->pending_bytes);
+    m->level_bytes = used + m->overhead_bytes;
     m->log_lsn = n->replica.log_end;
 }
 

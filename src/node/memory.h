@@ -1,9 +1,11 @@
 /*
  * memory -- keeps the whole process within memory.limit.
  *
- * The owner says what the process has (server.process: resident bytes, of them pages of files, and what
- * was allocated since these were read). Pages of files, of the checkpoint above all, are the owner's to
- * give back: it keeps them below memory_file_bytes. The rest is held here, by lines:
+ * The owner says what the process has (server.process): resident bytes, of them pages of files, and what
+ * is allocated. Pages of files, of the checkpoint above all, are the owner's to give back: it keeps them
+ * below memory_file_bytes. The rest is held here, by lines; what is compared with them is what is
+ * allocated and the usual overhead over it: what was freed counts no more at once, though the kernel
+ * gets it back some time later, or never, when it is filled again.
  *
  *     limit  ----------------------------------------------  files + everything else
  *            | margin / 2   for bursts
@@ -16,7 +18,6 @@
  *
  * Keys can leave only when the disk has them: where many have changed since the last checkpoint, one is
  * asked for, long before the line is reached.
- * What was freed returns to the kernel some time later: until then it is not freed twice.
  * Everything counts that the process holds: objects, buffers of clients, the log's tail, batches that
  * wait. Bursts within a turn (a few large values, an answer of many) must fit into the margin.
  * Pure; part of the node.
@@ -33,15 +34,14 @@ struct node;
 struct node_memory {
     uint64_t samples; /* of the figures that were taken last */
     uint64_t sampled_us;
-    int64_t grown_bytes;   /* since that sample */
-    int64_t pending_bytes; /* freed before it, and not yet given back */
-    uint64_t level_bytes;  /* what the process holds, files aside, as it will be */
-    uint64_t log_lsn;      /* of the log, where this turn began */
-    uint64_t fetched;      /* keys that had come from disk, when room was made for them last */
-    bool waits;            /* commands that may need memory wait */
-    bool is_full;          /* no batches are taken */
-    bool is_dry;           /* nothing can leave, and no checkpoint will change that */
-    bool leaving;          /* something left in the last step: the next is due at once */
+    uint64_t overhead_bytes; /* held beside what is allocated, on average */
+    uint64_t level_bytes;    /* allocated, and that */
+    uint64_t log_lsn;        /* of the log, where this turn began */
+    uint64_t fetched;        /* keys that had come from disk, when room was made for them last */
+    bool waits;              /* commands that may need memory wait */
+    bool is_full;            /* no batches are taken */
+    bool is_dry;             /* nothing can leave, and no checkpoint will change that */
+    bool leaving;            /* something left in the last step: the next is due at once */
 };
 
 /* At a turn's beginning: takes the figures. */

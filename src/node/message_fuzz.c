@@ -434,7 +434,8 @@ static void put_batch(struct buffer *out, struct span bytes, bool repaired)
 static void write_one(struct span in)
 {
     struct replica *r = &node.replica;
-    if (node_must_wait(&node) || node.server.refusal || node.server.loading || replica_write_refusal(r))
+    if (node_must_wait(&node) || node.server.refusal || node.server.loading ||
+        replica_write_refusal(r))
         return;
     replica_group_begin(r);
     emit_string(r, 0, span_of(in.at, in.len > 0), span_skip(in, 1), TIME_NONE, 0);

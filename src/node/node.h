@@ -74,13 +74,13 @@ struct peer {
     struct link *feed;            /* dialled by it: it subscribes, we send */
     uint64_t bytes_in, bytes_out; /* of connections that have ended */
     bool dialing;
-    uint64_t dial_at_us; /* next try */
-    uint32_t failures;   /* dials failed in a row: the backoff */
-    bool cut;            /* LINK CUT: nothing goes, nothing is accepted */
-    bool healing;        /* LINK HEAL: our next HELLO asks the peer to end its cut too */
-    uint32_t slow_ms;    /* LINK SLOW: added to each direction by the host */
-    char problem[160];   /* why it is not connected; "" when it is */
-    struct source source; /* when it is bootstrapped from us */
+    uint64_t dial_at_us;        /* next try */
+    uint32_t failures;          /* dials failed in a row: the backoff */
+    bool cut;                   /* LINK CUT: nothing goes, nothing is accepted */
+    bool healing;               /* LINK HEAL: our next HELLO asks the peer to end its cut too */
+    uint32_t slow_ms;           /* LINK SLOW: added to each direction by the host */
+    char problem[160];          /* why it is not connected; "" when it is */
+    struct source source;       /* when it is bootstrapped from us */
     uint64_t declined_until_us; /* it is no source for us before */
 };
 

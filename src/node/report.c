@@ -279,7 +279,9 @@ static void json_memory(struct buffer *out, const struct node *n)
     number(out, "limit_bytes", server->settings.max_memory_bytes);
     member(out, "policy", evict_policy_name(server->settings.memory_policy));
     member(out, "state",
-           server->out_of_memory ? "full" : memory_must_wait(n) ? "writes wait" : "ok");
+           server->out_of_memory ? "full"
+           : memory_must_wait(n) ? "writes wait"
+                                 : "ok");
     number(out, "resident_keys", evict_resident_keys(server));
     number(out, "demoted_keys", server->evict.demoted);
     number(out, "cold_reads", evict_fetched_keys(server));
@@ -414,7 +416,8 @@ void node_metrics(struct node *n, struct buffer *out)
            n->server.process.memory_file_bytes);
     metric(out, "meridian_memory_limit_bytes", "gauge", "What the process may use; 0: no limit.",
            n->server.settings.max_memory_bytes);
-    metric(out, "meridian_memory_writes_wait", "gauge", "1 while writes wait for memory, 2: refused.",
+    metric(out, "meridian_memory_writes_wait", "gauge",
+           "1 while writes wait for memory, 2: refused.",
            n->server.out_of_memory ? 2 : memory_must_wait(n));
     metric(out, "meridian_keys_resident", "gauge", "Keys in memory.",
            evict_resident_keys(&n->server));

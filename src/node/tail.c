@@ -5,7 +5,6 @@
 
 enum {
     PAGE_BYTES = 1 << 20,
-    MARK_EVERY_BYTES = 1 << 20,
 };
 
 void tail_init(struct tail *t, size_t keep_bytes)
@@ -44,7 +43,7 @@ static struct tail_mark *add_mark(struct tail *t)
 void tail_mark(struct tail *t, uint64_t lsn, const struct vector *last_ops)
 {
     CHECK(t->mark_count == 0 || lsn >= t->marked_lsn);
-    if (t->mark_count == 0 || lsn - t->marked_lsn >= MARK_EVERY_BYTES)
+    if (t->mark_count == 0 || lsn - t->marked_lsn >= TAIL_MARK_EVERY_BYTES)
         tail_mark_here(t, lsn, last_ops);
 }
 

@@ -12,6 +12,8 @@
 #include "base/buffer.h"
 #include "clock/vector.h"
 
+enum { TAIL_MARK_EVERY_BYTES = 1 << 20 }; /* how coarse the index is */
+
 struct tail_page {
     uint8_t *bytes;
     size_t len, cap;

@@ -356,6 +356,20 @@ static void fault_clock(struct sim_world *w, struct fault *f)
     restart_after(w, r, prng_below(&f->prng, QUICK_RESTART_US));
 }
 
+/* --- directories --- */
+
+/* Who reaches nobody cannot hear what he has lost, and writes on. */
+static void fault_loss(struct sim_world *w, struct fault *f)
+{
+    bool alone = prng_chance(&f->prng, 400000);
+    const struct sim_region *r = sim_loss(w, &f->prng, f->for_us);
+    if (!r)
+        return;
+    tell_begin(w, f, r);
+    if (alone)
+        cut_off(w, f, r);
+}
+
 /* --- which, and when --- */
 
 static enum sim_fault choose(const struct sim_plan *plan, struct prng *p)
@@ -398,8 +412,7 @@ static void cause(struct sim_world *w, struct fault *f)
         fault_clock(w, f);
         break;
     case SIM_FAULT_LOSS:
-        if (sim_loss(w, &f->prng, f->for_us))
-            tell(w, f->number, NULL, "loss");
+        fault_loss(w, f);
         break;
     case SIM_FAULTS:
         break;

@@ -45,14 +45,17 @@ static void put_count(struct sim_client *c, struct sim_pending *pending)
 static void add_command(struct sim_world *w, struct sim_client *c)
 {
     size_t before = c->unsent.len;
-    struct sim_pending pending = { .n = ++w->outcome->drawn[c->region][c->index] };
+    bool of_clone = c->region == w->plan.regions; /* which says what it likes */
+    uint32_t *drawn = of_clone ? &c->drawn : &w->outcome->drawn[c->region][c->index];
+    struct sim_pending pending = { .n = ++*drawn };
     uint32_t count = 1;
     w->outcome->steps = ++w->sent;
     if (counts(c))
         put_count(c, &pending);
     else
         count = sim_command_make(w, &c->commands, &c->unsent);
-    if (!selection_has(&w->only.commands, selection_command(c->region, c->index, pending.n))) {
+    if (!of_clone &&
+        !selection_has(&w->only.commands, selection_command(c->region, c->index, pending.n))) {
         c->unsent.len = before;
         return;
     }

@@ -108,8 +108,23 @@ static void keep_history(struct sim_world *w, struct sim_region *r)
     buffer_release(&log);
 }
 
+/* What a region holds durably is not lost with another's disk. */
+static void must_stay(struct sim_world *w, const struct sim_region *r)
+{
+    const struct replica *replica = &r->node.replica;
+    for (uint8_t o = 0; o < ORACLE_ORIGINS; o++) {
+        stamp_t last = vector_get(&replica->last_op, o);
+        if (last != 0 && vector_get(&replica->durable, o) >= last)
+            vector_raise(&w->must_stay, last);
+    }
+}
+
 static void note_lost(struct sim_world *w, struct sim_region *r)
 {
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        if (&w->regions[i] != r && w->regions[i].up)
+            must_stay(w, &w->regions[i]);
+    }
     origins_add(w->given_up, r->id);
     w->lost_us = w->now_us;
     w->counter_lost = true;
@@ -136,7 +151,7 @@ static bool lose(struct sim_world *w, struct sim_region *r, struct prng *p, uint
         wipe(r);
     else
         put_copy(r, &r->copy);
-    start_later(w, r, for_us);
+    start_later(w, r, for_us / 2 + 1);
     return true;
 }
 
@@ -192,14 +207,15 @@ static bool all_up(const struct sim_world *w)
     return true;
 }
 
-bool sim_loss(struct sim_world *w, struct prng *p, uint64_t for_us)
+struct sim_region *sim_loss(struct sim_world *w, struct prng *p, uint64_t for_us)
 {
     struct sim_region *r = &w->regions[prng_below(p, w->plan.regions)];
     uint64_t which = prng_below(p, 3);
     if (w->lost_us != 0 || w->next_id + w->plan.regions > IDS_MAX || !all_up(w) ||
         w->deployment_count + 4 > SIM_DEPLOYMENTS_MAX || clone_of(w)->up)
-        return false;
-    return which == 2 ? clone(w, r, p, for_us) : lose(w, r, p, for_us, which == 0);
+        return NULL;
+    bool done = which == 2 ? clone(w, r, p, for_us) : lose(w, r, p, for_us, which == 0);
+    return done ? r : NULL;
 }
 
 /* --- who holds what --- */
@@ -273,6 +289,20 @@ static void give_new_number(struct sim_world *w, struct sim_region *r)
     sim_tell(w, r, "operator", "gives it the number %u, and closes %u", w->ids[r->place], old);
 }
 
+/* What was held may have been of a history that goes: only what the others hold must stay. */
+static void forget_what_goes(struct sim_world *w, const bool begins_anew[SIM_REGIONS_MAX])
+{
+    bool any = false;
+    for (uint32_t i = 0; i < w->plan.regions; i++)
+        any |= begins_anew[i];
+    if (any)
+        vector_clear(&w->must_stay);
+    for (uint32_t i = 0; i < w->plan.regions && any; i++) {
+        if (!begins_anew[i])
+            must_stay(w, &w->regions[i]);
+    }
+}
+
 static void renumber(struct sim_world *w)
 {
     bool begins_anew[SIM_REGIONS_MAX] = { false };
@@ -297,6 +327,7 @@ static void renumber(struct sim_world *w)
         }
         give_new_number(w, r);
     }
+    forget_what_goes(w, begins_anew);
     sim_world_configure(w);
     restart_all(w);
 }

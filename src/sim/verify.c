@@ -10,6 +10,7 @@
 
 enum {
     COUNTER_DB = 2,
+    TRIED_MAX = 10000,              /* keys of a database, which has a few */
     REPLAYED_MAX_BYTES = 200 << 10, /* a log that is replayed from its beginning at every restart */
 };
 
@@ -371,6 +372,8 @@ static void verify_logs(struct sim_world *w)
         if (!oracle_add_log(o, buffer_span(&logs[i])))
             sim_fail(w, "region %u: its log: %s", i + 1, o->problem);
     }
+    if (!vector_covers(&any->last_op, &w->must_stay))
+        sim_fail(w, "what a region held is lost with the disk of another");
     if (!w->failed && !oracle_trace(o, &any->last_op, any->streams))
         sim_fail(w, "%s", o->problem);
     for (uint32_t i = 0; i < w->plan.regions; i++) {
@@ -432,4 +435,47 @@ bool sim_verify_reclaimed(struct sim_world *w)
         return false;
     sim_verify_always(w);
     return true;
+}
+
+/* --- with everything on disk --- */
+
+static bool is_saved(const struct sim_region *r)
+{
+    bool saved = r->up && r->node.checkpoint.completed >= r->save_number;
+    for (int db = 0; db < OP_DATABASES && saved; db++)
+        saved = r->node.replica.databases[db].gone[1].count == 0;
+    return saved;
+}
+
+bool sim_verify_saved(struct sim_world *w)
+{
+    bool saved = true;
+    for (uint32_t i = 0; i < w->plan.regions; i++)
+        saved &= is_saved(&w->regions[i]);
+    return saved;
+}
+
+/* Nothing is remembered of what was changed or removed, every key may leave memory, and what comes back
+ * is what has left. */
+void sim_verify_cold(struct sim_world *w)
+{
+    for (uint32_t i = 0; i < w->plan.regions && !w->failed; i++) {
+        struct sim_region *r = &w->regions[i];
+        const struct replica *replica = &r->node.replica;
+        if (replica->copier.start.lsn != replica->log_end)
+            continue; /* something was written meanwhile */
+        uint64_t digest = replica_digest(replica), resident = 0;
+        if (copier_dirty(replica) > 0)
+            sim_fail(w, "region %u: %llu keys count as changed, and nothing was written since",
+                     r->index + 1, (unsigned long long)copier_dirty(replica));
+        sim_store_evict(r, &r->store.prng, TRIED_MAX);
+        for (int db = 0; db < OP_DATABASES; db++)
+            resident += replica->databases[db].keys.count;
+        if (resident > 0)
+            sim_fail(w, "region %u: %llu keys cannot leave memory", r->index + 1,
+                     (unsigned long long)resident);
+        if (replica_digest(replica) != digest)
+            sim_fail(w, "region %u: its keys are others on disk than in memory", r->index + 1);
+    }
+    sim_verify_always(w);
 }

@@ -14,6 +14,7 @@ enum {
     SETTLE_MAX_US = 60 * 1000 *
                     1000, /* backoffs, timeouts of links, and the longest delays many times over */
     WRITE_MAX_US = 10 * 1000 * 1000,
+    SAVE_MAX_US = 20 * 1000 * 1000, /* a full disk is looked at again after ten */
     RECLAIM_MAX_US = 20 * 1000 * 1000,
     CHAOS_MAX_US = 60 * 1000 *
                    1000, /* clients that wait for a region that is gone may never send all */
@@ -283,6 +284,22 @@ static void heal(struct sim_world *w)
     settle(w, sim_verify_settled, "the last writes");
 }
 
+/* At last everything is put on disk, and looked at there. */
+static void save_all(struct sim_world *w)
+{
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        struct sim_region *r = &w->regions[i];
+        sim_turn_begin(w, r);
+        r->save_number = checkpoint_ask(&r->node);
+        sim_turn_end(w, r);
+    }
+    if (run_until(w, sim_verify_saved, SAVE_MAX_US))
+        sim_verify_cold(w);
+    else if (!w->failed)
+        sim_fail(w, "some region has no checkpoint %d s after one was asked for",
+                 SAVE_MAX_US / 1000000);
+}
+
 /* Both phases and all checks; see w->failed. */
 static void run_world(struct sim_world *w)
 {
@@ -297,6 +314,8 @@ static void run_world(struct sim_world *w)
         sim_verify_end(w);
     if (!w->failed && !run_until(w, sim_verify_reclaimed, RECLAIM_MAX_US))
         sim_fail(w, "%d s later %s", RECLAIM_MAX_US / 1000000, w->left);
+    if (!w->failed)
+        save_all(w);
     sim_tell_end(w);
 }
 

@@ -138,6 +138,7 @@ struct sim_client {
     struct sim_pending pending[256]; /* sent and not answered, in order */
     uint32_t pending_count;
     struct buffer unsent;       /* the rest of what is being sent */
+    uint32_t drawn;             /* commands, of a clone's client */
     bool thinking;              /* an event will make it send */
     bool by_hand;               /* somebody else sends, and takes the answers: quiet.c */
     uint64_t due_us;            /* when it was to send what it sent last */
@@ -248,6 +249,7 @@ struct sim_region {
     bool lost;             /* its directory was, and the world is not whole again */
     bool was_lost;         /* once */
     struct vector durable; /* when its last run ended */
+    uint64_t save_number;  /* of the checkpoint that it was asked for at the end */
     uint64_t durable_lsn;  /* so much of its log was told to be */
     struct prng prng;      /* how long its disk and its turns take */
     struct sim_told told;  /* trace.c */
@@ -295,6 +297,7 @@ struct sim_world {
     uint64_t closed[4];           /* which closes these; */
     uint8_t next_id;              /* and this one was never given */
     uint64_t given_up[4];         /* numbers whose owner lost his disk, or had a clone */
+    struct vector must_stay;      /* ops that some region held when another lost its disk */
     uint64_t lost_us;             /* when one did for last; 0: all is whole again */
     struct heap events;
     uint64_t now_us;
@@ -453,8 +456,8 @@ void sim_fault_join(struct sim_world *w);  /* those that never met */
 
 /* --- loss.c --- */
 
-/* A directory is lost, put back, or cloned; false when that may not be now. */
-bool sim_loss(struct sim_world *w, struct prng *p, uint64_t for_us);
+/* A directory is lost, put back, or cloned: of this region; NULL when that may not be now. */
+struct sim_region *sim_loss(struct sim_world *w, struct prng *p, uint64_t for_us);
 void sim_loss_begin(
     struct sim_world *w); /* copies are taken, and somebody looks after regions that were lost */
 void sim_loss_end(struct sim_world *w);           /* all faults do: a clone goes */
@@ -518,5 +521,7 @@ void sim_verify_say_unsettled(const struct sim_world *w,
                               struct buffer *out); /* who lacks what, for people */
 void sim_verify_end(struct sim_world *w);          /* when settled */
 bool sim_verify_reclaimed(struct sim_world *w);    /* no key is left whose time had come */
+bool sim_verify_saved(struct sim_world *w); /* the checkpoints that were asked for are complete */
+void sim_verify_cold(struct sim_world *w);  /* nothing is lost when all keys leave memory */
 
 #endif

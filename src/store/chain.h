@@ -2,8 +2,8 @@
  * chain -- follows the streams through a log: what a region has after each record.
  *
  * Every batch names the op before it and the running checksum up to there. A log that continues
- * another one, or a checkpoint, does so in every stream: a batch that claims an op which was not seen,
- * or another history, does not. (A bootstrap brings in ops that no record of this log shows.)
+ * another one, or a checkpoint, does so in every stream: a batch that claims an op which was not
+ * seen, or another history, does not. (A bootstrap brings in ops that no record of this log shows.)
  * Pure; the owner of the log.
  */
 #ifndef STORE_CHAIN_H

@@ -1,10 +1,10 @@
 /*
  * cut -- what of a batch had happened by a moment.
  *
- * Stamps are times, and an op that observed another has the larger stamp. So all groups whose last op's
- * stamp is at most T are a consistent state: with each of them, all that it has seen. Of one origin they
- * are a prefix of its stream, and of a batch the front of it: a batch itself, from the same place, with
- * the same context.
+ * Stamps are times, and an op that observed another has the larger stamp. So all groups whose last
+ * op's stamp is at most T are a consistent state: with each of them, all that it has seen. Of one
+ * origin they are a prefix of its stream, and of a batch the front of it: a batch itself, from the
+ * same place, with the same context.
  * Pure.
  */
 #ifndef STORE_CUT_H

@@ -1,4 +1,5 @@
-/* Batches cut at a moment: what is kept is a batch, all of the groups up to there, and nothing else. */
+/* Batches cut at a moment: what is kept is a batch, all of the groups up to there, and nothing
+ * else. */
 #include "store/cut.h"
 
 #include "base/prng.h"

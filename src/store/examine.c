@@ -58,8 +58,8 @@ static void count(struct examining *x, const struct change *change)
     x->out->timed += change->due_ms != 0;
 }
 
-/* One that was copied in pieces may have changed between them. Whether it is contested is known when it
- * is in a table. */
+/* One that was copied in pieces may have changed between them. Whether it is contested is known
+ * when it is in a table. */
 static bool says_what_it_is(const struct examining *x, const struct change *change)
 {
     if (!x->entry || change->kind == CHANGE_DONE)

@@ -4,8 +4,8 @@
  * Of a checkpoint: every record, every piece of every object, whether it decodes, and whether the
  * indexes lead to what they promise. It ends at the first damage: c->problem says what. Of a log:
  * every record, what it holds, whether every stream is whole; it goes on after damage.
- * Nothing is changed. Beside a server that writes, counts are not to be compared: each look sees what
- * is committed then.
+ * Nothing is changed. Beside a server that writes, counts are not to be compared: each look sees
+ * what is committed then.
  */
 #ifndef STORE_EXAMINE_H
 #define STORE_EXAMINE_H

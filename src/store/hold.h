@@ -1,8 +1,8 @@
 /*
  * hold -- log that a region keeps for its next back-up.
  *
- * The file "hold" of a data directory is written by meridian backup and read by the region whenever it
- * is about to drop log:
+ * The file "hold" of a data directory is written by meridian backup and read by the region whenever
+ * it is about to drop log:
  *
  *     8   LSN: what stands there and after it is wanted
  *     8   bytes: of log, from there on, at most; beyond that the hold is void

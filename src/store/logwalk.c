@@ -168,28 +168,29 @@ static enum logwalk_found read_record(struct logwalk *w, enum record_verdict *ve
     return LOGWALK_RECORD;
 }
 
-/* Whether a later record of the last segment was written when the bad place was durable. Reads ahead of
- * it: so with a reader of its own. */
-static enum logwalk_found look_for_proof(struct logwalk *w, bool *proof)
+/* Whether a later record of the last segment, which has nothing after the offset `last`, was
+ * written when the bad place was durable. Reads ahead of it: so with a reader of its own. */
+static enum logwalk_found look_for_proof(struct logwalk *w, uint64_t last, bool *proof)
 {
     struct segment_reader ahead;
     struct record record;
     enum record_verdict verdict;
-    int error;
+    uint64_t lsn = w->lsn + 1;
+    int error = E_OK;
     *proof = false;
     segment_reader_init(&ahead, w->disk, w->file, w->start_lsn);
-    for (uint64_t lsn = w->lsn + 1;; lsn = record.lsn + record.bytes) {
-        error = segment_search(&ahead, lsn, &verdict, &record);
-        *proof = error == E_OK && verdict == RECORD_GOOD && record.synced_lsn > w->lsn;
-        if (error != E_OK || verdict != RECORD_GOOD || *proof)
-            break;
+    while (error == E_OK && !*proof && segment_offset(w->start_lsn, lsn) <= last) {
+        error = segment_record(&ahead, lsn, &verdict, &record);
+        bool good = error == E_OK && verdict == RECORD_GOOD;
+        *proof = good && record.synced_lsn > w->lsn;
+        lsn += good ? record.bytes : 1;
     }
     segment_reader_release(&ahead);
     return error == E_OK ? LOGWALK_END : disk_failed(w);
 }
 
-/* A record that was durable is to be there now, even if it was just being written when it was looked
- * for. */
+/* A record that was durable is to be there now, even if it was just being written when it was
+ * looked for. */
 static enum logwalk_found look_after_proof(struct logwalk *w, struct record *record)
 {
     enum record_verdict verdict;
@@ -213,7 +214,7 @@ static enum logwalk_found judge_end(struct logwalk *w, struct record *record)
     if (first == UINT64_MAX)
         return LOGWALK_END;
     w->torn_bytes = last - offset + 1;
-    enum logwalk_found found = look_for_proof(w, &proof);
+    enum logwalk_found found = look_for_proof(w, last, &proof);
     return found == LOGWALK_END && proof ? look_after_proof(w, record) : found;
 }
 

@@ -1,15 +1,15 @@
 /*
- * logwalk -- reads a log that somebody else owns: beside the server that writes it, from a back-up, or
- * one that is damaged.
+ * logwalk -- reads a log that somebody else owns: beside the server that writes it, from a back-up,
+ * or one that is damaged.
  *
  *     logwalk_open      lists the segments
  *     logwalk_seek      goes to a record's place
  *     logwalk_next      the record there, and past it
  *     logwalk_resync    after damage: on to the next good record
  *
- * Nothing is changed, and nothing is taken for granted: segments may come, grow and go meanwhile. What
- * looks damaged is read anew before it is called so. Whether what stands after the last good record of
- * the last segment is a torn tail or rot is judged as recovery does (store/oplog.h).
+ * Nothing is changed, and nothing is taken for granted: segments may come, grow and go meanwhile.
+ * What looks damaged is read anew before it is called so. Whether what stands after the last good
+ * record of the last segment is a torn tail or rot is judged as recovery does (store/oplog.h).
  * Threads: one owner. Blocking, through env/disk.h.
  */
 #ifndef STORE_LOGWALK_H
@@ -59,8 +59,8 @@ void logwalk_seek(struct logwalk *w, uint64_t lsn);
 /* The record borrows until the next call; its header stands right before the payload. */
 enum logwalk_found logwalk_next(struct logwalk *w, struct record *record);
 
-/* After LOGWALK_DAMAGED: goes to the next good record, or to the end; LOGWALK_RECORD (logwalk_next gives
- * it), LOGWALK_END, LOGWALK_FAILED. */
+/* After LOGWALK_DAMAGED: goes to the next good record, or to the end; LOGWALK_RECORD (logwalk_next
+ * gives it), LOGWALK_END, LOGWALK_FAILED. */
 enum logwalk_found logwalk_resync(struct logwalk *w);
 
 /* After LOGWALK_END, for who knows that the log goes on there: it is damage. */

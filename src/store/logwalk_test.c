@@ -1,4 +1,5 @@
-/* Reading logs that somebody else owns: whole, growing, shrinking, damaged; and what is examined of them. */
+/* Reading logs that somebody else owns: whole, growing, shrinking, damaged; and what is examined of
+ * them. */
 #include <stdio.h>
 
 #include "base/check.h"

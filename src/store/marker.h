@@ -1,10 +1,10 @@
 /*
  * marker -- the file that says: this region is being bootstrapped.
  *
- * It is durable before anything is given up for the bootstrap, and goes when all is back: so whoever
- * finds it goes on with the bootstrap (node/bootstrap.h), whatever was interrupted. It keeps what the
- * checkpoint that is being replaced cannot: how far the old log goes, what it does not reach back to,
- * and what the region had.
+ * It is durable before anything is given up for the bootstrap, and goes when all is back: so
+ * whoever finds it goes on with the bootstrap (node/bootstrap.h), whatever was interrupted. It
+ * keeps what the checkpoint that is being replaced cannot: how far the old log goes, what it does
+ * not reach back to, and what the region had.
  *
  *     8   magic "MRDNBST1"
  *     4   format version (1)
@@ -31,7 +31,8 @@ struct marker {
     struct vector had;   /* last ops at its end */
 };
 
-/* E_OK, E_MISSING (no file: not an error), or an error with one line in problem[MARKER_PROBLEM_MAX]. */
+/* E_OK, E_MISSING (no file: not an error), or an error with one line in
+ * problem[MARKER_PROBLEM_MAX]. */
 int marker_read(struct disk *disk, struct marker *m, char *problem);
 
 /* Durable on return. */

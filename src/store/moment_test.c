@@ -1,7 +1,7 @@
 /*
  * Random histories of regions, a fuzzy checkpoint taken meanwhile, and a moment after it: the
- * checkpoint with the log cut at that moment is what the whole log, cut at it, makes of an empty map.
- * And the same checkpoint examined: whole it is good, and no bit of it changes unseen.
+ * checkpoint with the log cut at that moment is what the whole log, cut at it, makes of an empty
+ * map. And the same checkpoint examined: whole it is good, and no bit of it changes unseen.
  */
 #include "base/error.h"
 #include "base/test.h"

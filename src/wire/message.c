@@ -257,31 +257,14 @@ static bool has_origin(const uint64_t origins[4], uint32_t o)
 
 void message_put_behind(struct buffer *out, const struct message_behind *m)
 {
-    uint64_t count = 0;
-    for (uint32_t i = 0; i < COUNT_OF(m->origins); i++)
-        count += (uint64_t)__builtin_popcountll(m->origins[i]);
     size_t place = message_begin(out, MESSAGE_BEHIND);
-    buffer_put_varint(out, count);
-    for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
-        if (has_origin(m->origins, o))
-            buffer_put_u8(out, (uint8_t)o);
-    }
+    vector_put(out, &m->floor);
     message_end(out, place);
 }
 
 bool message_take_behind(struct span body, struct message_behind *m)
 {
-    uint64_t count;
-    uint8_t origin;
-    memset(m->origins, 0, sizeof m->origins);
-    if (!span_take_varint(&body, &count) || count > STAMP_ORIGINS)
-        return false;
-    for (; count > 0; count--) {
-        if (!span_take_u8(&body, &origin) || has_origin(m->origins, origin))
-            return false;
-        m->origins[origin / 64] |= 1ull << (origin % 64);
-    }
-    return body.len == 0;
+    return vector_take(&body, &m->floor) && body.len == 0;
 }
 
 void message_put_bootstrap(struct buffer *out, const struct message_bootstrap *m)

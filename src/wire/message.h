@@ -22,7 +22,7 @@
  *     8 FAULT      u8 verb   u8 region a   u8 region b   u32 ms
  *
  *     of a bootstrap (node/bootstrap.h); an LSN is the source's:
- *     9 BEHIND     varint n, n x u8 origin
+ *     9 BEHIND     vector floor
  *    10 BOOTSTRAP  u8 resumes   u64 lsn   varint credit   vector floor   cursor (varint length, bytes)
  *    11 DECLINED   text, as in REFUSED
  *    12 START      varint keys   start (core/copier.h; nothing when it resumes; varint length, bytes)
@@ -129,18 +129,18 @@ struct message_fault {
     uint32_t ms;
 };
 
-/* Log that the feed keeps no longer was asked for. */
+/* Log that the feed keeps no longer was asked for: of these origins, up to these ops. */
 struct message_behind {
-    uint64_t origins[4]; /* bitmap: of these */
+    struct vector floor;
 };
 
 /* Asks for the source's objects, from a cursor on. */
 struct message_bootstrap {
-    bool resumes;         /* what a bootstrap from here began with is known: */
-    uint64_t lsn;         /* log is wanted from here on */
-    uint64_t credit;      /* bytes of contents that may be on the way */
-    struct vector floor;  /* what the sender has dropped log of: the source must have it all */
-    struct span cursor;   /* empty: from the first object */
+    bool resumes;        /* what a bootstrap from here began with is known: */
+    uint64_t lsn;        /* log is wanted from here on */
+    uint64_t credit;     /* bytes of contents that may be on the way */
+    struct vector floor; /* what the sender has dropped log of: the source must have it all */
+    struct span cursor;  /* empty: from the first object */
 };
 
 struct message_start {

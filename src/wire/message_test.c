@@ -88,7 +88,7 @@ static void put_random_of_bootstrap(struct prng *rng, struct buffer *out)
     struct vector v;
     char name[20];
     random_vector(rng, &v);
-    random_origins(rng, behind.origins);
+    random_vector(rng, &behind.floor);
     random_bootstrap(rng, &bootstrap, name);
     switch (prng_below(rng, 6)) {
     case 0:
@@ -373,7 +373,7 @@ TEST(messages_of_a_bootstrap_come_back_as_they_went)
         char name[20];
         uint64_t written, bytes = prng_next(&rng);
         size_t need;
-        random_origins(&rng, behind.origins);
+        random_vector(&rng, &behind.floor);
         random_vector(&rng, &v);
         random_bootstrap(&rng, &bootstrap, name);
         message_put_behind(&out, &behind);
@@ -384,7 +384,7 @@ TEST(messages_of_a_bootstrap_come_back_as_they_went)
         struct span in = buffer_span(&out);
         EXPECT_EQ(message_read(in, MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
         EXPECT(message_take_behind(m.body, &behind_got));
-        EXPECT(memcmp(behind_got.origins, behind.origins, sizeof behind.origins) == 0);
+        EXPECT(vector_equal(&behind_got.floor, &behind.floor));
         in = span_skip(in, m.bytes);
         EXPECT_EQ(message_read(in, MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
         EXPECT(message_take_bootstrap(m.body, &bootstrap_got));
@@ -423,8 +423,8 @@ TEST(a_cursor_that_is_too_long_and_an_origin_that_is_named_twice_are_refused)
     EXPECT_EQ(message_read(buffer_span(&out), MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
     EXPECT(!message_take_bootstrap(m.body, &bootstrap));
     buffer_put_varint(&body, 2);
-    buffer_put_u8(&body, 3);
-    buffer_put_u8(&body, 3);
+    buffer_put_u64(&body, stamp_make(1, 0, 3));
+    buffer_put_u64(&body, stamp_make(2, 0, 3));
     EXPECT(!message_take_behind(buffer_span(&body), &behind));
     buffer_release(&out);
     buffer_release(&body);

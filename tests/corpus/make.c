@@ -14,6 +14,7 @@
 #include "base/pieces.h"
 #include "cmd/call.h"
 #include "cmd/contents.h"
+#include "core/copier.h"
 #include "crdt/image.h"
 #include "crdt/score.h"
 #include "node/alone.h"
@@ -453,6 +454,12 @@ static void put_bootstrap(struct buffer *out)
     message_put_start(&m, &(struct message_start){ 7, buffer_span(&start) });
     put_message(out, OF_INTAKE, &m);
     buffer_clear(&m);
+    struct change change = { .kind = CHANGE_PUT,
+                             .key = span_str("key"),
+                             .piece = span_str("piece") };
+    buffer_clear(&start);
+    buffer_put_prefixed(&start, span_str("cursor"));
+    change_put(&start, &change);
     frame_put_as(&codec, &m, MESSAGE_IMAGE, buffer_span(&start));
     put_message(out, OF_INTAKE, &m);
     buffer_clear(&m);
