@@ -161,7 +161,7 @@ def test_a_region_that_was_away_comes_back_with_its_own_writes():
         wait_bootstrapped(world, 2)
         writers.stop()
         check_own(bring_equal(world))
-        assert not os.path.exists(os.path.join(world.data_dir(2), "bootstrap")) or phase(world, 2) == "tidying"
+        wait_until(lambda: not os.path.exists(os.path.join(world.data_dir(2), "bootstrap")), SECONDS, "marked for ever")
         assert "ev=amnesia" not in world.log(2)
         # it is as any other now: it may be restarted, and written to
         world.restart(2)
@@ -182,6 +182,7 @@ def test_a_new_region_gets_everything():
         writers = Writers(world, [0, 1])
         world.start(2)
         wait_phase(world, 2, "objects")
+        wait_until(lambda: world.status(2)["bootstrap"]["from"], SECONDS, "no source was chosen")
         # nothing is served meanwhile, and it says why
         try:
             world.client(2).get("key1")
@@ -209,6 +210,7 @@ def test_a_cut_and_kills_of_both_ends_do_not_stop_it():
         writers = Writers(world, [0, 1])
         world.start(2)
         wait_phase(world, 2, "objects")
+        wait_until(lambda: world.status(2)["bootstrap"]["from"], SECONDS, "no source was chosen")
         time.sleep(1)
         source = world.names.index(world.status(2)["bootstrap"]["from"])
         # who takes dies

@@ -68,7 +68,7 @@ void copy_start_put(struct buffer *out, const struct copy_start *s)
 bool copy_start_take(struct span *in, struct copy_start *s)
 {
     *s = (struct copy_start){ 0 };
-    if (!span_take_u64(in, &s->lsn) || !span_take_u64(in, &s->table_seed) ||
+    if (!span_take_u64(in, &s->lsn) || !span_take_u64(in, &s->table_seed) || s->table_seed == 0 ||
         !vector_take(in, &s->applied) || !vector_take(in, &s->last_op) ||
         !vector_covers(&s->applied, &s->last_op))
         return false;
@@ -431,15 +431,15 @@ static void take_back_places(struct copier *c, struct database *d, int i, int *b
 /* Removed keys are forgotten when the disk knows; after a failure they are to be removed once more. */
 static void put_away_gone(struct copier *c, struct database *d, int *budget)
 {
-    struct table_iter it;
-    table_iter_init(&it, &d->gone[1]);
-    for (void **slot; *budget > 0 && (slot = table_iter_next(&it)); --*budget) {
-        struct gone *g = *slot;
-        table_iter_remove(&it);
+    struct gone *g;
+    /* Any of them, so that the table gives its memory back step by step. */
+    while (*budget > 0 && (g = table_random(&d->gone[1], &c->prng))) {
+        table_remove(&d->gone[1], span_of(g->bytes, g->len));
         if (c->failed && !g->back)
             *table_find_or_add(&d->gone[0], span_of(g->bytes, g->len)) = g;
         else
             mem_free(g);
+        --*budget;
     }
 }
 

@@ -60,6 +60,7 @@ bool copy_start_take(struct span *in, struct copy_start *s);
 
 struct copier {
     size_t step_bytes, piece_bytes; /* 0: as copier.c has them; tests want less */
+    struct prng prng; /* which of the removed keys is put away next */
     bool running;
     bool failed;   /* the last one; what it took is being taken back */
     uint8_t epoch; /* of this copy, or the last; 1 .. 31 */

@@ -12,7 +12,7 @@
 
 /* Reclaiming works in small steps, so that a million keys expiring together do not stop the
  * loop. */
-enum { RECLAIM_PER_TICK = 2000 }; /* about a millisecond */
+enum { RECLAIM_PER_TICK = 2000, FETCH_PER_TICK = 50 }; /* about a millisecond each */
 
 /* A batch is closed at the first group's end past this size: peers apply a turn piece by piece, and
  * buffers stay small. */
@@ -39,6 +39,7 @@ void replica_init(struct replica *r, const struct replica_options *options)
     *r = (struct replica){ .options = *options };
     hlc_init(&r->hlc, options->ceiling_ms);
     prng_seed(&r->prng, options->seed);
+    prng_seed(&r->copier.prng, options->seed);
     uint64_t table_seed = prng_next(&r->prng);
     if (options->table_seed != 0)
         table_seed = options->table_seed;
@@ -284,10 +285,11 @@ static void reclaim(struct replica *r)
 void replica_tick(struct replica *r, bool may_write)
 {
     replica_drain_parked(r);
-    resident_fetch_due(r->databases, heard_ms(r), RECLAIM_PER_TICK / 10);
     copier_tidy(r);
-    if (may_write && !replica_write_refusal(r) && !replica_must_wait(r))
-        reclaim(r);
+    if (!may_write || replica_write_refusal(r) || replica_must_wait(r))
+        return;
+    resident_fetch_due(r->databases, heard_ms(r), FETCH_PER_TICK);
+    reclaim(r);
 }
 
 /* --- recovery --- */

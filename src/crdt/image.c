@@ -182,7 +182,8 @@ static bool take_tally(struct span *in, uint8_t component, struct cell *c)
         !amount_take(in, &t.sum) || !amount_take(in, &t.base_sum))
         return false;
     t.origin = stamp_origin(t.last);
-    if (t.base_last >= t.last || t.sum.is_float != t.base_sum.is_float ||
+    /* While the log is replayed over it a tally may have gone back behind its base. */
+    if (t.sum.is_float != t.base_sum.is_float ||
         (!t.sum.is_float && component == COMPONENT_ZSET) || cell_tally(c, t.origin, t.sum.is_float))
         return false;
     cell_bump(c, t.last, t.base_last, t.base_sum, t.sum);

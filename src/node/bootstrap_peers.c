@@ -101,7 +101,7 @@ static void begin(struct node *n, const struct peer *p, const struct vector *flo
 static bool may_give(struct node *n, const struct peer *p, const struct vector *floor)
 {
     const struct peers_row *row = peers_row(&n->matrix, p->region->id);
-    return ready_intake(p) != NULL && row != NULL && vector_covers(&row->applied, floor);
+    return ready_intake(p) != NULL && row != NULL && vector_covers(&row->durable, floor);
 }
 
 /* What the link's peer has dropped, and we lack: the source must have it. A peer that is as far behind as

@@ -41,7 +41,7 @@ static const char *obstacle(struct node *n, const struct message_bootstrap *m)
     const struct node_checkpoint *c = &n->checkpoint;
     if (c->store == NULL || bootstrap_is_on(n))
         return "there are no objects on disk here";
-    if (!vector_covers(&n->replica.last_op, &m->floor))
+    if (!vector_covers(&n->replica.durable, &m->floor))
         return "what that region has dropped from its log has not all come here";
     if (!c->newest_known) {
         checkpoint_ask(n);

@@ -327,11 +327,13 @@ bool node_next_drop(struct node *n, uint64_t *lsn)
 {
     struct node_checkpoint *c = &n->checkpoint;
     if (c->store == NULL || n->log_broken || bootstrap_is_on(n) ||
-        n->now_us < c->dropped_us + DROP_EVERY_US || n->now_us < n->start_us + FIRST_DROP_US)
+        n->now_us < c->dropped_us + DROP_EVERY_US)
         return false;
     c->dropped_us = n->now_us;
     if (bootstrap_next_drop(n, lsn))
         return true;
+    if (n->now_us < n->start_us + FIRST_DROP_US)
+        return false;
     *lsn = tail_mark_before(&n->tail, droppable(n));
     if (*lsn <= n->log_start || *lsn == c->drop_asked)
         return false;

@@ -138,6 +138,7 @@ void link_closed(struct node *n, struct link *l, const char *why)
     list_remove(&l->link);
     list_remove(&l->dirty);
     buffer_release(&l->input);
+    buffer_release(&l->later);
     buffer_release(&l->output);
     mem_free(l);
 }
@@ -332,12 +333,20 @@ static void complete_message(struct node *n, struct link *l, struct span *bytes)
         buffer_release(&l->input);
 }
 
-void link_input(struct node *n, struct link *l, struct span bytes)
+/* A few bytes may be many when they are unpacked: so it is asked before each message. */
+static bool must_rest(const struct node *n, const struct link *l)
+{
+    return l->is_intake && l->ready && !health_has_room_for_batches(n);
+}
+
+static void take_messages(struct node *n, struct link *l, struct span bytes)
 {
     size_t done, need;
-    l->heard_us = n->now_us;
-    l->bytes_in += bytes.len;
     while (bytes.len > 0 && !l->close) {
+        if (must_rest(n, l)) {
+            buffer_put(&l->later, bytes);
+            return;
+        }
         if (l->input.len > 0) {
             complete_message(n, l, &bytes);
         } else if (take_message(n, l, bytes, &done, &need)) {
@@ -347,6 +356,29 @@ void link_input(struct node *n, struct link *l, struct span bytes)
             return;
         }
     }
+}
+
+void link_input(struct node *n, struct link *l, struct span bytes)
+{
+    l->heard_us = n->now_us;
+    l->bytes_in += bytes.len;
+    if (l->later.len > 0)
+        buffer_put(&l->later, bytes);
+    else
+        take_messages(n, l, bytes);
+}
+
+void link_go_on(struct node *n, struct link *l)
+{
+    struct buffer later = l->later;
+    if (later.len == 0 || l->close)
+        return;
+    l->heard_us = n->now_us; /* it is we who do not listen */
+    if (must_rest(n, l))
+        return;
+    l->later = (struct buffer){ 0 };
+    take_messages(n, l, buffer_span(&later));
+    buffer_release(&later);
 }
 
 void link_sent(struct node *n, struct link *l, size_t bytes)

@@ -54,6 +54,7 @@ struct link {
     bool close; /* close it; `why` says why */
     char why[200];
     char address[64];
+    struct buffer later; /* came while there was no room for it (node/health.h) */
     struct buffer input; /* bytes of an incomplete message */
     struct buffer output;
     uint64_t opened_us, heard_us, ping_at_us;
@@ -95,6 +96,8 @@ struct link *link_open(struct node *n, struct peer *peer, void *host, const char
 void link_closed(struct node *n, struct link *l, const char *why);
 
 void link_input(struct node *n, struct link *l, struct span bytes);
+/* Takes what came while there was no room, as far as there is some now. */
+void link_go_on(struct node *n, struct link *l);
 void link_sent(struct node *n, struct link *l, size_t bytes);
 
 /* Once a turn, after everything was sealed: sends what is due, fills a feed, notices a dead

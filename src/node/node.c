@@ -20,6 +20,7 @@ enum {
     /* of log in memory: what a peer may lag before it is fed from disk */
     TAIL_KEEP_BYTES = 16 << 20,
     PARK_MAX_BYTES = 64 << 20,
+    LOG_OUT_KEEP_BYTES = 64 << 20, /* of a turn's records, once they are in the tail */
     TICK_US = 10 * 1000,   /* expiry, parked batches */
     SWEEP_US = 100 * 1000, /* clients, the clock's verdict */
     CEILING_AHEAD_MIN_MS = 10,
@@ -324,6 +325,8 @@ static void seal(struct node *n)
         tail_append(&n->tail, buffer_span(&r->log_out));
         tail_mark(&n->tail, r->log_end, &r->last_op);
         buffer_clear(&r->log_out);
+        if (r->log_out.cap > memory_share(n, LOG_OUT_KEEP_BYTES, 64))
+            buffer_release(&r->log_out);
     }
     client_hold_turn(n, lsn);
     if (n->log_broken)
@@ -337,6 +340,7 @@ void node_turn_end(struct node *n)
         client_resume_waiting(n);
         return;
     }
+    list_each(&n->links, it) link_go_on(n, container_of(it, struct link, link));
     stream_wake_moved(&n->server);
     client_serve(n);
     client_expire(n);

@@ -86,9 +86,9 @@ void sim_plan_store(struct sim_plan *plan, struct prng p)
     plan->checkpoint_log_bytes = often_begun ? between(&p, 100, often(&p, 60) ? 2000 : 20000)
                                              : NEVER;
     plan->checkpoint_every_ms = often(&p, 50) ? 5 * 60 * 1000 : (uint32_t)between(&p, 5, 300);
-    plan->retain_bytes = plan->bootstraps ? between(&p, 500, 8000)
-                         : often(&p, 90)  ? NEVER
-                                          : between(&p, 2000, 50000);
+    plan->retain_bytes = plan->bootstraps                        ? between(&p, 500, 8000)
+                         : often(&p, 90) || sim_plan_parts(plan) ? NEVER
+                                                                 : between(&p, 2000, 50000);
     if (plan->bootstraps || plan->copies)
         plan->checkpoint_log_bytes = between(&p, 200, 2000);
     plan->export_bytes = often(&p, 50) ? 0 : (uint32_t)between(&p, 1, 300);
@@ -130,7 +130,7 @@ static void part(struct sim_plan *plan, uint32_t a, uint32_t b, bool parted)
  * of the others. */
 static void plan_parted(struct sim_plan *plan, struct prng p)
 {
-    if (plan->regions < 3 || plan->losses || !often(&p, 20))
+    if (plan->regions < 3 || plan->losses || plan->bootstraps || !often(&p, 20))
         return;
     if (often(&p, 40)) {
         uint32_t a = (uint32_t)prng_below(&p, plan->regions);
@@ -266,7 +266,8 @@ static void focus_on_copies(struct sim_plan *plan, struct prng *p)
     plan->copies = true;
 }
 
-/* Regions that are away for longer than their log is kept elsewhere. */
+/* Regions that are away for longer than their log is kept elsewhere. All meet: else two groups may each
+ * drop what the other lacks, through regions that reach both. */
 static void focus_on_bootstraps(struct sim_plan *plan, struct prng *p)
 {
     plan->regions = (uint32_t)between(p, 3, often(p, 85) ? 3 : 5);

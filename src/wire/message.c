@@ -250,11 +250,6 @@ bool message_take_fault(struct span body, struct message_fault *m)
 
 /* --- bootstraps --- */
 
-static bool has_origin(const uint64_t origins[4], uint32_t o)
-{
-    return origins[o / 64] >> (o % 64) & 1;
-}
-
 void message_put_behind(struct buffer *out, const struct message_behind *m)
 {
     size_t place = message_begin(out, MESSAGE_BEHIND);

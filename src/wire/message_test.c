@@ -64,12 +64,6 @@ static void put_random_vector_message(struct prng *rng, struct buffer *out)
     message_end(out, place);
 }
 
-static void random_origins(struct prng *rng, uint64_t origins[4])
-{
-    for (int i = 0; i < 4; i++)
-        origins[i] = prng_next(rng) & prng_next(rng) & prng_next(rng);
-}
-
 static void random_bootstrap(struct prng *rng, struct message_bootstrap *m, char *name)
 {
     *m = (struct message_bootstrap){

@@ -441,8 +441,9 @@ static void put_bootstrap(struct buffer *out)
     struct replica *r = &regions[1].alone.node.replica;
     struct buffer m = { 0 }, start = { 0 };
     struct frame_codec codec = { 0 };
-    struct message_behind behind = { .origins = { 2 } };
+    struct message_behind behind = { 0 };
     struct message_bootstrap bootstrap = { .credit = 1 << 20 };
+    vector_set(&behind.floor, stamp_make(5, 0, 1));
     message_put_behind(&m, &behind);
     put_message(out, OF_INTAKE, &m);
     buffer_clear(&m);
