@@ -2,6 +2,7 @@
  * serve -- runs one region.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,11 +196,20 @@ static bool open_socket(const struct endpoint *at, int *fd)
 
 static void close_sockets(struct serve *s)
 {
-    int fds[] = { s->clients_fd, s->peers_fd, s->http_fd };
+    int *fds[] = { &s->clients_fd, &s->peers_fd, &s->http_fd };
 
-    for (size_t i = 0; i < COUNT_OF(fds); i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+/* For a loop, which takes it: when a bootstrap opens all anew, the ports are still ours, and who
+ * connects meanwhile waits. */
+static int copy_of(int fd)
+{
+    return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
 static bool open_sockets(struct serve *s)
@@ -319,9 +329,9 @@ static bool open_loop(struct serve *s)
         .wan = s->wan_file != NULL ? &s->wan : NULL,
         .dials = s->dials,
         .dial_count = s->dial_count,
-        .clients_fd = s->clients_fd,
-        .peers_fd = s->peers_fd,
-        .http_fd = s->http_fd,
+        .clients_fd = copy_of(s->clients_fd),
+        .peers_fd = copy_of(s->peers_fd),
+        .http_fd = copy_of(s->http_fd),
         .serves = say_ready,
         .context = s,
     };
@@ -354,29 +364,25 @@ static int run_node(struct serve *s)
     int status = EXIT_FAILED;
 
     make_node(s);
-    if (!load_merges(s))
-        close_sockets(s);
-    else if (open_loop(s)) {
+    if (load_merges(s) && open_loop(s)) {
         status = run_loop(s);
+        if (!s->loop.restarting)
+            close_sockets(s);
         loop_close(&s->loop);
     }
     node_release(&s->node);
     return status;
 }
 
-/* From the sockets to the last record; *again: a bootstrap wants all of it opened anew. */
+/* *again: a bootstrap wants all of it opened anew. */
 static int run_once(struct serve *s, bool *again)
 {
     char problem[DATADIR_PROBLEM_MAX];
     int status;
 
     *again = false;
-    if (!open_sockets(s))
-        return EXIT_FAILED;
-    if (!datadir_open(&s->datadir, s->data_dir, &s->deployment, s->self, entropy() | 1, problem)) {
-        close_sockets(s);
+    if (!datadir_open(&s->datadir, s->data_dir, &s->deployment, s->self, entropy() | 1, problem))
         return command_failed("serve", "%s", problem);
-    }
     status = run_node(s);
     *again = status == EXIT_DONE && s->loop.restarting;
     if (*again && !datadir_mark(&s->datadir, &s->loop.restart, problem))
@@ -394,8 +400,11 @@ static int run(struct serve *s)
         snprintf(s->default_data, sizeof(s->default_data), "meridian-data/%s", s->self->name);
         s->data_dir = s->default_data;
     }
+    if (!open_sockets(s))
+        return EXIT_FAILED;
     while (again)
         status = run_once(s, &again);
+    close_sockets(s);
     return status;
 }
 

@@ -223,15 +223,15 @@ static void add_some(struct call *call, const struct addition *a, const struct p
     reply_int(call->reply, a->changed ? added + updated : added);
 }
 
-/* What stands there after an emit: the order in which a cell adds up is its own. */
-static double score_now(const struct call *call, struct span member)
+/* What stands there after an emit: the order in which a cell adds up is its own. `otherwise`: the disk does
+ * not say now whether the key is there, and what was emitted is in the log only. */
+static double score_now(const struct call *call, struct span member, double otherwise)
 {
     const struct entry *key = data_live(call, call->db, call->argv[1]);
     const struct part *z = key != NULL ? object_part(key, COMPONENT_ZSET) : NULL;
     const struct entry *e = zset_member(z, member);
 
-    CHECK(e != NULL);
-    return entry_score(e);
+    return e != NULL ? entry_score(e) : otherwise;
 }
 
 static void emit_increment(struct call *call, struct span member, double now, double by)
@@ -260,7 +260,7 @@ static void add_increment(struct call *call, const struct addition *a, const str
         reply_null(call->reply);
     } else {
         emit_increment(call, member, now, by);
-        reply_score(call->reply, score_now(call, member));
+        reply_score(call->reply, score_now(call, member, now + by));
     }
 }
 

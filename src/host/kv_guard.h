@@ -3,9 +3,10 @@
  *
  * The kernel answers a failed read of a mapped page, or one beyond the end of a file that was cut
  * short, by SIGBUS. Within kv_guard_call that ends the call; outside of it the process dies, with a
- * line that says what happened. Code that believes what the file says may also be led anywhere by a
- * damaged one: SIGSEGV ends a guarded call, too. Only for calls that may be left in the middle: that hold no lock,
- * or one that is never asked for again, and whose allocations may be lost.
+ * line that says what happened. And who believes what a damaged file says may be led anywhere: so
+ * SIGSEGV ends a guarded call, too.
+ * Only for calls that may be left in the middle: that hold no lock, or one that is never asked for
+ * again, and whose allocations may be lost.
  * Threads: any; each has its own guard.
  */
 #ifndef HOST_KV_GUARD_H

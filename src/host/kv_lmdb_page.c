@@ -136,28 +136,30 @@ static int step(MDB_cursor *cursor, MDB_cursor_op how, struct span from, struct 
     return cause == MDB_NOTFOUND ? 0 : cause;
 }
 
-/* One step on in a direction: the key there must be on the right side of the last one. */
-static int look_further(const struct kv_lmdb *k, MDB_cursor *cursor, MDB_cursor_op how,
-                        struct span from)
+/* Whether a key is found again from the root, where it was seen, and beside it the other one, or none.
+ * A branch may lead to a leaf that belongs elsewhere, and a leaf to a row. */
+static int find_again(const struct kv_lmdb *k, MDB_cursor *cursor, struct span key,
+                      MDB_cursor_op how, struct span other)
 {
-    struct span key;
-    int cause = from.len == 0 ? 0 : step(cursor, how, from, &key);
+    struct span found;
+    int cause = mdb_cursor_renew(mdb_cursor_txn(cursor), cursor);
 
-    if (cause != 0 || from.len == 0)
-        return cause;
-    if (!kv_lmdb_page_adds_up(k, kv_lmdb_page_of(k, from.at)))
+    if (cause == 0)
+        cause = step(cursor, MDB_SET_RANGE, key, &found);
+    if (cause == 0 && found.at != key.at)
         return MDB_CORRUPTED;
-    if (key.len == 0)
-        return 0;
-    int order = span_compare(key, from);
-    bool right = how == MDB_NEXT ? order > 0 : order < 0;
-    return right && kv_lmdb_page_adds_up(k, kv_lmdb_page_of(k, key.at)) ? 0 : MDB_CORRUPTED;
+    if (cause == 0)
+        cause = step(cursor, how, key, &found);
+    if (cause != 0)
+        return cause;
+    return found.at == other.at && kv_lmdb_page_adds_up(k, kv_lmdb_page_of(k, key.at))
+               ? 0
+               : MDB_CORRUPTED;
 }
 
 int kv_lmdb_look_around(const struct kv_lmdb *k, MDB_cursor *cursor, struct span key,
                         struct span *before, struct span *after)
 {
-    struct span again;
     int cause = step(cursor, MDB_SET_RANGE, key, after);
 
     if (cause == 0)
@@ -167,8 +169,9 @@ int kv_lmdb_look_around(const struct kv_lmdb *k, MDB_cursor *cursor, struct span
     uint64_t page = kv_lmdb_page_of(k, before->at);
     if (page == kv_lmdb_page_of(k, after->at))
         return are_neighbours(k, page, before->at, after->at) ? 0 : MDB_CORRUPTED;
-    cause = look_further(k, cursor, MDB_PREV, *before);
+    if (before->len > 0)
+        cause = find_again(k, cursor, *before, MDB_NEXT, *after);
     if (cause == 0 && after->len > 0)
-        cause = step(cursor, MDB_SET_RANGE, key, &again);
-    return cause == 0 ? look_further(k, cursor, MDB_NEXT, *after) : cause;
+        cause = find_again(k, cursor, *after, MDB_PREV, *before);
+    return cause;
 }

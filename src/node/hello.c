@@ -23,6 +23,7 @@ static void send_hello(struct node *n, struct link *l, bool refuses)
         .version = MESSAGE_VERSION,
         .role = our_role(l),
         .region = n->options.self->id,
+        .receiver = theirs,
         .instance = n->options.instance,
         .run = n->options.run,
         .known_instance = known.instance,
@@ -86,6 +87,11 @@ static bool is_member(struct node *n, struct link *l, const struct message_hello
         link_refuse(
             n, l, "region %s has no configured region %s with number %u: the configurations differ",
             self->name, shown(m->region_name).text, m->region);
+        return false;
+    }
+    if (m->receiver != 0 && m->receiver != self->id) { /* what it knows is of another number */
+        link_refuse(n, l, "region %s knows region %s under number %u: the configurations differ",
+                    region->name, self->name, m->receiver);
         return false;
     }
     if (l->is_intake && l->peer->region != region) {
@@ -184,11 +190,14 @@ static void judge_amnesia(struct node *n, const struct peer *peer, const struct 
                   "as it");
 }
 
-/* It lost log, as its own HELLO shows: an older run than one that we know, or ops that we hold. */
+/* It lost log, as its own HELLO shows: an older run than one that we know, or ops that we hold of an
+ * earlier run. What it wrote in this one may have overtaken the HELLO, through another region. */
 static bool lost_log(const struct node *n, const struct message_hello *m)
 {
+    uint64_t streamed = n->replica.streams[m->region].instance;
     return m->instance < runs_latest(n, m->region).instance ||
-           vector_get(&m->last_op, m->region) < vector_get(&n->replica.last_op, m->region);
+           (streamed < m->instance &&
+            vector_get(&m->last_op, m->region) < vector_get(&n->replica.last_op, m->region));
 }
 
 static void learn(struct node *n, const struct message_hello *m)

@@ -292,9 +292,10 @@ void intake_turn_end(struct node *n, struct link *l)
         return;
     }
     take_dropped(n);
-    if (!bootstrap_is_on(n))
+    if (!bootstrap_is_on(n)) { /* else all comes from the source */
         ask_for_missing(n, l);
-    closed_ask(n, l);
+        closed_ask(n, l);
+    }
     if (!link_has_room(l))
         return;
     if (n->now_us - l->subscribed_us >= INTAKE_PAUSE_MAX_US)

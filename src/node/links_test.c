@@ -293,6 +293,32 @@ TEST(followers_at_the_same_place_share_frames)
     world_end();
 }
 
+/* The region's process is said to hold more than it may, then not. */
+static void set_memory(size_t i, uint64_t used_bytes)
+{
+    struct server *server = &world.machines[i].node.server;
+    server->settings.max_memory_bytes = 64 << 20;
+    server->process.memory_used_bytes = used_bytes;
+}
+
+TEST(what_a_peer_sends_rests_while_there_is_no_memory_for_it)
+{
+    world_start(2, test_seed());
+    connect_all();
+    set_memory(1, 100 << 20);
+    run(200);
+    stamp_t before = vector_get(&world.machines[1].node.replica.last_op, 1);
+    for (int i = 0; i < 200; i++) {
+        write_random(0, 2000);
+        run(20);
+    }
+    EXPECT_EQ(vector_get(&world.machines[1].node.replica.last_op, 1), before);
+    EXPECT(peer_of(1, 0)->intake != NULL); /* it is not closed for that */
+    set_memory(1, 1 << 20);
+    EXPECT(converge());
+    world_end();
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

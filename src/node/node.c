@@ -21,8 +21,8 @@ enum {
     TAIL_KEEP_BYTES = 16 << 20,
     PARK_MAX_BYTES = 64 << 20,
     LOG_OUT_KEEP_BYTES = 64 << 20, /* of a turn's records, once they are in the tail */
-    TICK_US = 10 * 1000,   /* expiry, parked batches */
-    SWEEP_US = 100 * 1000, /* clients, the clock's verdict */
+    TICK_US = 10 * 1000,           /* expiry, parked batches */
+    SWEEP_US = 100 * 1000,         /* clients, the clock's verdict */
     CEILING_AHEAD_MIN_MS = 10,
 };
 

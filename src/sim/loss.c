@@ -251,7 +251,7 @@ static void choose_history(struct sim_world *w, uint8_t origin, bool begins_anew
     uint32_t most = 0;
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         const struct sim_region *r = &w->regions[i];
-        uint32_t count = count_agreeing(w, r, origin);
+        uint32_t count = 2 * count_agreeing(w, r, origin) + !r->lost;
         if (count < most ||
             (keeper && count == most && last_of(r, origin) <= last_of(keeper, origin)))
             continue;
@@ -295,6 +295,7 @@ static void forget_what_goes(struct sim_world *w, const bool begins_anew[SIM_REG
     bool any = false;
     for (uint32_t i = 0; i < w->plan.regions; i++)
         any |= begins_anew[i];
+    w->two_histories |= any;
     if (any)
         vector_clear(&w->must_stay);
     for (uint32_t i = 0; i < w->plan.regions && any; i++) {

@@ -297,8 +297,11 @@ struct sim_world {
     uint64_t closed[4];           /* which closes these; */
     uint8_t next_id;              /* and this one was never given */
     uint64_t given_up[4];         /* numbers whose owner lost his disk, or had a clone */
-    struct vector must_stay;      /* ops that some region held when another lost its disk */
-    uint64_t lost_us;             /* when one did for last; 0: all is whole again */
+    /* There were two histories of one number. A context names both by stamps alone, so what had seen the
+     * one was taken where the other is: regions must be equal, but nobody declares to what. */
+    bool two_histories;
+    struct vector must_stay; /* ops that some region held when another lost its disk */
+    uint64_t lost_us;        /* when one did for last; 0: all is whole again */
     struct heap events;
     uint64_t now_us;
     uint64_t slept_us; /* of it, while the whole world stood still */

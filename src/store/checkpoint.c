@@ -164,6 +164,7 @@ struct walk {
     struct checkpoint *c;
     enum kv_table table;
     struct span key, value; /* the row where it is */
+    struct span before;     /* the key of the one before; empty: this is the first */
 };
 
 /* E_MISSING: there is none from there on. */
@@ -181,11 +182,11 @@ static int walk_begin(struct walk *w, struct checkpoint *c, enum kv_table table,
 
 static int walk_next(struct walk *w)
 {
-    struct span before = w->key;
+    w->before = w->key;
     int error = w->c->kv->ops->next(w->c->reader, w->table, &w->key, &w->value);
     if (error == E_OK)
-        return order_check_step(w->c, w->table, before, w->key);
-    return error == E_MISSING ? error : fail_at(w->c, w->table, before, error);
+        return order_check_step(w->c, w->table, w->before, w->key);
+    return error == E_MISSING ? error : fail_at(w->c, w->table, w->before, error);
 }
 
 static bool place_within(struct span place, uint8_t db, uint64_t last)
@@ -207,7 +208,7 @@ static int scan_heads(void *store, uint8_t db, uint64_t first, uint64_t last, co
     int error = walk_begin(&w, v.c, KV_OBJECTS, row_key_span(&from));
     for (; error == E_OK; error = walk_next(&w)) {
         if (!place_within(w.key, db, last))
-            return order_check_end(v.c, KV_OBJECTS, db, w.key);
+            return order_check_end(v.c, KV_OBJECTS, db, w.before, w.key);
         error = visit_row(&v, w.key, w.value);
         if (error != E_OK || v.enough)
             return error;
@@ -228,7 +229,7 @@ static int due_heads(void *store, const struct cold_due *due, uint64_t to_ms, co
         if (!due_take(w.key, &v.due_ms, &place))
             return complain(v.c, KV_DUE, w.key, w.key.at, E_CORRUPT);
         if (v.due_ms > to_ms)
-            return order_check_end(v.c, KV_DUE, 0, w.key);
+            return order_check_end(v.c, KV_DUE, 0, w.before, w.key);
         error = visit_indexed(&v, KV_DUE, w.key, w.value, place);
         if (error != E_OK || v.enough)
             return error;
@@ -244,7 +245,7 @@ static int contested_heads(void *store, uint8_t db, cold_head_fn visit, void *co
     int error = walk_begin(&w, v.c, KV_CONTESTED, row_key_span(&from));
     for (; error == E_OK; error = walk_next(&w)) {
         if (!place_within(w.key, db, UINT64_MAX))
-            return order_check_end(v.c, KV_CONTESTED, db, w.key);
+            return order_check_end(v.c, KV_CONTESTED, db, w.before, w.key);
         error = visit_indexed(&v, KV_CONTESTED, w.key, w.value, w.key);
         if (error != E_OK || v.enough)
             return error;

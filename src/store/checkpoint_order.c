@@ -122,7 +122,19 @@ int order_check_step(struct checkpoint *c, enum kv_table table, struct span befo
     return span_compare(before, key) < 0 ? E_OK : damaged(c, table, key);
 }
 
-int order_check_end(struct checkpoint *c, enum kv_table table, uint8_t db, struct span key)
+int order_check_end(struct checkpoint *c, enum kv_table table, uint8_t db, struct span before,
+                    struct span key)
 {
-    return table == KV_OBJECTS && proves_itself(c, db, key) ? E_OK : check_row(c, table, key);
+    struct span last, end;
+    if (!(table == KV_OBJECTS && proves_itself(c, db, key))) {
+        int error = check_row(c, table, key);
+        if (error != E_OK)
+            return error;
+    }
+    if (before.len == 0)
+        return E_OK; /* they were found beside each other */
+    int error = c->kv->ops->around(c->reader, table, key, &last, &end);
+    if (error != E_OK)
+        return failed(c, table, key, error);
+    return span_equal(last, before) && span_equal(end, key) ? E_OK : damaged(c, table, key);
 }

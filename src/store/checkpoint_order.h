@@ -32,7 +32,8 @@ int order_check_before(struct checkpoint *c, enum kv_table table, struct span fr
 int order_check_step(struct checkpoint *c, enum kv_table table, struct span before,
                      struct span key);
 
-/* The row that ended a walk through database db. */
-int order_check_end(struct checkpoint *c, enum kv_table table, uint8_t db, struct span key);
+/* The row that ended a walk through database db, and the one before; empty: the walk began here. */
+int order_check_end(struct checkpoint *c, enum kv_table table, uint8_t db, struct span before,
+                    struct span key);
 
 #endif

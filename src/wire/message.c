@@ -68,6 +68,7 @@ void message_put_hello(struct buffer *out, const struct message_hello *m)
     buffer_put_u32(out, m->version);
     buffer_put_u8(out, (uint8_t)m->role);
     buffer_put_u8(out, m->region);
+    buffer_put_u8(out, m->receiver);
     buffer_put_u64(out, m->instance);
     buffer_put_u64(out, m->run);
     buffer_put_u64(out, m->known_instance);
@@ -95,7 +96,8 @@ bool message_take_hello(struct span body, struct message_hello *m)
     if (!span_take_u8(&body, &role) || role < ROLE_INTAKE || role > ROLE_INTAKE_HEALING)
         return false;
     m->role = (enum message_role)role;
-    if (!span_take_u8(&body, &m->region) || !span_take_u64(&body, &m->instance) ||
+    if (!span_take_u8(&body, &m->region) || !span_take_u8(&body, &m->receiver) ||
+        !span_take_u64(&body, &m->instance) ||
         !span_take_u64(&body, &m->run) || !span_take_u64(&body, &m->known_instance) ||
         !span_take_u64(&body, &m->known_run) || !span_take_u8(&body, &flags) || flags > 3)
         return false;

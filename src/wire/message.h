@@ -7,7 +7,7 @@
  *     body, by type:
  *
  *     1 HELLO      u32 protocol version, then for version 2:
- *                  u8 role   u8 region number   u64 instance   u64 run
+ *                  u8 role   u8 region number   u8 the receiver's number   u64 instance   u64 run
  *                  u64 known instance   u64 known run      (of the receiver; 0: none)
  *                  u8 flags: 1 the sender holds another history of the receiver's origin
  *                            2 a REFUSED follows
@@ -99,6 +99,7 @@ struct message_hello {
     enum message_role role;
     uint8_t region;
     uint64_t instance, run;             /* of the sender */
+    uint8_t receiver; /* the number under which the sender knows the receiver */
     uint64_t known_instance, known_run; /* the latest of the receiver that the sender has met */
     bool forked;  /* the receiver's stream disagrees with what the sender holds of it */
     bool refuses; /* a REFUSED follows: this only tells what the sender knows of the receiver */

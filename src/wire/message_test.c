@@ -29,6 +29,7 @@ static struct message_hello random_hello(struct prng *rng, char names[2][20])
         .instance = prng_next(rng),
         .run = prng_next(rng),
         .known_instance = prng_next(rng),
+        .receiver = (uint8_t)prng_next(rng),
         .known_run = prng_next(rng),
         .forked = prng_below(rng, 2) == 1,
         .refuses = prng_below(rng, 2) == 1,
@@ -220,6 +221,7 @@ TEST(hello_comes_back_as_it_went)
         EXPECT_EQ(got.instance, sent.instance);
         EXPECT_EQ(got.run, sent.run);
         EXPECT_EQ(got.known_instance, sent.known_instance);
+        EXPECT_EQ(got.receiver, sent.receiver);
         EXPECT_EQ(got.known_run, sent.known_run);
         EXPECT_EQ(got.forked, sent.forked);
         EXPECT_EQ(got.refuses, sent.refuses);
