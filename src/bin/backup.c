@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "bin/backup_base.h"
 #include "bin/bin.h"
+#include "bin/files.h"
 #include "bin/moment.h"
 #include "bin/options.h"
 #include "bin/progress.h"
@@ -394,6 +395,14 @@ static bool follow(struct backup *b)
 /* With the region's directory open. */
 static int back_up(struct backup *b)
 {
+    if (files_is_region(b->to))
+        return command_failed("backup", "%s: is a region's data directory: name one for back-ups",
+                              b->to);
+    if (!files_is_region(b->data))
+        return command_failed("backup",
+                              "%s: no region's data directory: there is no file "
+                              "\"identity\" in it",
+                              b->data);
     if (disk_posix_open(&b->lock, b->to) != E_OK)
         return command_failed("backup", "%s", b->lock.disk.detail);
     if (b->follow)

@@ -28,6 +28,13 @@ bool files_join(char path[FILES_PATH_MAX], const char *above, const char *name, 
     return false;
 }
 
+bool files_is_region(const char *directory)
+{
+    char path[4096];
+    return snprintf(path, sizeof(path), "%s/identity", directory) < (int)sizeof(path) &&
+           access(path, F_OK) == 0;
+}
+
 bool files_is_directory(const char *path)
 {
     struct stat status;

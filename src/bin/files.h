@@ -15,6 +15,8 @@ enum { FILES_PATH_MAX = 4096, FILES_PROBLEM_MAX = 4600 };
 bool files_join(char path[FILES_PATH_MAX], const char *above, const char *name, char *problem);
 
 bool files_is_directory(const char *path);
+/* Whether a region has used the directory: it has left its identity there. */
+bool files_is_region(const char *directory);
 bool files_exists(const char *path);
 bool files_is_empty(const char *path); /* a directory without entries */
 

@@ -130,10 +130,17 @@ static bool open_to_look(struct repair *r, bool *still)
     return error == E_OK || fail(r, "%s", r->disk.disk.detail);
 }
 
+/* Nothing is made in a directory that is none of ours. */
+static bool is_region(struct repair *r)
+{
+    return files_is_region(r->data) ||
+           fail(r, "%s: no region's data directory: there is no file \"identity\" in it", r->data);
+}
+
 static bool check(struct repair *r)
 {
     bool still;
-    if (!open_to_look(r, &still))
+    if (!is_region(r) || !open_to_look(r, &still))
         return false;
     bool good = repair_look(r->data, &r->disk.disk, still, &r->look, r->problem);
     if (good) {
@@ -410,6 +417,8 @@ static bool repair(struct repair *r)
         return false;
     if (!files_is_directory(r->data))
         return fail(r, "%s: is no directory", r->data);
+    if (!is_region(r))
+        return false;
     if (disk_posix_open(&r->disk, r->data) != E_OK)
         return fail(r, "%s", r->disk.disk.detail);
     bool good = mend(r);
