@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import tempfile
 
 import redis
 
@@ -106,6 +107,10 @@ def test_usage_and_places_that_are_none():
     assert run("repair")[0] == 2
     assert run("repair", "--data", "x")[0] == 2
     assert "No such file" in bad("repair", "--check", "--data", "/nonexistent")
+    with tempfile.TemporaryDirectory() as empty:
+        assert "no region's data directory" in bad("repair", "--check", "--data", empty)
+        assert "no region's data directory" in bad("backup", "--data", empty, "--to", os.path.join(empty, "backup"))
+        assert os.listdir(empty) == []
 
 
 # --- without a peer ---

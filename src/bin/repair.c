@@ -133,7 +133,7 @@ static bool open_to_look(struct repair *r, bool *still)
 /* Nothing is made in a directory that is none of ours. */
 static bool is_region(struct repair *r)
 {
-    return files_is_region(r->data) ||
+    return !files_is_directory(r->data) || files_is_region(r->data) ||
            fail(r, "%s: no region's data directory: there is no file \"identity\" in it", r->data);
 }
 
