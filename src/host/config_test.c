@@ -130,7 +130,7 @@ TEST(what_is_left_out_has_its_default)
     EXPECT_EQ(d.keyspaces[0].streams, KEYSPACE_STREAMS_LATEST);
     EXPECT_EQ(d.keyspaces[0].evict, KEYSPACE_EVICT_DEMOTE);
     EXPECT(!(d.closed[0] | d.closed[1] | d.closed[2] | d.closed[3]));
-    EXPECT_EQ(d.checkpoint.log_bytes, 256 << 20);
+    EXPECT_EQ(d.checkpoint.log_bytes, 64 << 20);
     EXPECT_EQ(d.checkpoint.every_ms, 300000);
     EXPECT_EQ(d.memory.limit_bytes, 0);
     EXPECT_EQ(d.memory.policy, MEMORY_NOEVICTION);
