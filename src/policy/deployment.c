@@ -58,7 +58,7 @@ void deployment_init(struct deployment *d)
         .topology = TOPOLOGY_MESH,
         .shards = 1,
         .log = { .fsync = FSYNC_EVERYSEC, .retain_bytes = 16ull << 30 },
-        .checkpoint = { .log_bytes = 256ull << 20, .every_ms = 5 * 60 * 1000 },
+        .checkpoint = { .log_bytes = 64ull << 20, .every_ms = 5 * 60 * 1000 },
         .bootstrap_rate_bytes = 64ull << 20, /* half of a gigabit link */
         .max_skew_ms = 500,
         .limits = {
