@@ -44,7 +44,8 @@ struct sim_disk {
 void sim_disk_init(struct sim_disk *d, uint64_t seed);
 void sim_disk_release(struct sim_disk *d); /* after all handles are closed */
 
-/* Gives `to`, which is initialized and empty, the files as readers of `from` see them, all durable. */
+/* Gives `to`, which is initialized and empty, the files as readers of `from` see them, all
+ * durable. */
 void sim_disk_copy(struct sim_disk *to, const struct sim_disk *from);
 
 /* Power is lost and comes back. */

@@ -260,8 +260,8 @@ static void mend(struct sim_region *r)
     sim_store_fail(r, false, 0, E_OK);
 }
 
-/* Some calls of the checkpoint's store fail from now on: a full disk until there is room again, anything
- * else until a restart. */
+/* Some calls of the checkpoint's store fail from now on: a full disk until there is room again,
+ * anything else until a restart. */
 static void fail_store(struct sim_region *r, struct prng *p)
 {
     bool write = prng_chance(p, 800000);
@@ -337,7 +337,8 @@ static void cut_off(struct sim_world *w, const struct fault *f, const struct sim
     }
 }
 
-/* A right one is set to another right time, or (in some worlds) to a wild one; or it is set right. */
+/* A right one is set to another right time, or (in some worlds) to a wild one; or it is set right.
+ */
 static void fault_clock(struct sim_world *w, struct fault *f)
 {
     struct sim_region *r = any_region(w, f);
@@ -459,7 +460,8 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Stamps that a wild clock made are waited for: the world stands still until their time has come. */
+/* Stamps that a wild clock made are waited for: the world stands still until their time has come.
+ */
 static void sleep_past_wild_stamps(struct sim_world *w)
 {
     uint64_t newest_ms = 0;

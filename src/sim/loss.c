@@ -1,15 +1,15 @@
 /*
- * loss -- data directories that are lost, put back as they were earlier, or cloned; and somebody who
- * looks after such regions, as docs/operating.md says.
+ * loss -- data directories that are lost, put back as they were earlier, or cloned; and somebody
+ * who looks after such regions, as docs/operating.md says.
  *
- * Now and then a copy is taken of some region's directory: what a process that is killed at that moment
- * leaves. Later a region is started with the copy, or with an empty directory, or a second process is
- * started beside it with a copy, lives for a while and may even write.
- * The operator waits until a region says that it is amnesiac. Then it gets a number that nobody ever had,
- * the old one is closed, and all regions are restarted with that configuration. Where there are two
- * histories of one number, those regions that hold the rarer one begin with empty directories, and new
- * numbers. The next loss comes when everybody has all that is left of the last one: two at once may lose
- * what others wait for.
+ * Now and then a copy is taken of some region's directory: what a process that is killed at that
+ * moment leaves. Later a region is started with the copy, or with an empty directory, or a second
+ * process is started beside it with a copy, lives for a while and may even write. The operator
+ * waits until a region says that it is amnesiac. Then it gets a number that nobody ever had, the
+ * old one is closed, and all regions are restarted with that configuration. Where there are two
+ * histories of one number, those regions that hold the rarer one begin with empty directories, and
+ * new numbers. The next loss comes when everybody has all that is left of the last one: two at
+ * once may lose what others wait for.
  */
 #include "base/check.h"
 #include "base/memory.h"
@@ -358,7 +358,8 @@ static bool has_met_all(const struct sim_world *w, const struct sim_region *r)
     return all;
 }
 
-/* Everybody has what is left of origins that lost a disk, and those know that they lost nothing more. */
+/* Everybody has what is left of origins that lost a disk, and those know that they lost nothing
+ * more. */
 static bool is_whole(const struct sim_world *w)
 {
     if (w->regions[w->plan.regions].up)

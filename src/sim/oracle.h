@@ -6,13 +6,13 @@
  * taken apart into effects (a register, a member's dot, an increment, a word about the deadline);
  * an effect is there if and only if no op that wipes it had seen it. Brute force over all pairs:
  * nothing of crdt/'s mechanism is used but the decoding of ops, neither registers that drop each
- * other, nor the (last, sum) that removals carry, nor bases, nor the generations that are there. The
- * maxima of a hyperloglog last as long as the write that opened their generation.
+ * other, nor the (last, sum) that removals carry, nor bases, nor the generations that are there.
+ * The maxima of a hyperloglog last as long as the write that opened their generation.
  *
  * What was ever written is what stands in any log, also of a disk that was lost since. Which of it
- * counts is told by the batches themselves: from the last op of each origin back, each names the one
- * before it, and the running checksum there. What nobody has any more, or what stands in a history
- * that was given up (of a clone, of an old copy), is not on that way.
+ * counts is told by the batches themselves: from the last op of each origin back, each names the
+ * one before it, and the running checksum there. What nobody has any more, or what stands in a
+ * history that was given up (of a clone, of an old copy), is not on that way.
  * Limits:    origins below ORACLE_ORIGINS.
  * Memory:    one copy of all batches.
  */
@@ -65,15 +65,16 @@ void oracle_release(struct oracle *o);
 /* All records of a log from LSN 0 on. False with a problem: malformed. */
 bool oracle_add_log(struct oracle *o, struct span records);
 
-/* Whether the history of an origin that ends at `last` is the beginning of the one that ends at `of`. */
+/* Whether the history of an origin that ends at `last` is the beginning of the one that ends at
+ * `of`. */
 bool oracle_is_past(struct oracle *o, stamp_t last, uint32_t check, stamp_t of, uint32_t of_check);
 
 /* After every log was added: which batches count, given the last op of each origin and the checksum
  * after it. False with a problem: one is missing. */
 bool oracle_trace(struct oracle *o, const struct vector *last_ops, const struct stream *streams);
 
-/* After oracle_trace: NULL when such a log holds nothing but batches that count, each once and those of
- * an origin in order; and, `whole`: all of them. */
+/* After oracle_trace: NULL when such a log holds nothing but batches that count, each once and
+ * those of an origin in order; and, `whole`: all of them. */
 const char *oracle_check_log(struct oracle *o, struct span records, bool whole);
 
 /* After oracle_trace: decides which effects last. */

@@ -77,8 +77,8 @@ static void plan_disk(struct sim_plan *plan, struct prng *p)
     plan->park_max_bytes = often(p, 60) ? 1 << 20 : between(p, 500, 4000);
 }
 
-/* Checkpoints after every few records or hardly ever; in some worlds nearly every key is cold nearly
- * always, in others large objects are copied in pieces of an item or two. */
+/* Checkpoints after every few records or hardly ever; in some worlds nearly every key is cold
+ * nearly always, in others large objects are copied in pieces of an item or two. */
 void sim_plan_store(struct sim_plan *plan, struct prng p)
 {
     static const uint64_t NEVER = 1ull << 40;
@@ -266,8 +266,8 @@ static void focus_on_copies(struct sim_plan *plan, struct prng *p)
     plan->copies = true;
 }
 
-/* Regions that are away for longer than their log is kept elsewhere. All meet: else two groups may each
- * drop what the other lacks, through regions that reach both. */
+/* Regions that are away for longer than their log is kept elsewhere. All meet: else two groups may
+ * each drop what the other lacks, through regions that reach both. */
 static void focus_on_bootstraps(struct sim_plan *plan, struct prng *p)
 {
     plan->regions = (uint32_t)between(p, 3, often(p, 85) ? 3 : 5);

@@ -1,12 +1,13 @@
 /*
- * store -- a region's checkpoint as its server would keep it: the writer's thread, the log's other end,
- * keys that leave memory.
+ * store -- a region's checkpoint as its server would keep it: the writer's thread, the log's other
+ * end, keys that leave memory.
  *
- * Stands where host/checkpointer.c stands, over env/kv_memory.h, which is as durable as the disk. A
- * transaction takes its time, is committed at once at its end, and the region hears of that a little
- * later: who crashes before has nothing of it, who crashes between does not know that he has. Log that
- * is dropped is kept here all the same, for the oracle alone: the contract is about all that was ever
- * written. Any key that may leave memory does, in some worlds after nearly every turn.
+ * Stands where host/checkpointer.c stands, over env/kv_memory.h, which is as durable as the disk.
+ * A transaction takes its time, is committed at once at its end, and the region hears of that a
+ * little later: who crashes before has nothing of it, who crashes between does not know that he
+ * has. Log that is dropped is kept here all the same, for the oracle alone: the contract is about
+ * all that was ever written. Any key that may leave memory does, in some worlds after nearly every
+ * turn.
  */
 #include <stdio.h>
 

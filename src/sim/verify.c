@@ -319,8 +319,8 @@ static void verify_context(struct sim_world *w, const struct batch *b,
     }
 }
 
-/* The ops of an origin stand in the order of their stamps; an own batch has seen what is before it. A
- * region that was bootstrapped has seen more, and logs again what it had. */
+/* The ops of an origin stand in the order of their stamps; an own batch has seen what is before
+ * it. A region that was bootstrapped has seen more, and logs again what it had. */
 static void verify_log(struct sim_world *w, const struct sim_region *r, struct span in)
 {
     stamp_t last[ORACLE_ORIGINS] = { 0 };
@@ -458,8 +458,8 @@ bool sim_verify_saved(struct sim_world *w)
     return saved;
 }
 
-/* Nothing is remembered of what was changed or removed, every key may leave memory, and what comes back
- * is what has left. */
+/* Nothing is remembered of what was changed or removed, every key may leave memory, and what comes
+ * back is what has left. */
 void sim_verify_cold(struct sim_world *w)
 {
     for (uint32_t i = 0; i < w->plan.regions && !w->failed; i++) {

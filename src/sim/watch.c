@@ -68,7 +68,8 @@ static void watch_broken_log(struct sim_world *w, struct sim_region *r)
                  r->index + 1);
 }
 
-/* While it is SKEWED a region makes no write and no heartbeat; nor before it has compared clocks. */
+/* While it is SKEWED a region makes no write and no heartbeat; nor before it has compared clocks.
+ */
 void sim_watch_turn(struct sim_world *w, struct sim_region *r)
 {
     struct sim_watch *watch = &r->watch;

@@ -297,8 +297,9 @@ struct sim_world {
     uint64_t closed[4];           /* which closes these; */
     uint8_t next_id;              /* and this one was never given */
     uint64_t given_up[4];         /* numbers whose owner lost his disk, or had a clone */
-    /* There were two histories of one number. A context names both by stamps alone, so what had seen the
-     * one was taken where the other is: regions must be equal, but nobody declares to what. */
+    /* There were two histories of one number. A context names both by stamps alone, so what had
+     * seen the one was taken where the other is: regions must be equal, but nobody declares to
+     * what. */
     bool two_histories;
     struct vector must_stay; /* ops that some region held when another lost its disk */
     uint64_t lost_us;        /* when one did for last; 0: all is whole again */
@@ -437,8 +438,8 @@ void sim_store_turn_end(struct sim_world *w, struct sim_region *r);
 void sim_store_read_log(struct sim_world *w, struct sim_region *r, struct buffer *out);
 /* Random keys leave memory that may: so many are tried in each database. */
 void sim_store_evict(struct sim_region *r, struct prng *p, uint32_t most);
-/* The nth call from now (of a writer that changes something, or of a reader), and all after it, fail;
- * E_OK: nothing does. */
+/* The nth call from now (of a writer that changes something, or of a reader), and all after it,
+ * fail; E_OK: nothing does. */
 void sim_store_fail(struct sim_region *r, bool write, uint32_t nth, int code);
 
 /* --- clock.c --- */
