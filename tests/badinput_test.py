@@ -195,7 +195,7 @@ def message(kind, body):
 def hello(role, region, name, deployment=b"test", instance=1):
     text = bytes([len(deployment)]) + deployment + bytes([len(name)]) + name
     nothing = b"\0"
-    return message(HELLO, struct.pack("<IBBQQ", 1, role, region, instance, 0) + text + nothing + nothing)
+    return message(HELLO, struct.pack("<IBBBQQQQB", 2, role, region, 1, instance, instance, 0, 0, 0) + text + nothing + nothing)
 
 
 def read_message(connection):

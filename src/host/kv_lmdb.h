@@ -25,7 +25,8 @@
  *          it was the meta page that could not be written, LMDB refuses readers too: the first one
  *          that begins after that opens the store anew, read-only (E_IO while another one is open).
  *          A page that the disk cannot give arrives as SIGBUS: the call that meets it says E_IO, or
- *          E_CORRUPT when the file ends before it. Values are touched before they are given out,
+ *          E_CORRUPT when the file ends before it. After E_CORRUPT a reader may say so of all else,
+ *          until it is renewed. Values are touched before they are given out,
  *          so that this holds for them too, but for a page that leaves memory before it is used and
  *          is lost on disk just then.
  * Memory:  pages that were read stay mapped, and count as the process's own. With kv_lmdb_limit,

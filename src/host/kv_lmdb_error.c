@@ -25,6 +25,7 @@ static int code_of(int cause)
     case MDB_INVALID:
     case MDB_INCOMPATIBLE:
     case MDB_CURSOR_FULL: /* a tree too deep to be one */
+    case MDB_BAD_TXN:     /* it met damage before */
     case MDB_PAGE_FULL:
         return E_CORRUPT;
     case MDB_VERSION_MISMATCH:
