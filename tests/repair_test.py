@@ -109,7 +109,7 @@ def test_usage_and_places_that_are_none():
     assert "No such file" in bad("repair", "--check", "--data", "/nonexistent")
     with tempfile.TemporaryDirectory() as empty:
         assert "no region's data directory" in bad("repair", "--check", "--data", empty)
-        assert "no region's data directory" in bad("backup", "--data", empty, "--to", os.path.join(empty, "backup"))
+        assert "there is no region" in bad("backup", "--data", empty, "--to", os.path.join(empty, "backup"))
         assert os.listdir(empty) == []
 
 

@@ -399,9 +399,7 @@ static int back_up(struct backup *b)
         return command_failed("backup", "%s: is a region's data directory: name one for back-ups",
                               b->to);
     if (!files_is_region(b->data))
-        return command_failed("backup",
-                              "%s: no region's data directory: there is no file "
-                              "\"identity\" in it",
+        return command_failed("backup", "%s: there is no region in it: no file \"identity\"",
                               b->data);
     if (disk_posix_open(&b->lock, b->to) != E_OK)
         return command_failed("backup", "%s", b->lock.disk.detail);

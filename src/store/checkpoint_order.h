@@ -11,8 +11,8 @@
  *
  * A key of KV_OBJECTS contains its hash: so its row, which may be large, has to be read only
  * where databases meet, for long keys, and when the hash does not match.
- * What stays unnoticed is damage in a header of the store's own pages that hides rows at its end:
- * `meridian inspect` counts.
+ * What stays unnoticed is damage in the branches of the store's own tree, of which there are few, that
+ * hides whole leaves: `meridian inspect` counts.
  *
  * Functions give E_OK, or E_CORRUPT and errors of the store, and then c->problem says why.
  */
