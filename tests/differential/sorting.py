@@ -4,8 +4,17 @@ from .family import Family
 WORDS = [b"1", b"2", b"10", b"-3", b"2.5", b"abc", b"b", b""]
 
 
+def sort_anew(pair, command):
+    """Redis 7.0 judges a weight by an errno that it does not reset: a number out of range that some command before read
+    makes it refuse good ones. ZADD resets it."""
+    pair.both(b"ZADD", b"nosuch_zset", b"XX", b"0", b"m")
+    pair.compare(*command)
+
+
+
 class Sorting(Family):
     KEYS = [b"x%d" % i for i in range(4)]
+    checks = {b"SORT": sort_anew, b"SORT_RO": sort_anew}
 
     def make_fill(self):
         key = self.key()
