@@ -378,21 +378,15 @@ static struct call call_of(struct server *server, struct session *session, uint8
     };
 }
 
-void command_run(struct server *server, struct session *session, const struct span *argv,
-                 size_t argc)
+/* What a session's command does, whatever stands around it. */
+static void run(struct server *server, struct session *session, const struct span *argv, size_t argc)
 {
-    CHECK(argc > 0);
-    CHECK(session->reply.out == &session->output);
-
     const struct command *row = command_find(argv[0]);
     struct command_figures *figures = row != NULL ? &server->figures[command_index(row)] : NULL;
     size_t start = session->output.len;
     uint64_t errors = session->reply.errors;
     struct call call = call_of(server, session, session->db, row, argv, argc);
 
-    session->flush.runs &= session->unfinished;
-    session->unfinished = session->wrote = false;
-    session->merge_steps = 0;
     if (!admit(&call)) {
         transaction_refuse(&call, start);
         if (figures != NULL)
@@ -412,8 +406,27 @@ void command_run(struct server *server, struct session *session, const struct sp
         return;
     }
     count_call(&call, figures, start, errors);
-    if (session->reply_mode != REPLY_ON)
+}
+
+void command_run(struct server *server, struct session *session, const struct span *argv,
+                 size_t argc)
+{
+    CHECK(argc > 0);
+    CHECK(session->reply.out == &session->output);
+    size_t start = session->output.len;
+
+    session->flush.runs &= session->unfinished;
+    session->unfinished = session->wrote = false;
+    session->merge_steps = 0;
+    run(server, session, argv, argc);
+    if (session->reply_mode != REPLY_ON && !session->unfinished)
         silence(session, start);
+}
+
+void command_run_within(struct call *outer, size_t command_at)
+{
+    CHECK(command_at < outer->argc);
+    run(outer->server, outer->session, outer->argv + command_at, outer->argc - command_at);
 }
 
 /* The errors counted here are taken back from the reply's, for EXEC itself has not failed. */

@@ -89,6 +89,9 @@ const struct command *command_find_sub(const struct command *container, struct s
 void command_run(struct server *server, struct session *session, const struct span *argv,
                  size_t argc);
 
+/* The command that stands in another one's arguments (WITH), as if it had come alone. */
+void command_run_within(struct call *outer, size_t command_at);
+
 /* One of the commands that `exec` (EXEC) runs: into its group, without a session's formalities. */
 void command_run_nested(const struct call *exec, const struct span *argv, size_t argc);
 

@@ -149,6 +149,7 @@ void cmd_reset(struct call *call)
     session->db = 0;
     session->reply_mode = REPLY_ON;
     session->no_touch = false;
+    session_forget(session);
     client_set_text(&session->name, span_of(NULL, 0));
     call->reply->protocol = 2;
     reply_simple(call->reply, "RESET");

@@ -21,18 +21,6 @@ static const char *const conflicts[] = {
     [KEYSPACE_SIBLINGS] = "siblings",
     [KEYSPACE_MERGE] = "merge",
 };
-static const char *const acks[] = {
-    [KEYSPACE_ASYNC] = "async",
-    [KEYSPACE_SEMI_SYNC] = "semi-sync",
-    [KEYSPACE_QUORUM] = "quorum",
-    [KEYSPACE_SYNC] = "sync",
-};
-static const char *const reads[] = {
-    [KEYSPACE_READ_LOCAL] = "local",
-    [KEYSPACE_READ_BOUNDED] = "bounded",
-    [KEYSPACE_READ_CAUSAL] = "causal",
-    [KEYSPACE_READ_STRONG] = "strong",
-};
 static const char *const elsewheres[] = {
     [KEYSPACE_FORWARD] = "forward",
     [KEYSPACE_REDIRECT] = "redirect",
@@ -50,22 +38,22 @@ static void put_text(struct call *call, const char *name, const char *text)
     reply_bulk_text(call->reply, text);
 }
 
-static void put_acks(struct call *call, const struct keyspace *k)
+static void put_waits(struct call *call, const struct keyspace_live *live)
 {
-    char count[16];
+    struct buffer text = { 0 };
 
-    snprintf(count, sizeof(count), "%u", k->ack_count);
-    put_text(call, "acks", k->acks == KEYSPACE_ACK_COUNT ? count : acks[k->acks]);
-    snprintf(count, sizeof(count), "%ums", k->ack_timeout_ms);
-    put_text(call, "ack_timeout", count);
-}
-
-static void put_reads(struct call *call, const struct keyspace *k)
-{
-    char bounded[32];
-
-    snprintf(bounded, sizeof(bounded), "bounded %ums", k->staleness_ms);
-    put_text(call, "reads", k->reads == KEYSPACE_READ_BOUNDED ? bounded : reads[k->reads]);
+    write_level_put(&text, live->acks);
+    reply_bulk_text(call->reply, "acks");
+    reply_bulk(call->reply, buffer_span(&text));
+    buffer_clear(&text);
+    buffer_printf(&text, "%ums", live->ack_timeout_ms);
+    reply_bulk_text(call->reply, "ack_timeout");
+    reply_bulk(call->reply, buffer_span(&text));
+    buffer_clear(&text);
+    read_level_put(&text, live->reads);
+    reply_bulk_text(call->reply, "reads");
+    reply_bulk(call->reply, buffer_span(&text));
+    buffer_release(&text);
 }
 
 static void put_keyspace(struct call *call, const struct keyspace_live *live)
@@ -78,8 +66,7 @@ static void put_keyspace(struct call *call, const struct keyspace_live *live)
     put_text(call, "mode", modes[k->mode]);
     put_text(call, "conflict", conflicts[live->conflict]);
     put_text(call, "merge", live->merge_file != NULL ? live->merge_file : "");
-    put_acks(call, k);
-    put_reads(call, k);
+    put_waits(call, live);
     put_text(call, "elsewhere", elsewheres[k->elsewhere]);
     put_text(call, "fence", d->fence_count > 0 ? d->fences[k->fence].name : "");
     put_text(call, "streams", streams[live->streams]);
@@ -105,6 +92,9 @@ static void of_key(struct call *call)
 struct field_change {
     struct keyspace_live *live;
     int conflict, streams;
+    struct write_level acks;
+    struct read_level reads;
+    uint32_t ack_timeout_ms;
     struct span merge; /* at NULL: not given */
 };
 
@@ -127,32 +117,60 @@ static bool take_word(struct call *call, size_t at, const char *const *words, si
     return false;
 }
 
+static bool refuse_value(struct call *call, size_t at, const char *known)
+{
+    reply_errorf(call->reply, "ERR %.*s is one of: %s", (int)call->argv[at].len,
+                 (const char *)call->argv[at].at, known);
+    return false;
+}
+
+/* As in the configuration: 500ms, 5s; a bare number is milliseconds. */
+static bool take_timeout(struct call *call, size_t at, uint32_t *ms)
+{
+    if (level_take_ms(call->argv[at + 1], ms))
+        return true;
+    reply_error(call->reply, "ERR ack_timeout is a time of 1ms to 1h, such as 500ms or 5s");
+    return false;
+}
+
+/* Which regions write a keyspace, and which hold it, is known to all of them alike. */
+static bool refuse_field(struct call *call, struct span field)
+{
+    static const char *const others[] = { "prefix", "mode", "elsewhere", "fence", "evict" };
+
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        if (!span_equal_nocase(field, others[i]))
+            continue;
+        reply_errorf(call->reply,
+                     "ERR %s cannot be changed while the region runs: conflict, merge, streams, "
+                     "acks, ack_timeout and reads can",
+                     others[i]);
+        return false;
+    }
+    reply_errorf(call->reply, "ERR a keyspace has no field '%.*s'",
+                 field.len < 64 ? (int)field.len : 64, (const char *)field.at);
+    return false;
+}
+
 static bool take_pair(struct call *call, size_t at, struct field_change *c)
 {
-    static const char *const others[] = { "prefix", "mode",      "acks", "ack_timeout",
-                                          "reads",  "elsewhere", "fence" };
+    struct span value = call->argv[at + 1];
 
     if (call_is(call, at, "conflict"))
         return take_word(call, at, conflicts, COUNT_OF(conflicts), &c->conflict);
     if (call_is(call, at, "streams"))
         return take_word(call, at, streams, COUNT_OF(streams), &c->streams);
+    if (call_is(call, at, "acks"))
+        return write_level_parse(value, &c->acks) || refuse_value(call, at, WRITE_LEVEL_WORDS);
+    if (call_is(call, at, "reads"))
+        return read_level_parse(value, &c->reads) || refuse_value(call, at, READ_LEVEL_WORDS);
+    if (call_is(call, at, "ack_timeout"))
+        return take_timeout(call, at, &c->ack_timeout_ms);
     if (call_is(call, at, "merge")) {
-        c->merge = call->argv[at + 1];
+        c->merge = value;
         return true;
     }
-    for (size_t i = 0; i < COUNT_OF(others); i++) {
-        if (!call_is(call, at, others[i]))
-            continue;
-        reply_errorf(call->reply,
-                     "ERR %s cannot be changed while the region runs: conflict, merge and streams "
-                     "can",
-                     others[i]);
-        return false;
-    }
-    reply_errorf(call->reply, "ERR a keyspace has no field '%.*s'",
-                 call->argv[at].len < 64 ? (int)call->argv[at].len : 64,
-                 (const char *)call->argv[at].at);
-    return false;
+    return refuse_field(call, call->argv[at]);
 }
 
 static struct keyspace_live *find_prefix(struct call *call)
@@ -174,6 +192,9 @@ static bool take_change(struct call *call, struct field_change *c)
         return false;
     c->conflict = (int)c->live->conflict;
     c->streams = (int)c->live->streams;
+    c->acks = c->live->acks;
+    c->reads = c->live->reads;
+    c->ack_timeout_ms = c->live->ack_timeout_ms;
     if (call->argc % 2 == 0) {
         data_wrong_arity(call);
         return false;
@@ -218,6 +239,10 @@ static void set(struct call *call)
         return;
     c.live->conflict = (enum keyspace_conflict)c.conflict;
     c.live->streams = (enum keyspace_streams)c.streams;
+    c.live->acks = c.acks;
+    c.live->reads = c.reads;
+    c.live->ack_timeout_ms = c.ack_timeout_ms;
+    server_judge_keyspaces(call->server);
     for (size_t i = 3; i < call->argc; i += 2)
         conflict_log_setting(call->server, c.live, call->argv[i], call->argv[i + 1]);
     reply_ok(call->reply);
@@ -247,6 +272,12 @@ static void help(struct call *call)
         "      The function of conflict merge, beside the configuration.",
         "    * streams (latest|closed)",
         "      What readers see of a stream.",
+        "    * acks (async|semi-sync|quorum|sync|<n>)",
+        "      How many regions must have a write before it is answered.",
+        "    * ack_timeout (1ms to 1h)",
+        "      How long acknowledgements, and what a read needs, are waited for.",
+        "    * reads (local|bounded:<ms>|causal|strong)",
+        "      What a read waits for.",
         NULL,
     };
 

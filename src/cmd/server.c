@@ -35,7 +35,11 @@ void server_init(struct server *server, struct replica *replica,
     for (size_t i = 0; i < deployment->keyspace_count; i++) {
         server->keyspaces[i].conflict = deployment->keyspaces[i].conflict;
         server->keyspaces[i].streams = deployment->keyspaces[i].streams;
+        server->keyspaces[i].acks = deployment->keyspaces[i].acks;
+        server->keyspaces[i].reads = deployment->keyspaces[i].reads;
+        server->keyspaces[i].ack_timeout_ms = deployment->keyspaces[i].ack_timeout_ms;
     }
+    server_judge_keyspaces(server);
 }
 
 void server_listen(struct server *server)
@@ -50,6 +54,17 @@ struct keyspace_live *server_keyspace(const struct server *server, struct span k
 {
     const struct keyspace *k = deployment_keyspace_of(server->deployment, key);
     return &server->keyspaces[k - server->deployment->keyspaces];
+}
+
+void server_judge_keyspaces(struct server *server)
+{
+    server->plain = true;
+    for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
+        const struct keyspace_live *k = &server->keyspaces[i];
+
+        if (k->acks.acks != KEYSPACE_ASYNC || k->reads.reads != KEYSPACE_READ_LOCAL)
+            server->plain = false;
+    }
 }
 
 const char *server_prefix(const struct server *server, const struct keyspace_live *k)
@@ -139,6 +154,8 @@ void server_close_session(struct server *server, struct session *session)
     list_remove(&session->link);
     server->session_count--;
     transaction_discard(server, &session->transaction);
+    session_forget(session);
+    with_release(&session->with);
     mem_free(session->name);
     mem_free(session->library_name);
     mem_free(session->library_version);

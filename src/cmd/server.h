@@ -22,6 +22,9 @@ struct stream_wake;
 struct keyspace_live {
     enum keyspace_conflict conflict;
     enum keyspace_streams streams;
+    struct write_level acks;
+    struct read_level reads;
+    uint32_t ack_timeout_ms;
     char *merge_file;                    /* owned; NULL: none */
     struct merge_function *merge;        /* owned; NULL: none */
     uint64_t conflicts[COMPONENT_COUNT]; /* by the type that came, since the start */
@@ -116,6 +119,7 @@ struct server {
     struct conflict_log conflicts;
     struct command_figures *figures; /* [command_count()]; owned */
     struct error_count error_counts[ERROR_WORDS];
+    bool plain;  /* no keyspace waits for anything */
     bool faults; /* LINK CUT, HEAL, SLOW are allowed */
     /* why own writes are refused now ("SKEWED …", "AMNESIA …", a broken disk); NULL: they are
      * not */
@@ -171,6 +175,9 @@ void server_release(struct server *server);
 void server_open_session(struct server *server, struct session *session);
 /* Takes it out and frees all it owns. */
 void server_close_session(struct server *server, struct session *session);
+
+/* Looks whether any keyspace waits for something: after each change of one. */
+void server_judge_keyspaces(struct server *server);
 
 /* The keyspace of a key, as it is now. */
 struct keyspace_live *server_keyspace(const struct server *server, struct span key);

@@ -10,7 +10,9 @@
 
 #include "base/list.h"
 #include "clock/stamp.h"
+#include "cmd/demand.h"
 #include "cmd/transaction.h"
+#include "cmd/with.h"
 #include "wire/reply.h"
 #include "wire/resp.h"
 
@@ -52,15 +54,33 @@ struct session {
     bool wait_silent;          /* CLIENT REPLY says that its answer is not wanted */
     uint64_t wait_deadline_us; /* 0: for ever */
     uint32_t wait_regions;
-    uint64_t wait_checkpoint; /* SAVE: its number; 0: a WAIT */
+    uint64_t wait_checkpoint; /* SAVE: its number; 0: a WAIT, or */
+    bool following;           /* SESSION FOLLOW; ended by session_follow_end */
     stamp_t last_write;       /* stamp of the newest own write of this session; 0: none */
     bool wrote;               /* in the command that runs now */
     bool unfinished;          /* that command is to be run again, and has not replied yet */
     struct flush flush;       /* how far it is: cmd/keys_flush.c */
     uint64_t merge_steps;     /* taken by merge functions in it: cmd/view.c */
 
+    struct levels levels; /* SESSION READ and WRITE */
+    struct token *token;  /* followed; owned; NULL: none */
+    struct with with;     /* around the command that runs or waits */
+    struct demand demand; /* of that command: node/promise.h */
+
     void *host; /* the host's connection */
 };
+
+enum { SESSION_FOLLOW_MS = 1000 }; /* as ack_timeout by default */
+
+/* Appends all that the session may have seen, as a token (policy/token.h). */
+struct replica;
+void session_token_put(const struct replica *r, const struct session *s, struct buffer *out);
+
+/* Ends a FOLLOW: with OK, or the problem. */
+void session_follow_end(struct session *s, const char *problem);
+
+/* Forgets the token and the levels. */
+void session_forget(struct session *s);
 
 static inline bool session_waits(const struct session *s)
 {

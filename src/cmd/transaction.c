@@ -125,7 +125,8 @@ void cmd_unwatch(struct call *call)
 bool transaction_takes(const struct call *call)
 {
     static const command_fn at_once[] = { cmd_discard, cmd_exec,  cmd_multi,
-                                          cmd_quit,    cmd_reset, cmd_watch };
+                                          cmd_quit,    cmd_reset, cmd_watch,
+                                          cmd_with };
 
     if (!call->session->transaction.open || call->nested)
         return false;
@@ -304,6 +305,21 @@ static bool take_queued(struct span *queue, struct queued *q)
     for (size_t i = 0; i < q->argc; i++)
         CHECK(span_take_prefixed(queue, &q->argv[i]));
     return true;
+}
+
+void transaction_demand(const struct server *server, const struct transaction *t,
+                        const struct levels *levels, bool has_token, struct demand *d)
+{
+    struct span queue = buffer_span(&t->queue);
+    struct queued q = { 0 };
+
+    while (take_queued(&queue, &q)) {
+        struct demand one;
+
+        demand_of_plain(server, levels, has_token, q.argv, q.argc, &one);
+        demand_merge(d, &one);
+    }
+    mem_free(q.argv);
 }
 
 /* One reply for each, whatever CLIENT REPLY made of it. A client that cannot be sent so much is cut

@@ -16,6 +16,7 @@
 #ifndef CMD_TRANSACTION_H
 #define CMD_TRANSACTION_H
 
+#include "cmd/demand.h"
 #include "base/buffer.h"
 
 struct call;
@@ -49,6 +50,10 @@ void transaction_queue(struct call *call);
 /* A command was refused, its error is the reply at `start` of the session's output: of EXEC itself,
  * the transaction is discarded and the error says so; of another, EXEC will refuse. */
 void transaction_refuse(struct call *call, size_t start);
+
+/* What all that is queued asks for, to be waited for by EXEC. */
+void transaction_demand(const struct server *server, const struct transaction *t,
+                        const struct levels *levels, bool has_token, struct demand *d);
 
 /* True when a watched key was changed: EXEC would run nothing. */
 bool transaction_is_stale(const struct server *server, const struct transaction *t);

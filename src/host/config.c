@@ -43,17 +43,17 @@ static const struct schema_choice STREAMS[] = {
 
 static const struct schema_choice ACKS[] = {
     { .word = "async", .value = KEYSPACE_ASYNC },
-    { .word = "semi-sync", .value = KEYSPACE_SEMI_SYNC, .later = true },
-    { .word = "quorum", .value = KEYSPACE_QUORUM, .later = true },
-    { .word = "sync", .value = KEYSPACE_SYNC, .later = true },
+    { .word = "semi-sync", .value = KEYSPACE_SEMI_SYNC },
+    { .word = "quorum", .value = KEYSPACE_QUORUM },
+    { .word = "sync", .value = KEYSPACE_SYNC },
     { .word = NULL },
 };
 
 static const struct schema_choice READS[] = {
     { .word = "local", .value = KEYSPACE_READ_LOCAL },
-    { .word = "bounded", .value = KEYSPACE_READ_BOUNDED, .later = true },
-    { .word = "causal", .value = KEYSPACE_READ_CAUSAL, .later = true },
-    { .word = "strong", .value = KEYSPACE_READ_STRONG, .later = true },
+    { .word = "bounded", .value = KEYSPACE_READ_BOUNDED },
+    { .word = "causal", .value = KEYSPACE_READ_CAUSAL },
+    { .word = "strong", .value = KEYSPACE_READ_STRONG },
     { .word = NULL },
 };
 
@@ -100,14 +100,12 @@ static void read_acks(struct schema_reader *r, const struct schema_field *f,
     size_t others = deployment_of(r)->region_count > 1 ? deployment_of(r)->region_count - 1 : 1;
     int64_t count;
     if (node->kind != YAMLTREE_TEXT || !span_to_int64(span_str(node->text), &count)) {
-        schema_read_choice(r, f, node, &k->acks);
+        schema_read_choice(r, f, node, &k->acks.acks);
         return;
     }
     if (!schema_whole(r, node->line, node->text, 1, (int64_t)others, &count))
         return;
-    k->acks = KEYSPACE_ACK_COUNT;
-    k->ack_count = (uint32_t)count;
-    schema_refuse_later(r, node->line, node->text, ACKS);
+    k->acks = (struct write_level){ KEYSPACE_ACK_COUNT, (uint32_t)count };
 }
 
 /* A level; `bounded` is followed by how old a read may be. */
@@ -117,15 +115,13 @@ static void read_reads(struct schema_reader *r, const struct schema_field *f,
     static const char BOUNDED[] = "bounded ";
     struct keyspace *k = to;
     int64_t ms;
-    int level;
     if (node->kind == YAMLTREE_TEXT && strcmp(node->text, "bounded") == 0) {
         schema_problem(r, node->line, "\"bounded\" needs how old a read may be, as in: bounded 5s");
     } else if (node->kind != YAMLTREE_TEXT || strncmp(node->text, BOUNDED, strlen(BOUNDED)) != 0) {
-        schema_read_choice(r, f, node, &k->reads);
-    } else if (schema_duration(r, node->line, node->text + strlen(BOUNDED), 1, 3600000, &ms) &&
-               schema_choose(r, node->line, "bounded", READS, &level)) {
-        k->reads = KEYSPACE_READ_BOUNDED;
-        k->staleness_ms = (uint32_t)ms;
+        schema_read_choice(r, f, node, &k->reads.reads);
+    } else if (schema_duration(r, node->line, node->text + strlen(BOUNDED), 1,
+                               LEVEL_STALENESS_MAX_MS, &ms)) {
+        k->reads = (struct read_level){ KEYSPACE_READ_BOUNDED, (uint32_t)ms };
     }
 }
 
@@ -358,6 +354,15 @@ static const struct schema_field BOOTSTRAP[] = {
     { .name = NULL },
 };
 
+static const struct schema_field READS_OF_ALL[] = {
+    { .name = "warn",
+      .read = schema_read_duration_ms,
+      OF_DEPLOYMENT(reads_warn_ms),
+      .low = 1,
+      .high = LEVEL_STALENESS_MAX_MS },
+    { .name = NULL },
+};
+
 static const struct schema_field CLOCK[] = {
     { .name = "max_skew",
       .read = schema_read_duration_ms,
@@ -401,6 +406,7 @@ static const struct schema_field DEPLOYMENT[] = {
     { .name = "checkpoint", .read = schema_read_map, .fields = CHECKPOINT },
     { .name = "memory", .read = schema_read_map, .fields = MEMORY },
     { .name = "bootstrap", .read = schema_read_map, .fields = BOOTSTRAP },
+    { .name = "reads", .read = schema_read_map, .fields = READS_OF_ALL },
     { .name = "clock", .read = schema_read_map, .fields = CLOCK },
     { .name = "limits", .read = schema_read_map, .fields = LIMITS },
     { .name = NULL },

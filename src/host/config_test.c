@@ -432,27 +432,39 @@ TEST(what_this_version_cannot_do_is_refused)
                     "keyspaces:\n"
                     "  - prefix: ''\n"
                     "    mode: primary\n"
-                    "    acks: quorum\n"
-                    "    reads: strong\n"
                     "    elsewhere: redirect\n"
                     "    fence: gdpr\n",
         "f.yaml:9: topology: \"ring\" is not supported by this version; use mesh\n"
         "f.yaml:10: shards: 4 is not supported by this version; use 1\n"
         "f.yaml:14: keyspaces[0].mode: \"primary\" is not supported by this version; use "
         "active-active\n"
-        "f.yaml:15: keyspaces[0].acks: \"quorum\" is not supported by this version; use async\n"
-        "f.yaml:16: keyspaces[0].reads: \"strong\" is not supported by this version; use local\n"
-        "f.yaml:17: keyspaces[0].elsewhere: \"redirect\" is not supported by this version; use "
+        "f.yaml:15: keyspaces[0].elsewhere: \"redirect\" is not supported by this version; use "
         "forward\n"
-        "f.yaml:18: keyspaces[0].fence: \"gdpr\" is not supported by this version; use global\n");
+        "f.yaml:16: keyspaces[0].fence: \"gdpr\" is not supported by this version; use global\n");
 }
 
-TEST(numbers_of_acks_and_staleness_are_judged_before_they_are_refused)
+TEST(levels_are_words_or_numbers_of_acks_and_bounded_has_a_staleness)
 {
-    EXPECT_ERRORS(
-        TWO_REGIONS "keyspaces: [{ prefix: a, acks: 1, reads: bounded 5s }]\n",
-        "f.yaml:9: keyspaces[0].acks: \"1\" is not supported by this version; use async\n"
-        "f.yaml:9: keyspaces[0].reads: \"bounded\" is not supported by this version; use local\n");
+    struct deployment d;
+    EXPECT(parses(TWO_REGIONS "reads: { warn: 3s }\n"
+                              "keyspaces:\n"
+                              "  - { prefix: aaaa, acks: 1, reads: bounded 5s }\n"
+                              "  - { prefix: aaa, acks: quorum, reads: strong }\n"
+                              "  - { prefix: aa, acks: semi-sync, reads: causal }\n"
+                              "  - { prefix: a, acks: sync, ack_timeout: 250ms }\n",
+                  &d));
+    EXPECT_EQ(d.reads_warn_ms, 3000);
+    EXPECT_EQ(d.keyspaces[0].acks.acks, KEYSPACE_ACK_COUNT);
+    EXPECT_EQ(d.keyspaces[0].acks.count, 1);
+    EXPECT_EQ(d.keyspaces[0].reads.reads, KEYSPACE_READ_BOUNDED);
+    EXPECT_EQ(d.keyspaces[0].reads.staleness_ms, 5000);
+    EXPECT_EQ(d.keyspaces[1].acks.acks, KEYSPACE_QUORUM);
+    EXPECT_EQ(d.keyspaces[1].reads.reads, KEYSPACE_READ_STRONG);
+    EXPECT_EQ(d.keyspaces[2].acks.acks, KEYSPACE_SEMI_SYNC);
+    EXPECT_EQ(d.keyspaces[2].reads.reads, KEYSPACE_READ_CAUSAL);
+    EXPECT_EQ(d.keyspaces[3].acks.acks, KEYSPACE_SYNC);
+    EXPECT_EQ(d.keyspaces[3].ack_timeout_ms, 250);
+    deployment_release(&d);
     EXPECT_ERRORS(
         TWO_REGIONS "keyspaces: [{ prefix: a, acks: 2, reads: bounded 5 }]\n",
         "f.yaml:9: keyspaces[0].acks: 2 is out of range 1..1\n"

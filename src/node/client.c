@@ -4,10 +4,10 @@
 
 #include "base/check.h"
 #include "base/memory.h"
-#include "base/mutation.h"
 #include "cmd/blocking.h"
 #include "cmd/save.h"
 #include "node/node.h"
+#include "node/promise.h"
 
 enum {
     /* sent output is moved away when it is this much and half of all, or all */
@@ -16,9 +16,7 @@ enum {
     KEEP_BYTES = 64 << 10,   /* buffers of an idle session are cut back to this */
 };
 
-static const uint64_t NO_HOLD = UINT64_MAX;
-
-static void mark_dirty(struct node *n, struct client *c)
+void client_mark_dirty(struct node *n, struct client *c)
 {
     if (!list_linked(&c->dirty))
         list_add_tail(&n->dirty_sessions, &c->dirty);
@@ -34,7 +32,6 @@ struct session *client_open(struct node *n, void *host, const char *address,
     }
     struct client *c = mem_zalloc(sizeof(*c));
     struct session *s = &c->session;
-    c->turn_hold = NO_HOLD;
     server_open_session(server, s);
     s->host = host;
     snprintf(s->address, sizeof(s->address), "%s", address);
@@ -50,6 +47,7 @@ void client_close(struct node *n, struct session *s)
     list_remove(&c->waiting);
     list_remove(&c->wrote);
     server_close_session(&n->server, s);
+    hold_forget(c);
     mem_free(c->holds);
     mem_free(c);
 }
@@ -62,32 +60,31 @@ static void kill_session(struct node *n, struct session *s, const char *why)
     node_notice(n, NOTICE_WARNING, "ev=client.killed client=%s why=\"%s\"", s->address, why);
 }
 
-static void note_write(struct node *n, struct client *c, size_t reply_start)
-{
-    c->session.wrote = false;
-    if (n->server.settings.fsync != FSYNC_ALWAYS || c->turn_hold != NO_HOLD ||
-        MUTATION(answers_undurable))
-        return;
-    c->turn_hold = c->sent_total + reply_start;
-    list_add_tail(&n->wrote, &c->wrote);
-}
-
 static void wait_in_list(struct node *n, struct client *c)
 {
     if (!list_linked(&c->waiting))
         list_add_tail(&n->waiting, &c->waiting);
 }
 
-static bool is_write(const struct session *s)
-{
-    return s->parser.argc > 0 && command_writes(s, s->parser.argv[0]);
-}
-
 /* The command that was parsed waits for the clock, the log's disk, or memory. */
 static bool must_stall(struct node *n, const struct session *s)
 {
-    return (node_must_wait(n) && is_write(s)) || (memory_must_wait(n) && s->parser.argc > 0 &&
-                                                  command_needs_memory(s, s->parser.argv[0]));
+    struct span name = s->parser.argv[s->with.command_at];
+
+    return (node_must_wait(n) && command_writes(s, name)) ||
+           (memory_must_wait(n) && command_needs_memory(s, name));
+}
+
+/* Its answer begins at `start`. */
+static void finish_command(struct node *n, struct client *c, size_t start)
+{
+    struct session *s = &c->session;
+
+    s->wrote |= c->wrote_before;
+    if (s->wrote || s->with.on)
+        hold_reply(n, c, start);
+    s->wrote = c->wrote_before = false;
+    promise_end(c);
 }
 
 /* --- clients that wait for keys --- */
@@ -97,8 +94,7 @@ static void answered(void *context, struct session *s, size_t start)
 {
     struct node *n = context;
     struct client *c = client_of(s);
-    if (s->wrote)
-        note_write(n, c, start);
+    finish_command(n, c, start);
     s->active_ms = n->now_us / 1000;
     wait_in_list(n, c);
     n->resume = true;
@@ -136,22 +132,28 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
             s->closing = true;
             break;
         }
-        if (must_stall(n, s)) {
-            c->stalled = true; /* it is parsed again when its time has come */
-            break;
+        if (s->parser.argc == 0) {
+            used += s->parser.consumed;
+            continue;
         }
         if (backlog(c) > BACKLOG_BYTES) {
             c->full = true;
             break;
         }
-        if (s->parser.argc == 0) {
+        enum promise_verdict verdict = promise_judge(n, c, s->parser.argv, s->parser.argc);
+        if (verdict == PROMISE_OVER) {
             used += s->parser.consumed;
             continue;
         }
+        if (verdict == PROMISE_WAIT || must_stall(n, s)) {
+            c->stalled = true; /* it is parsed again when its time has come */
+            break;
+        }
         size_t start = s->output.len;
         command_run(&n->server, s, s->parser.argv, s->parser.argc);
-        if (s->wrote)
-            note_write(n, c, start);
+        c->wrote_before |= s->unfinished && s->wrote;
+        if (!s->unfinished && !session_waits(s))
+            finish_command(n, c, start);
         client_serve(n);
         memory_keep_pace(n);
         if (s->unfinished) {
@@ -178,7 +180,7 @@ static void after_commands(struct node *n, struct client *c)
     struct session *s = &c->session;
     check_limits(n, s);
     if (s->killed || s->closing || client_output(s).len > 0)
-        mark_dirty(n, c);
+        client_mark_dirty(n, c);
 }
 
 /* What stands in the session's own buffer, as far as it can go. */
@@ -216,8 +218,6 @@ struct span client_output(const struct session *s)
     uint64_t end = s->output.len;
     if (c->hold_count > 0)
         end = c->holds[0].start - c->sent_total;
-    else if (c->turn_hold != NO_HOLD)
-        end = c->turn_hold - c->sent_total;
     return span_of(s->output.at + c->sent, end - c->sent);
 }
 
@@ -247,64 +247,6 @@ struct session *client_next_dirty(struct node *n)
     return &c->session;
 }
 
-/* --- holding replies until they are durable --- */
-
-static void push_hold(struct node *n, struct client *c, struct hold hold)
-{
-    if (c->hold_count == c->hold_cap) {
-        c->hold_cap = c->hold_cap ? 2 * c->hold_cap : 4;
-        c->holds = mem_realloc(c->holds, c->hold_cap * sizeof(*c->holds));
-    }
-    c->holds[c->hold_count++] = hold;
-    if (!list_linked(&c->held))
-        list_add_tail(&n->held, &c->held);
-}
-
-void client_hold_turn(struct node *n, uint64_t lsn)
-{
-    list_each(&n->wrote, it)
-    {
-        struct client *c = container_of(it, struct client, wrote);
-        list_remove(&c->wrote);
-        push_hold(n, c, (struct hold){ c->turn_hold, lsn });
-        c->turn_hold = NO_HOLD;
-    }
-}
-
-void client_release_held(struct node *n, uint64_t lsn)
-{
-    list_each(&n->held, it)
-    {
-        struct client *c = container_of(it, struct client, held);
-        size_t done = 0;
-        while (done < c->hold_count && c->holds[done].lsn <= lsn)
-            done++;
-        if (done == 0)
-            continue;
-        c->hold_count -= done;
-        memmove(c->holds, c->holds + done, c->hold_count * sizeof(*c->holds));
-        if (c->hold_count == 0)
-            list_remove(&c->held);
-        mark_dirty(n, c);
-    }
-}
-
-void client_fail_held(struct node *n)
-{
-    list_each(&n->held, it)
-    {
-        struct client *c = container_of(it, struct client, held);
-        struct session *s = &c->session;
-        s->output.len = c->holds[0].start - c->sent_total;
-        reply_errorf(&s->reply,
-                     "UNKNOWN the log failed before this was durable: a restart may lose it");
-        s->closing = true;
-        c->hold_count = 0;
-        list_remove(&c->held);
-        mark_dirty(n, c);
-    }
-}
-
 /* --- waiting --- */
 
 /* A SAVE ends with its checkpoint, or a later one. */
@@ -324,10 +266,12 @@ static bool wait_is_over(const struct node *n, const struct session *s, uint32_t
            (s->wait_deadline_us != 0 && n->now_us >= s->wait_deadline_us);
 }
 
-static bool end_wait(const struct node *n, struct session *s)
+static bool end_wait(struct node *n, struct session *s)
 {
     if (s->wait_checkpoint != 0)
         return end_save(n, s);
+    if (s->following)
+        return promise_end_follow(n, client_of(s));
     uint32_t have = peers_acknowledged(&n->matrix, s->last_write);
     bool over = wait_is_over(n, s, have);
     if (over)
@@ -339,7 +283,10 @@ static bool may_resume(struct node *n, struct client *c)
 {
     if (c->session.waiting && !end_wait(n, &c->session))
         return false;
-    return !(c->stalled && node_must_wait(n)) && !(c->full && backlog(c) > BACKLOG_BYTES / 2);
+    if (!c->stalled)
+        promise_end(c);
+    return !(c->stalled && node_must_wait(n)) && promise_may_resume(n, c) &&
+           !(c->full && backlog(c) > BACKLOG_BYTES / 2);
 }
 
 void client_resume_waiting(struct node *n)
@@ -371,6 +318,6 @@ void client_sweep(struct node *n)
         if (idle_ms > 0 && !session_waits(s) && s->active_ms + idle_ms < n->now_us / 1000)
             s->killed = true;
         if (s->killed)
-            mark_dirty(n, client_of(s));
+            client_mark_dirty(n, client_of(s));
     }
 }

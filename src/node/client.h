@@ -4,8 +4,8 @@
  *
  *     input bytes -> parse -> command_run ... -> output bytes
  *                      |                            |
- *            stops while it waits,          with fsync always, what follows a write of this turn is held
- *            or the clock must rest        until the log is durable past the turn's seal
+ *            stops while it waits,          what must be durable, or acknowledged, first is held
+ *            or the clock must rest        (node/hold.h)
  *
  * The host takes replies from the front of client_output and says how many went.
  */
@@ -13,26 +13,24 @@
 #define NODE_CLIENT_H
 
 #include "cmd/server.h"
+#include "node/hold.h"
 
 struct node;
-
-/* Output from `start` on may go when the log is durable up to `lsn`. */
-struct hold {
-    uint64_t start; /* bytes of output since the session began */
-    uint64_t lsn;
-};
 
 struct client {
     struct session session;
     struct list dirty;   /* in node.dirty_sessions */
     struct list held;    /* in node.held while there are holds */
     struct list waiting; /* in node.waiting: WAIT, stalled or full, or just answered */
+    bool judged;         /* the command at the front has been asked what it waits for: */
+    uint64_t judged_us;  /* since when (node/promise.h), */
+    uint64_t barrier;    /* and for which barrier, if it reads strongly */
+    bool wrote_before;   /* the command that goes on did, in an earlier turn */
     bool stalled;        /* commands are waiting for the clock */
     bool full;           /* they are waiting for the client to read its replies */
     size_t sent;         /* bytes at the front of output that have gone */
     uint64_t sent_total; /* all bytes that went before output.at[0] */
-    uint64_t turn_hold;  /* where this turn's first write begins, UINT64_MAX: none */
-    struct list wrote;   /* in node.wrote: wrote in this turn */
+    struct list wrote;   /* in node.wrote: has replies that wait for the log of this turn */
     struct hold *holds;  /* [hold_count] ascending */
     size_t hold_count, hold_cap;
 };
@@ -51,15 +49,8 @@ void client_close(struct node *n, struct session *s);
 struct span client_output(const struct session *s);
 void client_sent(struct node *n, struct session *s, size_t bytes);
 
-/* At a turn's end, after the seal: what was written in it waits for `lsn` (with fsync always). */
-void client_hold_turn(struct node *n, uint64_t lsn);
-
-/* The log is durable up to lsn: held replies may go. */
-void client_release_held(struct node *n, uint64_t lsn);
-
-/* The log failed: what is held will never be durable. One error instead of it, and the session
- * ends. */
-void client_fail_held(struct node *n);
+/* It has output to send, or is to be closed. */
+void client_mark_dirty(struct node *n, struct client *c);
 
 /* WAITs that are met or over, stalled and full sessions that need not wait any more: their commands
  * go on. */

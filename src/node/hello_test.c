@@ -72,7 +72,7 @@ TEST(who_does_not_belong_here_is_refused_with_a_reason)
     h = good_hello();
     EXPECT_TEXT(span_str(refusal_of(&h)), "");
     h.version = 9;
-    EXPECT_TEXT(span_str(refusal_of(&h)), "protocol version 9 against 2: upgrade the older one");
+    EXPECT_TEXT(span_str(refusal_of(&h)), "protocol version 9 against 3: upgrade the older one");
     h = good_hello();
     h.deployment = span_str("ba\nnk");
     EXPECT_TEXT(span_str(refusal_of(&h)),

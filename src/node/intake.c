@@ -5,6 +5,7 @@
 #include "node/health.h"
 #include "node/link_info.h"
 #include "node/node.h"
+#include "node/promise.h"
 #include "wire/frame.h"
 
 void intake_ready(struct node *n, struct link *l)
@@ -12,6 +13,7 @@ void intake_ready(struct node *n, struct link *l)
     struct peer *peer = l->peer;
     peer->problem[0] = '\0';
     peer->healing = false;
+    promise_link_ready(peer);
     if (bootstrap_is_on(n)) {
         l->ping_at_us = n->now_us;
         return; /* it says what is asked for */

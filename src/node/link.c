@@ -11,6 +11,7 @@
 #include "node/hello.h"
 #include "node/intake.h"
 #include "node/node.h"
+#include "node/promise.h"
 #include "wire/message.h"
 
 enum { INPUT_KEEP_BYTES = 1 << 20 }; /* a larger buffer is given back once it is empty */
@@ -220,11 +221,14 @@ static bool fits_role(const struct link *l, enum message_type type)
     case MESSAGE_START:
     case MESSAGE_IMAGE:
     case MESSAGE_END:
+    case MESSAGE_PASSED:
+    case MESSAGE_WANTED:
         return l->is_intake;
     case MESSAGE_SUBSCRIBE:
     case MESSAGE_VECTOR:
     case MESSAGE_BOOTSTRAP:
     case MESSAGE_WRITTEN:
+    case MESSAGE_BARRIER:
         return !l->is_intake;
     case MESSAGE_HELLO:
         return !l->ready;
@@ -289,6 +293,15 @@ static void dispatch(struct node *n, struct link *l, const struct message *m)
         break;
     case MESSAGE_END:
         bootstrap_end(n, l, m->body);
+        break;
+    case MESSAGE_BARRIER:
+        promise_take_barrier(n, l, m->body);
+        break;
+    case MESSAGE_PASSED:
+        promise_take_passed(n, l, m->body);
+        break;
+    case MESSAGE_WANTED:
+        promise_take_wanted(n, l, m->body);
         break;
     case MESSAGE_TYPE_END:
         break;
@@ -402,6 +415,8 @@ void link_turn_end(struct node *n, struct link *l)
         intake_turn_end(n, l);
     else if (l->ready)
         feed_turn_end(n, l);
+    if (l->ready && !l->close)
+        promise_turn_end(n, l);
 }
 
 uint64_t link_next_deadline(const struct node *n, const struct link *l)

@@ -60,6 +60,7 @@ struct link {
     uint64_t opened_us, heard_us, ping_at_us;
     uint32_t pings; /* sent */
     uint64_t bytes_in, bytes_out, batches_in, batches_out;
+    stamp_t wanted; /* of a feed: the newest write whose acknowledgement the peer was asked for */
     uint64_t frames_out, raw_bytes_out, frame_bytes_out;
 
     /* Feed: what the peer wants of us. Intake: what we want of it. */

@@ -129,6 +129,7 @@ void node_init(struct node *n, const struct node_options *options)
     list_init(&n->waiting);
     list_init(&n->held);
     list_init(&n->wrote);
+    n->hold_due_us = UINT64_MAX;
     init_peers(n);
     init_replica(n);
     runs_init(n);
@@ -328,9 +329,9 @@ static void seal(struct node *n)
         if (r->log_out.cap > memory_share(n, LOG_OUT_KEEP_BYTES, 64))
             buffer_release(&r->log_out);
     }
-    client_hold_turn(n, lsn);
+    hold_seal(n, lsn);
     if (n->log_broken)
-        client_fail_held(n);
+        hold_fail(n);
 }
 
 void node_turn_end(struct node *n)
@@ -345,10 +346,12 @@ void node_turn_end(struct node *n)
     client_serve(n);
     client_expire(n);
     client_resume_waiting(n);
-    n->matrix_changed = false;
     health_look_for_damage(n);
     memory_turn_end(n);
     seal(n);
+    if (n->matrix_changed || n->now_us >= hold_deadline_us(n))
+        hold_release(n);
+    n->matrix_changed = false;
     list_each(&n->links, it) link_turn_end(n, container_of(it, struct link, link));
     bootstrap_turn_end(n);
     source_hold_log(n);
@@ -374,6 +377,9 @@ uint64_t node_next_deadline(const struct node *n)
     uint64_t dial = link_dial_deadline(n);
     if (dial < at)
         at = dial;
+    uint64_t held = hold_deadline_us(n);
+    if (held < at)
+        at = held;
     uint64_t timeout = blocking_deadline_us(&n->server);
     if (timeout < at)
         at = timeout;
@@ -402,14 +408,26 @@ void node_durable(struct node *n, uint64_t lsn)
 {
     replica_durable(&n->replica, lsn);
     tail_trim(&n->tail, lsn);
-    client_release_held(n, lsn);
+    hold_release(n);
+}
+
+/* A peer waits for us to have what it wrote. */
+static bool owes_acks(const struct node *n)
+{
+    for (uint32_t o = 0; o < n->wanted.high; o++) {
+        if (n->wanted.at[o] > vector_get(&n->replica.durable, (uint8_t)o) &&
+            vector_get(&n->replica.last_op, (uint8_t)o) > vector_get(&n->replica.durable, (uint8_t)o))
+            return true;
+    }
+    return false;
 }
 
 bool node_owes_peers(const struct node *n)
 {
     uint8_t self = n->options.self->id;
     return n->peer_count > 0 &&
-           vector_get(&n->replica.durable, self) < vector_get(&n->replica.last_op, self);
+           (vector_get(&n->replica.durable, self) < vector_get(&n->replica.last_op, self) ||
+            owes_acks(n));
 }
 
 uint64_t node_want_ceiling(struct node *n)

@@ -37,6 +37,7 @@
 #include "node/feed.h"
 #include "node/link.h"
 #include "node/memory.h"
+#include "node/promise.h"
 #include "node/tail.h"
 #include "policy/deployment.h"
 #include "store/identity.h"
@@ -81,6 +82,7 @@ struct peer {
     uint32_t slow_ms;           /* LINK SLOW: added to each direction by the host */
     char problem[160];          /* why it is not connected; "" when it is */
     struct source source;       /* when it is bootstrapped from us */
+    struct barrier barrier;     /* strong reads */
     uint64_t declined_until_us; /* it is no source for us before */
 };
 
@@ -98,7 +100,11 @@ struct node {
     struct list waiting;         /* sessions whose commands wait */
     bool resume;                 /* one of them can go on now */
     struct list held;            /* sessions with replies that wait for durability */
-    struct list wrote;           /* sessions that wrote in this turn, with fsync always */
+    struct list wrote;           /* sessions with replies that wait for the log of this turn */
+    uint64_t hold_due_us;        /* one of those replies is due by time alone */
+    stamp_t acks_wanted;         /* the newest write that waits for acknowledgements */
+    struct vector wanted;        /* by origin: what its region waits for us to acknowledge */
+    uint64_t barrier_wanted;     /* the newest number that a command waits for */
     uint8_t *writers;            /* [peer_count + 1] origins of all writers */
     uint64_t closed[4];          /* bitmap of origins without an owner (node/closed.h) */
     struct identity_known known; /* node/runs.h */

@@ -61,6 +61,7 @@ void deployment_init(struct deployment *d)
         .checkpoint = { .log_bytes = 64ull << 20, .every_ms = 5 * 60 * 1000 },
         .bootstrap_rate_bytes = 64ull << 20, /* half of a gigabit link */
         .max_skew_ms = 500,
+        .reads_warn_ms = 1000,
         .limits = {
             .clients = 10000,                   /* these three as in Redis, or near */
             .query_buffer_bytes = 1ull << 30,

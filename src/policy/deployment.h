@@ -89,6 +89,7 @@ struct deployment {
      * that of a region, never given to another. */
     uint64_t closed[4];
     uint32_t max_skew_ms;
+    uint32_t reads_warn_ms; /* answers older than this bear a warning */
     struct limits limits;
 };
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "policy/level.h"
 
 enum {
     KEYSPACE_PREFIX_MAX = 255
@@ -30,23 +31,6 @@ enum keyspace_conflict {
     KEYSPACE_LWW,
     KEYSPACE_SIBLINGS,
     KEYSPACE_MERGE,
-};
-
-/* What a writer waits for. */
-enum keyspace_acks {
-    KEYSPACE_ASYNC,
-    KEYSPACE_SEMI_SYNC,
-    KEYSPACE_QUORUM,
-    KEYSPACE_SYNC,
-    KEYSPACE_ACK_COUNT, /* ack_count other regions */
-};
-
-/* What a reader waits for. */
-enum keyspace_reads {
-    KEYSPACE_READ_LOCAL,
-    KEYSPACE_READ_BOUNDED, /* by staleness_ms */
-    KEYSPACE_READ_CAUSAL,
-    KEYSPACE_READ_STRONG,
 };
 
 /* What readers see of a stream: an entry of another region may arrive late, with a smaller id than
@@ -75,11 +59,9 @@ struct keyspace {
     enum keyspace_mode mode;
     enum keyspace_conflict conflict;
     char *merge_file; /* with KEYSPACE_MERGE, else NULL */
-    enum keyspace_acks acks;
-    uint32_t ack_count; /* with KEYSPACE_ACK_COUNT, else 0 */
-    uint32_t ack_timeout_ms;
-    enum keyspace_reads reads;
-    uint32_t staleness_ms; /* with KEYSPACE_READ_BOUNDED, else 0 */
+    struct write_level acks;
+    struct read_level reads;
+    uint32_t ack_timeout_ms; /* so long acknowledgements, and what a read needs, are waited for */
     enum keyspace_elsewhere elsewhere;
     enum keyspace_streams streams;
     enum keyspace_evict evict;

@@ -97,9 +97,9 @@ bool message_take_hello(struct span body, struct message_hello *m)
         return false;
     m->role = (enum message_role)role;
     if (!span_take_u8(&body, &m->region) || !span_take_u8(&body, &m->receiver) ||
-        !span_take_u64(&body, &m->instance) ||
-        !span_take_u64(&body, &m->run) || !span_take_u64(&body, &m->known_instance) ||
-        !span_take_u64(&body, &m->known_run) || !span_take_u8(&body, &flags) || flags > 3)
+        !span_take_u64(&body, &m->instance) || !span_take_u64(&body, &m->run) ||
+        !span_take_u64(&body, &m->known_instance) || !span_take_u64(&body, &m->known_run) ||
+        !span_take_u8(&body, &flags) || flags > 3)
         return false;
     m->forked = flags & 1;
     m->refuses = flags >> 1;
@@ -300,16 +300,60 @@ bool message_take_start(struct span body, struct message_start *m)
            body.len == 0;
 }
 
+/* Most bodies of one number are alike. */
+static void put_number(struct buffer *out, enum message_type type, uint64_t number)
+{
+    size_t place = message_begin(out, type);
+    buffer_put_u64(out, number);
+    message_end(out, place);
+}
+
+static bool take_number(struct span body, uint64_t *number)
+{
+    return span_take_u64(&body, number) && body.len == 0;
+}
+
 void message_put_written(struct buffer *out, uint64_t bytes)
 {
-    size_t place = message_begin(out, MESSAGE_WRITTEN);
-    buffer_put_u64(out, bytes);
-    message_end(out, place);
+    put_number(out, MESSAGE_WRITTEN, bytes);
 }
 
 bool message_take_written(struct span body, uint64_t *bytes)
 {
-    return span_take_u64(&body, bytes) && body.len == 0;
+    return take_number(body, bytes);
+}
+
+void message_put_barrier(struct buffer *out, uint64_t number)
+{
+    put_number(out, MESSAGE_BARRIER, number);
+}
+
+bool message_take_barrier(struct span body, uint64_t *number)
+{
+    return take_number(body, number);
+}
+
+void message_put_wanted(struct buffer *out, stamp_t stamp)
+{
+    put_number(out, MESSAGE_WANTED, stamp);
+}
+
+bool message_take_wanted(struct span body, stamp_t *stamp)
+{
+    return take_number(body, stamp);
+}
+
+void message_put_passed(struct buffer *out, const struct message_passed *m)
+{
+    size_t place = message_begin(out, MESSAGE_PASSED);
+    buffer_put_u64(out, m->number);
+    vector_put(out, &m->last_op);
+    message_end(out, place);
+}
+
+bool message_take_passed(struct span body, struct message_passed *m)
+{
+    return span_take_u64(&body, &m->number) && vector_take(&body, &m->last_op) && body.len == 0;
 }
 
 void message_put_end(struct buffer *out, const struct vector *last_op)

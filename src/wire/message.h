@@ -6,7 +6,7 @@
  *     u8  type
  *     body, by type:
  *
- *     1 HELLO      u32 protocol version, then for version 2:
+ *     1 HELLO      u32 protocol version, then for version 3:
  *                  u8 role   u8 region number   u8 the receiver's number   u64 instance   u64 run
  *                  u64 known instance   u64 known run      (of the receiver; 0: none)
  *                  u8 flags: 1 the sender holds another history of the receiver's origin
@@ -30,6 +30,11 @@
  *    14 WRITTEN    u64 bytes of contents
  *    15 END        vector of last ops
  *
+ *     of what clients wait for (node/promise.h, node/hold.h):
+ *    16 BARRIER    u64 number
+ *    17 PASSED     u64 number   vector of last ops, of the sender's own origins
+ *    18 WANTED     u64 stamp    of the sender: it waits for this to be acknowledged
+ *
  * Integers are little-endian. Nothing may follow a body. A body of an unknown version of HELLO is
  * not looked at. Every decoder takes hostile bytes: it checks lengths and ranges, and refuses.
  */
@@ -39,7 +44,7 @@
 #include "clock/vector.h"
 
 enum {
-    MESSAGE_VERSION = 2,
+    MESSAGE_VERSION = 3,
     MESSAGE_HEADER_BYTES = 8,
     MESSAGE_MAX = (256 << 20) + (64 << 10), /* any record of a log fits, with what frames it */
     MESSAGE_HELLO_MAX = 16 << 10,           /* more than two vectors and two names need */
@@ -64,6 +69,9 @@ enum message_type {
     MESSAGE_IMAGE,
     MESSAGE_WRITTEN,
     MESSAGE_END,
+    MESSAGE_BARRIER,
+    MESSAGE_PASSED,
+    MESSAGE_WANTED,
     MESSAGE_TYPE_END,
 };
 
@@ -99,7 +107,7 @@ struct message_hello {
     enum message_role role;
     uint8_t region;
     uint64_t instance, run;             /* of the sender */
-    uint8_t receiver; /* the number under which the sender knows the receiver */
+    uint8_t receiver;                   /* the number under which the sender knows the receiver */
     uint64_t known_instance, known_run; /* the latest of the receiver that the sender has met */
     bool forked;  /* the receiver's stream disagrees with what the sender holds of it */
     bool refuses; /* a REFUSED follows: this only tells what the sender knows of the receiver */
@@ -149,6 +157,12 @@ struct message_start {
     struct span start;
 };
 
+/* What the sender had written when it took a BARRIER of that number. */
+struct message_passed {
+    uint64_t number;
+    struct vector last_op;
+};
+
 /* Each appends one whole message. The decoders take a body. */
 void message_put_hello(struct buffer *out, const struct message_hello *m);
 bool message_take_hello(struct span body, struct message_hello *m);
@@ -186,6 +200,15 @@ bool message_take_written(struct span body, uint64_t *bytes);
 
 void message_put_end(struct buffer *out, const struct vector *last_op);
 bool message_take_end(struct span body, struct vector *last_op);
+
+void message_put_barrier(struct buffer *out, uint64_t number);
+bool message_take_barrier(struct span body, uint64_t *number);
+
+void message_put_passed(struct buffer *out, const struct message_passed *m);
+bool message_take_passed(struct span body, struct message_passed *m);
+
+void message_put_wanted(struct buffer *out, stamp_t stamp);
+bool message_take_wanted(struct span body, stamp_t *stamp);
 
 /* VECTOR: message_begin, the number of rows, the rows, message_end. Taken: the number, then row by
  * row; message_take_rows checks all of it beforehand, so that the walk cannot fail half-way. */

@@ -106,13 +106,32 @@ static void put_random_of_bootstrap(struct prng *rng, struct buffer *out)
     }
 }
 
+static void put_random_of_promise(struct prng *rng, struct buffer *out)
+{
+    struct message_passed passed = { .number = prng_next(rng) };
+    random_vector(rng, &passed.last_op);
+    switch (prng_below(rng, 3)) {
+    case 0:
+        message_put_barrier(out, prng_next(rng));
+        break;
+    case 1:
+        message_put_wanted(out, prng_next(rng));
+        break;
+    default:
+        message_put_passed(out, &passed);
+    }
+}
+
 /* Appends one message of any type that this file encodes. */
 static void put_random(struct prng *rng, struct buffer *out)
 {
     char names[2][20];
     struct message_subscribe subscribe;
     struct message_hello hello;
-    switch (prng_below(rng, 8)) {
+    switch (prng_below(rng, 9)) {
+    case 8:
+        put_random_of_promise(rng, out);
+        break;
     case 7:
         put_random_of_bootstrap(rng, out);
         break;
@@ -163,6 +182,7 @@ static bool decode(enum message_type type, struct span body)
     struct message_behind behind;
     struct message_bootstrap bootstrap;
     struct message_start start;
+    struct message_passed passed;
     struct vector last_op;
     char text[MESSAGE_TEXT_MAX + 1];
     uint64_t t0_us;
@@ -193,6 +213,12 @@ static bool decode(enum message_type type, struct span body)
         return message_take_written(body, &t0_us);
     case MESSAGE_END:
         return message_take_end(body, &last_op);
+    case MESSAGE_BARRIER:
+        return message_take_barrier(body, &t0_us);
+    case MESSAGE_WANTED:
+        return message_take_wanted(body, &t0_us);
+    case MESSAGE_PASSED:
+        return message_take_passed(body, &passed);
     case MESSAGE_IMAGE:
     case MESSAGE_BATCHES:
     case MESSAGE_TYPE_END:

@@ -1,0 +1,148 @@
+/* SESSION: how much this connection's reads and writes wait for, and what it has seen. */
+#include "base/check.h"
+#include "base/memory.h"
+#include "cmd/handlers.h"
+
+static void session_read(struct call *call)
+{
+    struct levels *levels = &call->session->levels;
+
+    if (!read_level_parse(call->argv[2], &levels->read)) {
+        reply_error(call->reply, "ERR SESSION READ is one of: " READ_LEVEL_WORDS);
+        return;
+    }
+    levels->has_read = true;
+    reply_ok(call->reply);
+}
+
+static void session_write(struct call *call)
+{
+    struct levels *levels = &call->session->levels;
+
+    if (!write_level_parse(call->argv[2], &levels->write)) {
+        reply_error(call->reply, "ERR SESSION WRITE is one of: " WRITE_LEVEL_WORDS);
+        return;
+    }
+    levels->has_write = true;
+    reply_ok(call->reply);
+}
+
+/* All that this region has applied, for the session may have read any of it, and what it followed. */
+void session_token_put(const struct replica *r, const struct session *s, struct buffer *out)
+{
+    struct token *t = mem_zalloc(sizeof(*t));
+
+    for (uint32_t o = 0; o < r->last_op.high; o++) {
+        if (r->last_op.at[o] != 0)
+            token_see(t, r->last_op.at[o], r->streams[o].instance);
+    }
+    if (s->token != NULL)
+        token_merge(t, s->token);
+    if (replica_hlc_ms(r) > t->time_ms)
+        t->time_ms = replica_hlc_ms(r);
+    token_put(out, t);
+    mem_free(t);
+}
+
+static void session_token(struct call *call)
+{
+    struct buffer text = { 0 };
+
+    session_token_put(call->replica, call->session, &text);
+    reply_bulk(call->reply, buffer_span(&text));
+    buffer_release(&text);
+}
+
+/* The node ends the wait when all of it is here. */
+static void session_follow(struct call *call)
+{
+    struct session *s = call->session;
+    struct token *t = mem_alloc(sizeof(*t));
+    int64_t timeout_ms = SESSION_FOLLOW_MS;
+    bool good = false;
+
+    if (call->argc > 4)
+        call_syntax_error(call);
+    else if (call->argc == 4 && (!span_to_int64(call->argv[3], &timeout_ms) || timeout_ms < 0 ||
+                                 timeout_ms > LEVEL_STALENESS_MAX_MS))
+        reply_error(call->reply, "ERR timeout is not a number of milliseconds, 0 to 3600000");
+    else if (!token_take(call->argv[2], t))
+        reply_error(call->reply, "ERR that is no token of this deployment");
+    else
+        good = true;
+    if (good && s->token == NULL) {
+        s->token = t;
+    } else {
+        if (good)
+            token_merge(s->token, t);
+        mem_free(t);
+    }
+    if (!good)
+        return;
+    s->waiting = s->following = true;
+    s->wait_deadline_us = call->server->now_us + (uint64_t)timeout_ms * 1000;
+}
+
+void session_follow_end(struct session *s, const char *problem)
+{
+    CHECK(s->waiting && s->following);
+    if (s->wait_silent)
+        ;
+    else if (problem != NULL)
+        reply_error(&s->reply, problem);
+    else
+        reply_ok(&s->reply);
+    s->waiting = s->following = s->wait_silent = false;
+}
+
+void session_forget(struct session *s)
+{
+    mem_free(s->token);
+    s->token = NULL;
+    s->levels = (struct levels){ 0 };
+}
+
+static void session_reset(struct call *call)
+{
+    session_forget(call->session);
+    reply_ok(call->reply);
+}
+
+static void help(struct call *call)
+{
+    static const char *const lines[] = {
+        "FOLLOW <token> [<timeout-ms>]",
+        "    Wait until this region has all that the token's client has seen; from then on",
+        "    writes and causal reads of this connection come after it.",
+        "READ <level>",
+        "    What reads of this connection wait for: " READ_LEVEL_WORDS ".",
+        "RESET",
+        "    Forget the token and both levels.",
+        "TOKEN",
+        "    Return what this connection may have seen, to be followed in any region.",
+        "WRITE <level>",
+        "    What writes of this connection wait for:",
+        "    " WRITE_LEVEL_WORDS ".",
+        NULL,
+    };
+
+    call_help(call, lines);
+}
+
+const struct command session_subcommands[] = {
+    COMMAND_ROW("session|follow", session_follow, -3, CMD_NOSCRIPT, 0, 0, 0, "region", "0.2.0",
+                "O(N) where N is the number of regions",
+                "Wait until what another client has seen is here"),
+    COMMAND_ROW("session|help", help, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "region", "0.2.0",
+                "O(1)", "Show helpful text about the different subcommands"),
+    COMMAND_ROW("session|read", session_read, 3, CMD_LOADING | CMD_STALE, 0, 0, 0, "region",
+                "0.2.0", "O(1)", "Set what reads of this connection wait for"),
+    COMMAND_ROW("session|reset", session_reset, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "region",
+                "0.2.0", "O(1)", "Forget the token and the levels of this connection"),
+    COMMAND_ROW("session|token", session_token, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "region",
+                "0.2.0", "O(N) where N is the number of regions",
+                "Get what this connection may have seen"),
+    COMMAND_ROW("session|write", session_write, 3, CMD_LOADING | CMD_STALE, 0, 0, 0, "region",
+                "0.2.0", "O(1)", "Set what writes of this connection wait for"),
+    COMMAND_END,
+};

@@ -1,0 +1,30 @@
+/*
+ * with -- WITH option [option ...] -- COMMAND ...: one command with its own guarantees, and an answer that
+ * says what they were worth.
+ *
+ *     acks=LEVEL   ack_timeout=MS   read=LEVEL   token=TOKEN
+ *
+ * The options stand until the command's answer may go; then it is told in a map: reply, region, stamp,
+ * token, acks [[region, ms] ...], staleness_ms, warning. An error of the command is told as it is.
+ */
+#ifndef CMD_WITH_H
+#define CMD_WITH_H
+
+#include "cmd/demand.h"
+#include "policy/token.h"
+
+struct with {
+    bool on; /* the command that runs, or waits, came in a WITH */
+    struct levels levels;
+    struct token *token; /* owned; NULL: none */
+    size_t command_at;   /* where in argv the command begins */
+};
+
+/* Reads the options in front of a command. NULL, or the error to reply. */
+const char *with_take(const struct span *argv, size_t argc, struct with *with);
+void with_release(struct with *with);
+
+/* What the options say instead of the session. */
+void with_raise(struct levels *levels, const struct with *with);
+
+#endif

@@ -1,0 +1,350 @@
+#include "node/hold.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "base/mutation.h"
+#include "node/client.h"
+#include "node/node.h"
+#include "node/promise.h"
+#include "wire/message.h"
+
+enum { NO_ACK = UINT32_MAX, NAMES_MAX = 300 };
+
+static const uint64_t HOLD_OPEN = UINT64_MAX;
+
+/* What a reply waits for of others, and what it will tell. */
+struct hold_acks {
+    uint64_t end; /* of the reply, as hold.start */
+    stamp_t stamp;
+    uint64_t began_us, deadline_us;
+    uint32_t wanted;
+    bool told; /* it came in a WITH: its answer tells of all this */
+    uint64_t members[4];
+    uint32_t staleness_ms;
+    uint32_t count;      /* of regions that have acknowledged, members only */
+    uint32_t acked_ms[]; /* by place in the matrix; NO_ACK: not yet */
+};
+
+/* --- waiting begins --- */
+
+static void push(struct node *n, struct client *c, struct hold hold)
+{
+    if (c->hold_count == c->hold_cap) {
+        c->hold_cap = c->hold_cap ? 2 * c->hold_cap : 4;
+        c->holds = mem_realloc(c->holds, c->hold_cap * sizeof(*c->holds));
+    }
+    c->holds[c->hold_count++] = hold;
+    if (!list_linked(&c->held))
+        list_add_tail(&n->held, &c->held);
+    if (hold.lsn == HOLD_OPEN && !list_linked(&c->wrote))
+        list_add_tail(&n->wrote, &c->wrote);
+}
+
+/* A write that nobody else is to acknowledge waits with those before it in this turn. */
+static bool waits_already(const struct client *c)
+{
+    return c->hold_count > 0 && c->holds[c->hold_count - 1].lsn == HOLD_OPEN;
+}
+
+static struct hold_acks *ask(struct node *n, struct client *c)
+{
+    struct session *s = &c->session;
+    const struct demand *d = &s->demand;
+    struct hold_acks *a = mem_alloc(sizeof(*a) + n->matrix.count * sizeof(a->acked_ms[0]));
+
+    *a = (struct hold_acks){
+        .end = c->sent_total + s->output.len,
+        .stamp = s->wrote ? s->last_write : 0,
+        .began_us = n->now_us,
+        .deadline_us = n->now_us + (uint64_t)d->timeout_ms * 1000,
+        .wanted = s->wrote ? d->others : 0,
+        .told = s->with.on,
+        .staleness_ms = promise_staleness_ms(n, d->members),
+    };
+    memcpy(a->members, d->members, sizeof(a->members));
+    for (size_t i = 0; i < n->matrix.count; i++)
+        a->acked_ms[i] = NO_ACK;
+    if (a->wanted == 0) /* it only is to be told */
+        a->deadline_us = n->now_us;
+    if (a->deadline_us < n->hold_due_us)
+        n->hold_due_us = a->deadline_us;
+    return a;
+}
+
+void hold_reply(struct node *n, struct client *c, size_t start)
+{
+    struct session *s = &c->session;
+    bool answered = s->output.len > start; /* CLIENT REPLY may say that it is not to be */
+    bool acks = s->wrote && s->demand.others > 0 && !MUTATION(answers_unacknowledged);
+    bool sync = s->wrote && n->server.settings.fsync == FSYNC_ALWAYS &&
+                !MUTATION(answers_undurable);
+    bool told = s->with.on && answered && s->output.at[start] != '-';
+    struct hold hold = { c->sent_total + start, sync || acks ? HOLD_OPEN : 0, NULL };
+
+    if (told || (acks && answered))
+        hold.acks = ask(n, c);
+    else if (!sync || waits_already(c))
+        return;
+    if (acks && s->last_write > n->acks_wanted)
+        n->acks_wanted = s->last_write;
+    push(n, c, hold);
+}
+
+void hold_seal(struct node *n, uint64_t lsn)
+{
+    list_each(&n->wrote, it)
+    {
+        struct client *c = container_of(it, struct client, wrote);
+        list_remove(&c->wrote);
+        for (size_t i = c->hold_count; i > 0 && c->holds[i - 1].lsn == HOLD_OPEN; i--)
+            c->holds[i - 1].lsn = lsn;
+    }
+}
+
+/* --- acknowledgements --- */
+
+static bool is_member(const struct hold_acks *a, uint8_t region)
+{
+    return a->members[region / 64] >> (region % 64) & 1;
+}
+
+/* A region has a session's writes in their order. */
+static void count_acks_of(struct node *n, struct client *c, size_t place)
+{
+    const struct peers_row *row = &n->matrix.rows[place];
+
+    for (size_t i = 0; i < c->hold_count; i++) {
+        struct hold_acks *a = c->holds[i].acks;
+
+        if (a == NULL || a->acked_ms[place] != NO_ACK || !is_member(a, row->region) ||
+            a->stamp == 0)
+            continue;
+        if (vector_get(&row->durable, stamp_origin(a->stamp)) < a->stamp)
+            return;
+        a->acked_ms[place] = (uint32_t)((n->now_us - a->began_us + 500) / 1000);
+        a->count++;
+    }
+}
+
+static void count_acks(struct node *n, struct client *c)
+{
+    for (size_t place = 0; place < n->matrix.count; place++)
+        count_acks_of(n, c, place);
+}
+
+/* Who has it, or who has not, for an error. */
+static void put_names(const struct node *n, const struct hold_acks *a, bool acked,
+                      struct buffer *out)
+{
+    const char *comma = "";
+
+    for (size_t i = 0; i < n->matrix.count && out->len < NAMES_MAX; i++) {
+        uint8_t id = n->matrix.rows[i].region;
+        const struct region *region = deployment_region_with_id(n->options.deployment, id);
+
+        if (!is_member(a, id) || acked != (a->acked_ms[i] != NO_ACK))
+            continue;
+        buffer_printf(out, "%s%s", comma, region->name);
+        if (acked)
+            buffer_printf(out, " after %u ms", a->acked_ms[i]);
+        comma = ", ";
+    }
+    if (*comma == 0)
+        buffer_printf(out, "none");
+}
+
+static void put_noacks(const struct node *n, const struct hold_acks *a, struct reply *reply)
+{
+    struct buffer acked = { 0 }, silent = { 0 };
+
+    put_names(n, a, true, &acked);
+    put_names(n, a, false, &silent);
+    buffer_put_u8(&acked, 0);
+    buffer_put_u8(&silent, 0);
+    reply_errorf(
+        reply,
+        "NOACKS the write stands here, but %u of %u regions acknowledged it in %llu ms: %s; "
+        "not: %s",
+        a->count, a->wanted, (unsigned long long)((a->deadline_us - a->began_us) / 1000),
+        (char *)acked.at, (char *)silent.at);
+    buffer_release(&acked);
+    buffer_release(&silent);
+}
+
+/* --- the answer of a WITH --- */
+
+static void put_token(struct node *n, const struct session *s, struct reply *reply)
+{
+    struct buffer token = { 0 };
+
+    session_token_put(&n->replica, s, &token);
+    reply_bulk(reply, buffer_span(&token));
+    buffer_release(&token);
+}
+
+static void put_acks(const struct node *n, const struct hold_acks *a, struct reply *reply)
+{
+    reply_array(reply, a->count);
+    for (size_t i = 0; i < n->matrix.count; i++) {
+        if (a->acked_ms[i] == NO_ACK)
+            continue;
+        reply_array(reply, 2);
+        reply_bulk_text(
+            reply,
+            deployment_region_with_id(n->options.deployment, n->matrix.rows[i].region)->name);
+        reply_int(reply, a->acked_ms[i]);
+    }
+}
+
+static void put_with(struct node *n, struct client *c, const struct hold_acks *a,
+                     struct span answer, struct reply *reply)
+{
+    char text[40];
+
+    reply_map(reply, 7);
+    reply_bulk_text(reply, "reply");
+    buffer_put(reply->out, answer);
+    reply_bulk_text(reply, "region");
+    reply_bulk_text(reply, n->options.self->name);
+    reply_bulk_text(reply, "stamp");
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)a->stamp);
+    reply_bulk_text(reply, text);
+    reply_bulk_text(reply, "token");
+    put_token(n, &c->session, reply);
+    reply_bulk_text(reply, "acks");
+    put_acks(n, a, reply);
+    reply_bulk_text(reply, "staleness_ms");
+    reply_int(reply, a->staleness_ms == STALENESS_ANY ? -1 : (int64_t)a->staleness_ms);
+    reply_bulk_text(reply, "warning");
+    if (a->staleness_ms > n->options.deployment->reads_warn_ms) {
+        snprintf(text, sizeof(text), "STALE_OVER_%u", n->options.deployment->reads_warn_ms);
+        reply_bulk_text(reply, text);
+    } else {
+        reply_null(reply);
+    }
+}
+
+/* --- waiting ends --- */
+
+/* Another answer instead of that of a hold; what stands behind moves. */
+static void replace(struct client *c, size_t at, struct span answer)
+{
+    struct buffer *output = &c->session.output;
+    const struct hold *h = &c->holds[at];
+    size_t start = h->start - c->sent_total, end = h->acks->end - c->sent_total;
+    size_t rest = output->len - end;
+    int64_t grown = (int64_t)answer.len - (int64_t)(end - start);
+
+    if (grown > 0)
+        buffer_room(output, (size_t)grown);
+    memmove(output->at + start + answer.len, output->at + end, rest);
+    memcpy(output->at + start, answer.at, answer.len);
+    output->len = start + answer.len + rest;
+    for (size_t i = at + 1; i < c->hold_count; i++) {
+        c->holds[i].start += (uint64_t)grown;
+        if (c->holds[i].acks != NULL)
+            c->holds[i].acks->end += (uint64_t)grown;
+    }
+}
+
+static void answer(struct node *n, struct client *c, size_t at)
+{
+    const struct hold *h = &c->holds[at];
+    const struct hold_acks *a = h->acks;
+    bool failed = a->count < a->wanted;
+
+    if (!failed && !a->told)
+        return;
+    struct buffer text = { 0 };
+    struct reply reply = { .out = &text, .protocol = c->session.reply.protocol };
+    size_t start = h->start - c->sent_total, end = a->end - c->sent_total;
+
+    if (failed)
+        put_noacks(n, a, &reply);
+    else
+        put_with(n, c, a, span_of(c->session.output.at + start, end - start), &reply);
+    n->server.statistics.errors += failed;
+    replace(c, at, buffer_span(&text));
+    buffer_release(&text);
+}
+
+/* Whether a hold may end, met or not. */
+static bool is_over(const struct node *n, const struct hold *h)
+{
+    const struct hold_acks *a = h->acks;
+
+    if (h->lsn > n->replica.log_durable)
+        return false;
+    return a == NULL || a->count >= a->wanted || n->now_us >= a->deadline_us;
+}
+
+static void release(struct node *n, struct client *c)
+{
+    size_t done = 0;
+
+    count_acks(n, c);
+    for (; done < c->hold_count && is_over(n, &c->holds[done]); done++) {
+        if (c->holds[done].acks != NULL)
+            answer(n, c, done);
+        mem_free(c->holds[done].acks);
+    }
+    if (done == 0)
+        return;
+    c->hold_count -= done;
+    memmove(c->holds, c->holds + done, c->hold_count * sizeof(*c->holds));
+    if (c->hold_count == 0)
+        list_remove(&c->held);
+    client_mark_dirty(n, c);
+}
+
+static void find_due(struct node *n, const struct client *c)
+{
+    const struct hold_acks *a = c->hold_count > 0 ? c->holds[0].acks : NULL;
+
+    if (a != NULL && a->deadline_us < n->hold_due_us)
+        n->hold_due_us = a->deadline_us;
+}
+
+void hold_release(struct node *n)
+{
+    n->hold_due_us = UINT64_MAX;
+    list_each(&n->held, it)
+    {
+        struct client *c = container_of(it, struct client, held);
+        release(n, c);
+        find_due(n, c);
+    }
+}
+
+void hold_forget(struct client *c)
+{
+    for (size_t i = 0; i < c->hold_count; i++)
+        mem_free(c->holds[i].acks);
+    c->hold_count = 0;
+}
+
+void hold_fail(struct node *n)
+{
+    list_each(&n->held, it)
+    {
+        struct client *c = container_of(it, struct client, held);
+        struct session *s = &c->session;
+
+        if (c->holds[c->hold_count - 1].lsn <= n->replica.log_durable)
+            continue;
+        s->output.len = c->holds[0].start - c->sent_total;
+        reply_errorf(&s->reply,
+                     "UNKNOWN the log failed before this was durable: a restart may lose it");
+        s->closing = true;
+        hold_forget(c);
+        list_remove(&c->held);
+        client_mark_dirty(n, c);
+    }
+}
+
+uint64_t hold_deadline_us(const struct node *n)
+{
+    return n->hold_due_us;
+}

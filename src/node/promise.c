@@ -1,0 +1,302 @@
+#include "node/promise.h"
+
+#include <stdio.h>
+
+#include "base/mutation.h"
+#include "node/closed.h"
+#include "node/client.h"
+#include "node/node.h"
+#include "wire/message.h"
+
+static bool is_member(const uint64_t members[4], uint8_t region)
+{
+    return members[region / 64] >> (region % 64) & 1;
+}
+
+/* --- bounded --- */
+
+/* The writer whose writes may be missing for longest; NULL: there is no other. */
+static const struct region *oldest_writer(const struct node *n, const uint64_t members[4],
+                                          uint32_t *age_ms)
+{
+    const struct replica *r = &n->replica;
+    const struct region *oldest = NULL;
+
+    *age_ms = 0;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct region *region = n->peers[i].region;
+        uint64_t known_ms = stamp_ms(vector_get(&r->applied, region->id));
+        uint64_t age = known_ms < r->now_ms ? r->now_ms - known_ms : 0;
+
+        if (!is_member(members, region->id) || (oldest != NULL && age <= *age_ms))
+            continue;
+        oldest = region;
+        *age_ms = known_ms == 0 || age >= UINT32_MAX ? UINT32_MAX : (uint32_t)age;
+    }
+    return oldest;
+}
+
+uint32_t promise_staleness_ms(const struct node *n, const uint64_t members[4])
+{
+    uint32_t age_ms;
+
+    oldest_writer(n, members, &age_ms);
+    return age_ms;
+}
+
+/* --- causal --- */
+
+/* The first origin of which something is missing; 0: nothing is. What a closed origin's region lost
+ * nobody will ever have. */
+static uint8_t missing_origin(struct node *n, const struct token *t)
+{
+    const struct replica *r = &n->replica;
+
+    if (t == NULL)
+        return 0;
+    for (uint32_t o = 1; o < t->seen.high; o++) {
+        const struct vector *have = o == n->options.self->id ? &r->last_op : &r->applied;
+
+        if (t->seen.at[o] > vector_get(have, (uint8_t)o) && !closed_is(n, (uint8_t)o) &&
+            !MUTATION(ignores_token))
+            return (uint8_t)o;
+    }
+    return 0;
+}
+
+/* --- strong --- */
+
+/* What the peer said when it was first asked after the command came; false: nothing yet. */
+static bool answer_to(const struct barrier *b, uint64_t number, stamp_t *stamp)
+{
+    bool found = false;
+    uint64_t best = 0;
+
+    for (int i = 0; i < BARRIER_ANSWERS; i++) {
+        if (b->number[i] < number || (found && b->number[i] >= best))
+            continue;
+        found = true;
+        best = b->number[i];
+        *stamp = b->stamp[i];
+    }
+    return found;
+}
+
+/* The first writer that has not answered, or of which something is missing. */
+static const struct region *unpassed(const struct node *n, const uint64_t members[4],
+                                     uint64_t number)
+{
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peer *p = &n->peers[i];
+        stamp_t stamp;
+
+        if (is_member(members, p->region->id) &&
+            (!answer_to(&p->barrier, number, &stamp) ||
+             vector_get(&n->replica.applied, p->region->id) < stamp))
+            return p->region;
+    }
+    return NULL;
+}
+
+/* --- a command --- */
+
+static const char *name_of(const struct node *n, uint8_t origin)
+{
+    const struct region *region = deployment_region_with_id(n->options.deployment, origin);
+
+    return region != NULL ? region->name : "a region that is not in the configuration";
+}
+
+enum { MISSING_MAX = 200 };
+
+/* False: nothing is, the command may run. Else what it is, as a part of a sentence. */
+static bool is_missing(struct node *n, const struct client *c, char text[MISSING_MAX])
+{
+    const struct session *s = &c->session;
+    const struct demand *d = &s->demand;
+    const struct region *region;
+    uint32_t age_ms;
+    uint8_t origin = d->causal ? missing_origin(n, s->token) : 0;
+
+    if (d->causal && origin == 0)
+        origin = missing_origin(n, s->with.token);
+    if (origin != 0) {
+        snprintf(text, MISSING_MAX, "writes of %s that the token names have not come",
+                 name_of(n, origin));
+        return true;
+    }
+    region = oldest_writer(n, d->members, &age_ms);
+    if (region != NULL && age_ms > d->staleness_ms) {
+        snprintf(text, MISSING_MAX, "what is known of %s is %u ms old, and %u are allowed",
+                 region->name, age_ms, d->staleness_ms);
+        return true;
+    }
+    region = d->strong ? unpassed(n, d->members, c->barrier) : NULL;
+    if (region != NULL) {
+        snprintf(text, MISSING_MAX, "strong reads wait for every writer, and %s does not answer",
+                 region->name);
+        return true;
+    }
+    return false;
+}
+
+static bool is_with(struct span name)
+{
+    return name.len == 4 && span_equal_nocase(name, "with");
+}
+
+/* Most commands of most sessions wait for nothing. */
+static bool asks_nothing(const struct node *n, const struct session *s, struct span name)
+{
+    return n->server.plain && !s->levels.has_read && !s->levels.has_write && s->token == NULL &&
+           !is_with(name);
+}
+
+static void begin(struct node *n, struct client *c, const struct span *argv, size_t argc)
+{
+    struct session *s = &c->session;
+
+    c->judged = true;
+    c->judged_us = n->now_us;
+    if (is_with(argv[0]) && with_take(argv, argc, &s->with) != NULL)
+        return; /* it is told when it runs */
+    demand_of(&n->server, s, argv + s->with.command_at, argc - s->with.command_at, &s->demand);
+    if (s->demand.strong)
+        c->barrier = ++n->barrier_wanted;
+}
+
+void promise_end(struct client *c)
+{
+    if (!c->judged)
+        return;
+    c->judged = false;
+    demand_init(&c->session.demand);
+    with_release(&c->session.with);
+}
+
+static bool is_late(const struct node *n, const struct client *c)
+{
+    return n->now_us - c->judged_us >= (uint64_t)c->session.demand.timeout_ms * 1000;
+}
+
+enum promise_verdict promise_judge(struct node *n, struct client *c, const struct span *argv,
+                                   size_t argc)
+{
+    struct session *s = &c->session;
+
+    if (!c->judged && asks_nothing(n, s, argv[0]))
+        return PROMISE_RUN;
+    if (!c->judged)
+        begin(n, c, argv, argc);
+    if (!demand_waits_to_read(&s->demand))
+        return PROMISE_RUN;
+
+    char why[MISSING_MAX];
+
+    if (!is_missing(n, c, why))
+        return PROMISE_RUN;
+    if (!is_late(n, c))
+        return PROMISE_WAIT;
+    reply_errorf(&s->reply, "STALE %s: waited %u ms", why, s->demand.timeout_ms);
+    n->server.statistics.errors++;
+    if (s->transaction.open)
+        transaction_discard(&n->server, &s->transaction);
+    promise_end(c);
+    return PROMISE_OVER;
+}
+
+bool promise_may_resume(struct node *n, struct client *c)
+{
+    char why[MISSING_MAX];
+
+    return !c->judged || !demand_waits_to_read(&c->session.demand) || is_late(n, c) ||
+           !is_missing(n, c, why);
+}
+
+bool promise_end_follow(struct node *n, struct client *c)
+{
+    struct session *s = &c->session;
+    uint8_t origin = missing_origin(n, s->token);
+    char problem[200];
+
+    if (origin == 0) {
+        hlc_see(&n->replica.hlc, stamp_make(s->token->time_ms, 0, 0));
+        session_follow_end(s, NULL);
+        return true;
+    }
+    if (n->now_us < s->wait_deadline_us)
+        return false;
+    snprintf(problem, sizeof(problem),
+             "STALE writes of %s that the token names have not come in time; the session waits for "
+             "them on",
+             name_of(n, origin));
+    session_follow_end(s, problem);
+    return true;
+}
+
+/* --- messages --- */
+
+void promise_link_ready(struct peer *peer)
+{
+    peer->barrier.asked = peer->barrier.answered; /* what was on its way is lost */
+}
+
+void promise_take_barrier(struct node *n, struct link *l, struct span body)
+{
+    struct message_passed answer = { 0 };
+    uint8_t self = n->options.self->id;
+
+    if (!message_take_barrier(body, &answer.number)) {
+        link_refuse(n, l, "a malformed BARRIER");
+        return;
+    }
+    if (vector_get(&n->replica.last_op, self) != 0)
+        vector_set(&answer.last_op, vector_get(&n->replica.last_op, self));
+    message_put_passed(&l->output, &answer);
+    link_dirty(n, l);
+}
+
+void promise_take_passed(struct node *n, struct link *l, struct span body)
+{
+    struct barrier *b = &l->peer->barrier;
+    struct message_passed m;
+
+    if (!message_take_passed(body, &m)) {
+        link_refuse(n, l, "a malformed PASSED");
+        return;
+    }
+    if (m.number != b->asked || b->asked <= b->answered)
+        return; /* it was asked over a link that is gone */
+    b->answered = m.number;
+    b->number[b->next] = m.number;
+    b->stamp[b->next] = vector_get(&m.last_op, l->peer->region->id);
+    b->next = (b->next + 1) % BARRIER_ANSWERS;
+}
+
+/* Somebody there waits for our acknowledgement: the log is synced without delay. */
+void promise_take_wanted(struct node *n, struct link *l, struct span body)
+{
+    stamp_t stamp;
+
+    if (!message_take_wanted(body, &stamp))
+        link_refuse(n, l, "a malformed WANTED");
+    else if (stamp_origin(stamp) == l->peer->region->id)
+        vector_raise(&n->wanted, stamp);
+}
+
+void promise_turn_end(struct node *n, struct link *l)
+{
+    struct barrier *b = &l->peer->barrier;
+
+    if (l->is_intake && b->asked == b->answered && b->asked < n->barrier_wanted &&
+        link_has_room(l)) {
+        b->asked = n->barrier_wanted;
+        message_put_barrier(&l->output, b->asked);
+        link_dirty(n, l);
+    }
+    if (!l->is_intake && l->wanted < n->acks_wanted && link_has_room(l)) {
+        l->wanted = n->acks_wanted;
+        message_put_wanted(&l->output, l->wanted);
+        link_dirty(n, l);
+    }
+}

@@ -1,0 +1,65 @@
+/*
+ * promise -- what a command waits for before it runs: what its session has seen, an answer that is fresh
+ * enough, or all that was acknowledged anywhere.
+ *
+ *     causal     this region's vector covers the session's token
+ *     bounded    the oldest of what is known of every writer is at most so old
+ *     strong     a barrier: each writer has said how far it is after the command came, and it is here.
+ *                Nothing that was acknowledged before is missed; which of two unseen writes wins is the
+ *                stamps' choice.
+ *
+ * A command that waits stands at the front of its session; what comes behind it waits too. When its
+ * time is over it is not run, and answered STALE, with the region that is waited for.
+ *
+ * Barriers are numbered. One at a time is on its way to a peer, for all commands that came before it was
+ * sent; the next leaves when it is answered.
+ */
+#ifndef NODE_PROMISE_H
+#define NODE_PROMISE_H
+
+#include "base/span.h"
+#include "clock/vector.h"
+
+struct node;
+struct client;
+struct link;
+struct peer;
+
+enum { BARRIER_ANSWERS = 16 }; /* guess: older ones are as good, only later */
+
+/* What a peer has said of barriers. */
+struct barrier {
+    uint64_t asked, answered; /* numbers; asked > answered: one is on its way */
+    uint64_t number[BARRIER_ANSWERS];
+    stamp_t stamp[BARRIER_ANSWERS]; /* the peer's last write when it answered */
+    uint32_t next;
+};
+
+enum promise_verdict { PROMISE_RUN, PROMISE_WAIT, PROMISE_OVER };
+
+/* The command at the front of the session has been parsed: may it run? OVER: it has been answered, and is
+ * not to be run. */
+enum promise_verdict promise_judge(struct node *n, struct client *c, const struct span *argv,
+                                   size_t argc);
+
+/* It was answered: nothing of what it asked for is asked of the next. */
+void promise_end(struct client *c);
+
+/* True when a session that waits may be looked at again. */
+bool promise_may_resume(struct node *n, struct client *c);
+
+/* A FOLLOW that is met, or over, is answered. */
+bool promise_end_follow(struct node *n, struct client *c);
+
+/* How old the oldest is of what we know of the writers among `members`: writes of that age may be
+ * missing. UINT32_MAX: nothing was heard of one. */
+uint32_t promise_staleness_ms(const struct node *n, const uint64_t members[4]);
+
+/* Messages. */
+void promise_take_barrier(struct node *n, struct link *l, struct span body);
+void promise_take_passed(struct node *n, struct link *l, struct span body);
+void promise_take_wanted(struct node *n, struct link *l, struct span body);
+void promise_turn_end(struct node *n, struct link *l);
+void promise_link_ready(struct peer *peer);
+
+#endif

@@ -1,0 +1,225 @@
+"""What writes and reads may wait for: acknowledgements, freshness, what a session has seen; by keyspace, session and command."""
+import threading
+import time
+
+import redis
+
+import support
+
+KEYSPACES = """
+keyspaces:
+  - { prefix: "", acks: async }
+  - { prefix: "q:", acks: quorum, ack_timeout: 10s }
+  - { prefix: "all:", acks: sync, ack_timeout: 10s }
+  - { prefix: "semi:", acks: semi-sync, ack_timeout: 10s }
+  - { prefix: "fresh:", reads: bounded 400ms, ack_timeout: 10s }
+  - { prefix: "strong:", reads: strong, ack_timeout: 10s }
+"""
+
+
+def world_of(regions=3, **options):
+    world = support.World(regions=regions, extra=KEYSPACES, **options)
+    world.wait_linked()
+    return world
+
+
+def refused(call, word):
+    """The error with which a command was refused, which begins with that word."""
+    try:
+        answer = call()
+    except redis.ResponseError as error:
+        # redis-py cuts off the word of the errors that it knows
+        assert str(error).startswith(word), error
+        return str(error)
+    raise AssertionError(f"it was answered {answer!r}")
+
+
+def took_ms(call):
+    began = time.monotonic()
+    result = call()
+    return (time.monotonic() - began) * 1000, result
+
+
+def with_(client, *args):
+    """A WITH, and its answer as a map."""
+    answer = client.execute_command("WITH", *args)
+    return answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2]))
+
+
+def soon(client, *command):
+    """A command that does not wait long for what will not come."""
+    return client.execute_command("WITH", "ack_timeout=300", "--", *command)
+
+
+def test_each_guarantee_waits_for_as_many_regions():
+    with world_of() as world:
+        client = world.client(0)
+        for prefix, others in (("q:", 1), ("all:", 2), ("semi:", 1)):
+            assert client.set(prefix + "key", "1")
+            assert client.wait(2, 1) >= others
+        world.cut(0, 2)
+        assert client.set("q:key", "2")
+        assert client.set("semi:key", "2")
+        error = refused(lambda: soon(client, "SET", "all:key", "2"), "NOACKS")
+        assert "1 of 2 regions" in error and f"{world.names[1]} after" in error and error.endswith(f"not: {world.names[2]}"), error
+        assert client.get("all:key") == "2"         # the write stands
+        world.cut(0, 1)
+        error = refused(lambda: soon(client, "INCR", "q:counter"), "NOACKS")
+        assert "0 of 1" in error and "none; not:" in error, error
+        assert client.get("q:counter") == "1"
+        assert client.set("key", "3")               # who asks for nothing is answered
+        world.heal(0, 1)
+        world.heal(0, 2)
+        world.wait_linked()
+        assert client.set("all:key", "3")
+        world.wait_equal()
+
+
+def test_writes_of_a_pipeline_wait_together():
+    with world_of() as world:
+        client = world.client(0)
+        client.execute_command("LINK", "SLOW", world.names[0], world.names[1], 50)
+        client.execute_command("LINK", "SLOW", world.names[0], world.names[2], 50)
+        time.sleep(0.3)
+        pipeline = client.pipeline(transaction=False)
+        for number in range(200):
+            pipeline.set(f"q:{number}", number)
+            pipeline.get(f"q:{number}")
+        ms, answers = took_ms(pipeline.execute)
+        assert answers == [x for number in range(200) for x in (True, str(number))]
+        assert 95 <= ms < 1000, ms
+        ms, _ = took_ms(lambda: client.set("q:one", "1"))
+        assert ms >= 95, ms
+
+
+def test_sessions_and_commands_ask_for_other_levels_than_their_keyspace():
+    with world_of() as world:
+        client = world.client(0, single_connection_client=True)
+        world.cut(0, 1)
+        world.cut(0, 2)
+        assert client.execute_command("SESSION", "WRITE", "async") == "OK"
+        assert client.set("all:key", "1")
+        client.execute_command("SESSION", "WRITE", "1")
+        refused(lambda: client.execute_command("WITH", "ack_timeout=50", "--", "SET", "key", "1"), "NOACKS")
+        answer = with_(client, "acks=async", "--", "SET", "key", "2")
+        assert answer["reply"] in (True, "OK") and answer["acks"] == [] and answer["region"] == world.names[0], answer
+        assert int(answer["stamp"]) > 0 and 0 < len(answer["token"]) < 512
+        client.execute_command("SESSION", "RESET")
+        assert client.set("key", "3")
+        world.heal(0, 1)
+        world.heal(0, 2)
+        world.wait_linked()
+        answer = with_(client, "acks=sync", "ack_timeout=5000", "--", "SET", "key", "4")
+        assert sorted(name for name, _ in answer["acks"]) == sorted(world.names[1:]), answer
+        assert all(0 <= ms < 5000 for _, ms in answer["acks"])
+        assert answer["warning"] is None and answer["staleness_ms"] < 1000, answer
+        for wrong in (("acks=most", "--", "SET", "a", "1"), ("acks=1", "SET", "a", "1"), ("--",), ("--", "PING"),
+                      ("token=abc", "--", "GET", "a"), ("read=fresh", "--", "GET", "a")):
+            refused(lambda w=wrong: client.execute_command("WITH", *w), "")
+        client.rpush("list", "a")
+        refused(lambda: client.execute_command("WITH", "acks=1", "--", "INCR", "list"), "WRONGTYPE")
+
+
+def test_transactions_wait_whole():
+    with world_of() as world:
+        client = world.client(0)
+        world.cut(0, 1)
+        world.cut(0, 2)
+        one = world.client(0, single_connection_client=True)
+        for command in (("MULTI",), ("SET", "plain", "1"), ("SET", "q:part", "1"), ("GET", "plain")):
+            one.execute_command(*command)
+        refused(lambda: soon(one, "EXEC"), "NOACKS")
+        assert client.get("plain") == "1" and client.get("q:part") == "1"
+        pipeline = client.pipeline(transaction=True)
+        pipeline.set("plain", "2").get("plain")
+        assert pipeline.execute() == [True, "2"]
+
+
+def test_tokens_make_reads_and_writes_elsewhere_come_after():
+    with world_of() as world:
+        a, b = world.client(0, single_connection_client=True), world.client(1, single_connection_client=True)
+        a.execute_command("LINK", "SLOW", world.names[0], world.names[1], 150)
+        time.sleep(0.5)
+        for number in range(5):
+            a.set("seen", number)
+            token = a.execute_command("SESSION", "TOKEN")
+            assert b.execute_command("SESSION", "FOLLOW", token, 5000) == "OK"
+            assert b.get("seen") == str(number)
+        a.set("seen", "later")
+        token = a.execute_command("SESSION", "TOKEN")
+        answer = with_(b, "read=causal", f"token={token}", "--", "GET", "seen")
+        assert answer["reply"] == "later", answer
+        world.cut(0, 1)
+        world.cut(0, 2)
+        a.set("seen", "alone")
+        token = a.execute_command("SESSION", "TOKEN")
+        error = refused(lambda: b.execute_command("SESSION", "FOLLOW", token, 100), "STALE")
+        assert world.names[0] in error, error
+        refused(lambda: b.execute_command("WITH", "ack_timeout=100", "--", "SET", "seen", "b"), "STALE")
+        assert b.get("seen") == "later"             # a local read waits for nothing
+        world.heal(0, 1)
+        world.heal(0, 2)
+        world.wait_linked()
+        b.set("seen", "after")
+        world.wait_equal()
+        assert a.get("seen") == "after"
+
+
+def test_bounded_reads_are_fresh_or_refused():
+    with world_of() as world:
+        a, b = world.client(0), world.client(1)
+        a.set("fresh:key", "1")
+        support.wait_until(lambda: b.get("fresh:key") == "1", 10, "it did not come")
+        world.cut(0, 1)
+        world.cut(0, 2)
+        time.sleep(0.6)
+        error = refused(lambda: soon(b, "GET", "fresh:key"), "STALE")
+        assert world.names[0] in error, error
+        assert b.get("other") is None
+        answer = with_(b, "read=local", "--", "GET", "fresh:key")
+        assert answer["reply"] == "1" and answer["staleness_ms"] >= 600, answer
+        time.sleep(1)
+        assert with_(b, "read=local", "--", "GET", "fresh:key")["warning"] == "STALE_OVER_1000"
+        waiter = threading.Thread(target=lambda: answers.append(b.get("fresh:key")))
+        answers = []
+        waiter.start()
+        a.set("fresh:key", "2")
+        world.heal(0, 1)
+        world.heal(0, 2)
+        world.wait_linked()
+        waiter.join()
+        support.wait_until(lambda: b.get("fresh:key") == "2", 10, "it did not come")
+
+
+def test_strong_reads_miss_nothing_that_was_acknowledged():
+    with world_of() as world:
+        a, b = world.client(0), world.client(1)
+        a.execute_command("LINK", "SLOW", world.names[0], world.names[1], 60)
+        time.sleep(0.3)
+        for number in range(20):
+            a.set("strong:key", number)
+            assert b.get("strong:key") == str(number)
+        world.cut(1, 2)
+        error = refused(lambda: soon(b, "GET", "strong:key"), "STALE")
+        assert world.names[2] in error, error
+        world.heal(1, 2)
+        world.wait_linked()
+        assert b.get("strong:key") == "19"
+
+
+def test_keyspaces_change_live():
+    with world_of() as world:
+        client = world.client(0)
+        world.cut(0, 1)
+        world.cut(0, 2)
+        refused(lambda: soon(client, "SET", "q:a", "1"), "NOACKS")
+        assert client.execute_command("KEYSPACE", "SET", "q:", "acks", "async") == "OK"
+        assert client.set("q:a", "2")
+        assert client.execute_command("KEYSPACE", "SET", "", "acks", "1", "ack_timeout", "100ms", "reads", "bounded:5s") == "OK"
+        refused(lambda: client.set("a", "2"), "NOACKS")
+        for wrong in (("acks", "many"), ("reads", "bounded"), ("ack_timeout", "0"), ("mode", "primary")):
+            refused(lambda w=wrong: client.execute_command("KEYSPACE", "SET", "", *w), "")
+
+
+if __name__ == "__main__":
+    support.main(globals())
