@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "cmd/blocking.h"
 #include "cmd/command_keys.h"
+#include "cmd/fence.h"
 #include "cmd/glob.h"
 #include "cmd/handlers.h"
 
@@ -95,8 +96,7 @@ bool call_fits_group(struct call *call, size_t bytes)
 
 bool call_has_one_writer(const struct call *call, struct span key)
 {
-    (void)key; /* every region writes every key so far */
-    return call->replica->options.writer_count <= 1;
+    return replica_writers_of(call->replica, fence_of_key(call->server, key)) <= 1;
 }
 
 bool call_one_writer(struct call *call, struct span key, const char *what)
@@ -106,7 +106,7 @@ bool call_one_writer(struct call *call, struct span key, const char *what)
     reply_errorf(
         call->reply,
         "ERR %s needs a keyspace in which one region writes: here %zu regions write at once", what,
-        call->replica->options.writer_count);
+        replica_writers_of(call->replica, fence_of_key(call->server, key)));
     return false;
 }
 
@@ -199,7 +199,7 @@ static bool admit(struct call *call)
                      call->command->name);
         return false;
     }
-    if (!may_run(call) || (!call->nested && !may_need_memory(call)))
+    if (!may_run(call) || (!call->nested && !may_need_memory(call)) || !fence_admits(call))
         return false;
     if (!writes(call->session, call->command))
         return true;
@@ -286,6 +286,8 @@ static void run_command(struct call *call)
 static void run_write(struct call *call)
 {
     replica_group_begin(call->replica);
+    if (call->fence != 0)
+        replica_group_fence(call->replica, call->fence);
     run_command(call);
 
     stamp_t stamp = replica_group_end(call->replica);
@@ -379,7 +381,8 @@ static struct call call_of(struct server *server, struct session *session, uint8
 }
 
 /* What a session's command does, whatever stands around it. */
-static void run(struct server *server, struct session *session, const struct span *argv, size_t argc)
+static void run(struct server *server, struct session *session, const struct span *argv,
+                size_t argc)
 {
     const struct command *row = command_find(argv[0]);
     struct command_figures *figures = row != NULL ? &server->figures[command_index(row)] : NULL;
@@ -469,7 +472,9 @@ void command_retry(struct server *server, struct session *session, const struct 
     call.retry = true;
     session->wrote = false;
     session->merge_steps = 0;
-    if (!(command->flags & CMD_WRITE))
+    if (!fence_admits(&call))
+        ;
+    else if (!(command->flags & CMD_WRITE))
         command->run(&call);
     else if (may_write(&call))
         run_write(&call);

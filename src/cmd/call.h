@@ -24,8 +24,9 @@ struct call {
     struct reply *reply;
     uint64_t now_ms; /* the HLC's time: by this expiry is judged */
     uint8_t db;
-    bool retry;  /* of a command that waited for a key: cmd/blocking.h */
-    bool nested; /* inside EXEC: nothing waits */
+    bool retry;     /* of a command that waited for a key: cmd/blocking.h */
+    bool nested;    /* inside EXEC: nothing waits */
+    uint32_t fence; /* of its keys, by place (cmd/fence.h) */
 };
 
 enum command_flags {

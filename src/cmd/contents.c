@@ -226,7 +226,7 @@ void contents_write(struct call *call, uint8_t db, struct span key, struct span 
     else
         write_items(&to, (enum component)component, &in, true);
     if (component == COMPONENT_STREAM)
-        write_items(&to, COMPONENT_GROUPS, &in, call->replica->options.writer_count <= 1);
+        write_items(&to, COMPONENT_GROUPS, &in, call_has_one_writer(call, key));
     if (deadline_ms != 0)
         emit_deadline(call->replica, db, key, deadline_ms);
 }

@@ -13,6 +13,7 @@ void demand_merge(struct demand *d, const struct demand *other)
 {
     for (int i = 0; i < 4; i++)
         d->members[i] |= other->members[i];
+    d->fences |= other->fences;
     if (other->staleness_ms < d->staleness_ms)
         d->staleness_ms = other->staleness_ms;
     d->causal |= other->causal;
@@ -80,6 +81,7 @@ static void ask(const struct server *server, const struct levels *levels,
 
     for (int i = 0; i < 4; i++)
         d->members[i] |= f->members[i];
+    d->fences |= 1u << fence;
     if (others > d->others)
         d->others = others;
     if (!writes)

@@ -24,6 +24,7 @@ enum { STALENESS_ANY = UINT32_MAX };
 
 struct demand {
     uint64_t members[4];   /* a bit for each region that holds a key of it */
+    uint32_t fences;       /* a bit for each fence that one of its keys is in, by place */
     uint32_t staleness_ms; /* its answer may be so old, STALENESS_ANY: older */
     bool causal;           /* it waits for the session's token */
     bool strong;           /* and for all that was acknowledged before it */

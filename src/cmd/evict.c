@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/check.h"
+#include "cmd/fence.h"
 #include "cmd/server.h"
 #include "core/emit.h"
 #include "core/replica.h"
@@ -289,6 +290,7 @@ static void drop_worst(struct step *s)
         return;
     }
     replica_group_begin(r);
+    replica_group_fence(r, s->server->fenced ? fence_of_key(s->server, entry_name(e)) : 0);
     emit_remove(r, s->database->number, entry_name(e));
     replica_group_end(r);
 }

@@ -7,6 +7,7 @@
  */
 #include "base/error.h"
 #include "cmd/data.h"
+#include "cmd/fence.h"
 #include "crdt/resident.h"
 
 enum {
@@ -38,8 +39,10 @@ static void remove_names(struct call *call, uint8_t db, struct span names)
         database_find(d, key);
     if (d->damage != E_OK)
         return; /* it cannot be said what a removal here observes */
-    while (span_take_prefixed(&names, &key))
+    while (span_take_prefixed(&names, &key)) {
+        fence_follow(call, key);
         emit_remove(call->replica, db, key);
+    }
 }
 
 /* True when the database is through. */

@@ -119,6 +119,7 @@ struct server {
     struct conflict_log conflicts;
     struct command_figures *figures; /* [command_count()]; owned */
     struct error_count error_counts[ERROR_WORDS];
+    bool fenced; /* some keyspace lies in a fence */
     bool plain;  /* no keyspace waits for anything */
     bool faults; /* LINK CUT, HEAL, SLOW are allowed */
     /* why own writes are refused now ("SKEWED …", "AMNESIA …", a broken disk); NULL: they are

@@ -103,7 +103,7 @@ static void peer_is_quiet(void)
 
     hear_peer();
     replica_turn(&peer, world.now_ms);
-    CHECK(replica_heartbeat(&peer, &heartbeat));
+    CHECK(replica_heartbeat(&peer, peer.options.region, &heartbeat));
     deliver(buffer_span(&heartbeat));
     buffer_release(&heartbeat);
 }

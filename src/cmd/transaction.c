@@ -124,9 +124,8 @@ void cmd_unwatch(struct call *call)
 
 bool transaction_takes(const struct call *call)
 {
-    static const command_fn at_once[] = { cmd_discard, cmd_exec,  cmd_multi,
-                                          cmd_quit,    cmd_reset, cmd_watch,
-                                          cmd_with };
+    static const command_fn at_once[] = { cmd_discard, cmd_exec,  cmd_multi, cmd_quit,
+                                          cmd_reset,   cmd_watch, cmd_with };
 
     if (!call->session->transaction.open || call->nested)
         return false;
@@ -141,7 +140,8 @@ static void clear_queue(struct transaction *t)
 {
     buffer_release(&t->queue);
     t->count = t->write_bytes = 0;
-    t->writes = false;
+    t->writes = t->fenced = false;
+    t->fence = 0;
 }
 
 /* What will not run needs no room. */

@@ -16,8 +16,8 @@
 #ifndef CMD_TRANSACTION_H
 #define CMD_TRANSACTION_H
 
-#include "cmd/demand.h"
 #include "base/buffer.h"
+#include "cmd/demand.h"
 
 struct call;
 struct server;
@@ -28,6 +28,8 @@ struct transaction {
     bool open;           /* MULTI came */
     bool refused;        /* a command could not be queued */
     bool writes;         /* a queued command does */
+    bool fenced;         /* a queued command has keys: */
+    uint32_t fence;      /* their fence, by place */
     size_t count;        /* queued */
     size_t write_bytes;  /* arguments of the writes among them */
     struct buffer queue; /* of each command: varint argc, then its arguments with their lengths */

@@ -361,7 +361,7 @@ static void go_on(uint8_t control)
     settle();
     replica_tick(&first, true);
     settle();
-    if (replica_heartbeat(&first, &heartbeat)) {
+    if (replica_heartbeat(&first, first.options.region, &heartbeat)) {
         check_codec(buffer_span(&heartbeat));
         replica_receive(&second, buffer_span(&heartbeat));
     }

@@ -16,9 +16,10 @@ enum {
 static_assert(OPEN_MAX_BYTES + 2 * GROUP_MAX_BYTES + BATCH_HEADER_MAX < RECORD_PAYLOAD_MAX,
               "a record holds whatever batch there can be");
 
+/* The origin under which the group that runs is written. */
 static uint8_t self(const struct replica *r)
 {
-    return r->options.region;
+    return r->group_origin;
 }
 
 /* --- one op --- */
@@ -26,6 +27,7 @@ static uint8_t self(const struct replica *r)
 /* What the batch that opens now has observed: the last op of every other origin. */
 static void open_batch(struct replica *r)
 {
+    r->open_origin = self(r);
     r->open_from = vector_get(&r->applied, self(r));
     r->open_prev = vector_get(&r->last_op, self(r));
     r->open_last = stamp_make(0, 0, self(r)) | (stamp_time(r->open_from) << STAMP_ORIGIN_BITS);
@@ -39,7 +41,7 @@ void replica_hash_last(struct replica *r)
 {
     if (r->unhashed == 0)
         return;
-    struct stream *own = &r->streams[self(r)];
+    struct stream *own = &r->streams[r->open_origin];
     own->check = batch_check(own->check, r->unhashed,
                              span_skip(buffer_span(&r->open), r->unhashed_offset));
     r->unhashed = 0;
@@ -53,6 +55,8 @@ size_t emit_start(struct replica *r, struct op *op)
     }
     if (MUTATION(splits_group) && r->group_first != 0)
         replica_split_group(r);
+    if (r->open_ops > 0 && r->open_origin != self(r))
+        replica_seal(r); /* a batch is of one origin */
     if (r->open_ops == 0)
         open_batch(r);
     op->stamp = hlc_tick(&r->hlc, r->now_ms, self(r));
@@ -83,6 +87,7 @@ void emit_finish(struct replica *r, struct op *op, size_t place)
     r->unhashed = op->stamp;
     r->open_last = r->group_stamp = op->stamp;
     r->open_ops++;
+    r->streams[r->open_origin].instance = r->options.instance;
     vector_set(&r->applied, op->stamp);
     vector_set(&r->last_op, op->stamp);
 }

@@ -19,7 +19,7 @@ static struct span position_at(const struct entry *e, uint64_t rank)
 static stamp_t next_stamp(const struct replica *r)
 {
     struct hlc ahead = r->hlc;
-    return hlc_tick(&ahead, r->now_ms, r->options.region);
+    return hlc_tick(&ahead, r->now_ms, r->group_origin);
 }
 
 /* The place for an op that comes next; false when there is none beside those that stand there. */
@@ -101,7 +101,7 @@ bool emit_list_insert(struct replica *r, uint8_t db, struct span key, uint64_t r
  * stamp, in which the origin is. Where one region writes, the very next. */
 static struct stream_id id_after(const struct replica *r, struct stream_id after, stamp_t stamp)
 {
-    if (r->options.writer_count > 1 && after.ms < UINT64_MAX)
+    if (replica_writers_of(r, replica_fence_of(r, r->group_origin)) > 1 && after.ms < UINT64_MAX)
         return (struct stream_id){ after.ms + 1, stream_id_of_stamp(stamp).sequence };
     if (++after.sequence == 0)
         after.ms++;

@@ -56,22 +56,26 @@ uint32_t peers_acknowledged(const struct peers *p, stamp_t stamp)
     return count;
 }
 
-/* Lowers every entry to the other's. */
-static void lower(struct vector *v, const struct vector *other)
+/* What every region that is asked for it has of one origin. */
+static stamp_t least(const struct peers *p, stamp_t own, uint8_t origin, peers_exempt exempt,
+                     const void *context)
 {
-    struct vector low;
-    vector_clear(&low);
-    for (uint32_t o = 0; o < v->high; o++) {
-        stamp_t theirs = vector_get(other, (uint8_t)o);
-        if (v->at[o] != 0 && theirs != 0)
-            vector_set(&low, v->at[o] < theirs ? v->at[o] : theirs);
+    stamp_t low = own;
+    for (size_t i = 0; i < p->count; i++) {
+        stamp_t theirs = vector_get(&p->rows[i].durable, origin);
+        if (theirs < low && (exempt == NULL || !exempt(context, i, origin)))
+            low = theirs;
     }
-    vector_copy(v, &low);
+    return low;
 }
 
-void peers_stable(const struct peers *p, const struct vector *own_durable, struct vector *out)
+void peers_stable(const struct peers *p, const struct vector *own_durable, struct vector *out,
+                  peers_exempt exempt, const void *context)
 {
-    vector_copy(out, own_durable);
-    for (size_t i = 0; i < p->count; i++)
-        lower(out, &p->rows[i].durable);
+    vector_clear(out);
+    for (uint32_t o = 0; o < own_durable->high; o++) {
+        stamp_t low = least(p, own_durable->at[o], (uint8_t)o, exempt, context);
+        if (low != 0)
+            vector_set(out, low);
+    }
 }

@@ -33,7 +33,10 @@ bool peers_learn(struct peers *p, uint8_t region, uint64_t instance, const struc
 /* How many other regions have the stamp durably. */
 uint32_t peers_acknowledged(const struct peers *p, stamp_t stamp);
 
-/* The minimum over all regions (ours given): below it nobody lacks anything. */
-void peers_stable(const struct peers *p, const struct vector *own_durable, struct vector *out);
+/* The minimum over all regions (ours given): below it nobody lacks anything. `exempt` says of a place in
+ * the matrix that it is not asked for an origin; NULL: all are asked for all. */
+typedef bool (*peers_exempt)(const void *context, size_t place, uint8_t origin);
+void peers_stable(const struct peers *p, const struct vector *own_durable, struct vector *out,
+                  peers_exempt exempt, const void *context);
 
 #endif

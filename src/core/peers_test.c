@@ -81,10 +81,10 @@ TEST(nothing_is_stable_before_every_region_was_heard)
     peers_init(&p, regions, REGIONS);
     for (uint8_t region = 1; region < REGIONS; region++)
         peers_learn(&p, region, 1, &has, &has, 1);
-    peers_stable(&p, &has, &stable);
+    peers_stable(&p, &has, &stable, NULL, NULL);
     EXPECT_EQ(stable.high, 0);
     peers_learn(&p, REGIONS, 1, &has, &has, 1);
-    peers_stable(&p, &has, &stable);
+    peers_stable(&p, &has, &stable, NULL, NULL);
     EXPECT(vector_equal(&stable, &has));
     peers_release(&p);
 }
@@ -121,7 +121,7 @@ TEST(the_matrix_agrees_with_plain_arrays)
             vector_raise(
                 &own, stamp_make(1 + prng_below(&rng, 100), 0, (uint8_t)prng_below(&rng, ORIGINS)));
         }
-        peers_stable(&p, &own, &stable);
+        peers_stable(&p, &own, &stable, NULL, NULL);
         for (uint8_t o = 0; o < ORIGINS; o++) {
             stamp_t least = vector_get(&own, o), asked = stamp_make(50, 0, o);
             uint32_t acknowledged = 0;

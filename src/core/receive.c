@@ -98,9 +98,21 @@ static enum receive_verdict refuse_fork(struct replica *r, const struct batch *b
     return RECEIVE_REFUSED;
 }
 
+/* The first op that the batch has seen, and that we lack; 0: none. Of an origin that we may not hold
+ * nothing is waited for: whatever else depends on it waits where it is held. */
+static stamp_t lacking(const struct replica *r, const struct batch *b)
+{
+    for (uint32_t o = 0; o < b->context.high; o++) {
+        if (b->context.at[o] > vector_get(&r->applied, (uint8_t)o) &&
+            replica_may_hold(r, (uint8_t)o))
+            return b->context.at[o];
+    }
+    return 0;
+}
+
 static bool has_context(const struct replica *r, const struct batch *b)
 {
-    return vector_covers(&r->applied, &b->context) || MUTATION(ignores_context);
+    return lacking(r, b) == 0 || MUTATION(ignores_context);
 }
 
 /* The batch is next in its stream, and all that it has seen is here. */
@@ -127,10 +139,9 @@ static stamp_t awaited(const struct replica *r, const struct batch *b)
 {
     if (b->prev > vector_get(&r->applied, b->origin))
         return b->prev;
-    for (uint32_t o = 0; o < b->context.high; o++) {
-        if (b->context.at[o] > vector_get(&r->applied, (uint8_t)o))
-            return b->context.at[o];
-    }
+    stamp_t seen = lacking(r, b);
+    if (seen != 0)
+        return seen;
     return stamp_make(stamp_ms(b->to) - r->options.max_skew_ms, 0, r->options.region);
 }
 
@@ -195,9 +206,10 @@ static enum receive_verdict judge(struct replica *r, const struct batch *b, stru
 enum receive_verdict replica_receive(struct replica *r, struct span bytes)
 {
     struct batch b;
-    if (!batch_take(bytes, &b) || !batch_valid(&b) || r->streams[b.origin].forked)
+    if (!batch_take(bytes, &b) || !batch_valid(&b) || r->streams[b.origin].forked ||
+        !replica_may_hold(r, b.origin))
         return RECEIVE_REFUSED;
-    if (b.origin == r->options.region && !r->takes_own) {
+    if (replica_owns(r, b.origin) && !r->takes_own) {
         if (b.op_count > 0 && b.to > vector_get(&r->last_op, b.origin) && !r->amnesiac) {
             r->amnesiac = true;
             replica_raise(r, EVENT_AMNESIA, b.origin, b.to);

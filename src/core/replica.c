@@ -18,20 +18,56 @@ enum { RECLAIM_PER_TICK = 2000, FETCH_PER_TICK = 50 }; /* about a millisecond ea
  * buffers stay small. */
 enum { BATCH_BYTES = 1 << 20 };
 
-/* What origins that are gone leave to be reclaimed is the lowest-numbered writer's. */
-static bool stands_in_for_closed(const struct replica_options *o)
+static uint8_t own_origin(const struct replica_options *o, uint32_t fence)
 {
-    for (size_t i = 0; i < o->writer_count; i++) {
-        if (o->writers[i] < o->region)
-            return false;
-    }
-    return true;
+    return fence == 0 ? o->region : o->own[fence];
 }
 
-static void reclaim_closed(struct database *d, const uint64_t closed[4])
+/* What an origin that is gone leaves to be reclaimed is the lowest-numbered writer's of its fence. */
+static bool stands_in_for(const struct replica *r, uint8_t closed)
 {
-    for (size_t i = 0; i < COUNT_OF(d->reclaims); i++)
-        d->reclaims[i] |= closed[i];
+    const struct replica_options *o = &r->options;
+    uint32_t fence = replica_fence_of(r, closed);
+    uint8_t own = own_origin(o, fence);
+    for (size_t i = 0; i < o->writer_count; i++) {
+        if (o->writers[i] < own && replica_fence_of(r, o->writers[i]) == fence)
+            return false;
+    }
+    return own != 0;
+}
+
+static void reclaim_for(struct replica *r, uint8_t origin)
+{
+    for (int i = 0; i < OP_DATABASES; i++)
+        r->databases[i].reclaims[origin / 64] |= 1ull << (origin % 64);
+}
+
+static void reclaim_for_closed(struct replica *r)
+{
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
+        if (r->options.closed[o / 64] >> (o % 64) & 1 && stands_in_for(r, (uint8_t)o))
+            reclaim_for(r, (uint8_t)o);
+    }
+}
+
+/* Under each of them we write, and reclaim what expires of it. */
+static void take_own_origins(struct replica *r)
+{
+    for (uint32_t fence = 0; fence < REPLICA_FENCES; fence++) {
+        uint8_t origin = own_origin(&r->options, fence);
+        if (origin == 0)
+            continue;
+        r->own[origin / 64] |= 1ull << (origin % 64);
+        reclaim_for(r, origin);
+    }
+}
+
+size_t replica_writers_of(const struct replica *r, uint32_t fence)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < r->options.writer_count; i++)
+        count += replica_fence_of(r, r->options.writers[i]) == fence;
+    return count;
 }
 
 void replica_init(struct replica *r, const struct replica_options *options)
@@ -45,8 +81,8 @@ void replica_init(struct replica *r, const struct replica_options *options)
         table_seed = options->table_seed;
     for (uint8_t i = 0; i < OP_DATABASES; i++)
         database_init(&r->databases[i], i, options->region, table_seed, &r->reclaim);
-    for (size_t i = 0; i < OP_DATABASES && stands_in_for_closed(options); i++)
-        reclaim_closed(&r->databases[i], options->closed);
+    take_own_origins(r);
+    reclaim_for_closed(r);
     for (int o = 0; o < STAMP_ORIGINS; o++)
         list_init(&r->streams[o].parked);
 }
@@ -113,6 +149,14 @@ void replica_group_begin(struct replica *r)
     r->group_stamp = 0;
     r->group_start = r->open.len;
     r->group_kept = false;
+    r->group_origin = r->options.region;
+}
+
+void replica_group_fence(struct replica *r, uint32_t fence)
+{
+    CHECK(r->group_first == 0 && fence < REPLICA_FENCES);
+    r->group_origin = own_origin(&r->options, fence);
+    CHECK(r->group_origin != 0);
 }
 
 void replica_keep_group(struct replica *r)
@@ -155,7 +199,7 @@ void replica_log_seal(struct replica *r, size_t payload_len)
 static void write_open_batch(struct replica *r)
 {
     struct batch b = {
-        .origin = r->options.region,
+        .origin = r->open_origin,
         .instance = r->options.instance,
         .from = r->open_from,
         .to = r->open_last,
@@ -229,9 +273,9 @@ void replica_durable(struct replica *r, uint64_t lsn)
 
 /* --- heartbeats --- */
 
-bool replica_heartbeat(struct replica *r, struct buffer *out)
+bool replica_heartbeat(struct replica *r, uint8_t self, struct buffer *out)
 {
-    uint8_t self = r->options.region;
+    CHECK(replica_owns(r, self));
     if (r->open_ops > 0 || vector_get(&r->durable, self) < vector_get(&r->last_op, self) ||
         hlc_needs_ceiling(&r->hlc, r->now_ms))
         return false;
@@ -261,7 +305,7 @@ static uint64_t heard_ms(const struct replica *r)
     for (size_t i = 0; i < r->options.writer_count; i++) {
         uint8_t origin = r->options.writers[i];
         uint64_t ms = stamp_ms(vector_get(&r->applied, origin));
-        if (origin != r->options.region && ms < heard && !MUTATION(reclaims_unheard))
+        if (!replica_owns(r, origin) && ms < heard && !MUTATION(reclaims_unheard))
             heard = ms;
     }
     return heard;
@@ -275,7 +319,10 @@ static void reclaim(struct replica *r)
         if (!top || top->key >= heard)
             return;
         struct body *body = container_of(top, struct body, reclaim);
+        uint8_t who;
+        object_reclaim_ms(body, &who);
         replica_group_begin(r);
+        replica_group_fence(r, replica_fence_of(r, who));
         emit_remove(r, body->db, entry_name(body->entry));
         replica_group_end(r);
         r->reclaimed++;

@@ -27,15 +27,22 @@
 #include "crdt/object.h"
 #include "wire/batch.h"
 
+enum { REPLICA_FENCES = 16 }; /* policy/origin.h */
+
 struct replica_options {
-    uint8_t region; /* our region's number; also our origin */
+    uint8_t region; /* our region's number; also our origin for what every region may hold */
+    /* Our origins for what only some may hold, by fence; [0] is not used; 0: we may not hold that */
+    uint8_t own[REPLICA_FENCES];
+    /* [STAMP_ORIGINS] the fence of each origin; borrowed; NULL: there are no fences */
+    const uint8_t *fence_of;
+    uint64_t foreign[4]; /* bitmap of origins that we may not hold */
     uint64_t instance;
     uint64_t seed;       /* entropy: of hash tables and of random choices */
     uint64_t table_seed; /* of the tables of keys, as the checkpoint was stored; 0: any */
     uint64_t ceiling_ms; /* persisted by the last run */
     uint64_t max_skew_ms;
     uint64_t park_max_bytes;
-    /* [writer_count] origins of all writers of the deployment, ours among them; borrowed */
+    /* [writer_count] origins that somebody writes and that we may hold, ours among them; borrowed */
     const uint8_t *writers;
     size_t writer_count;
     uint64_t closed[4]; /* bitmap of origins that nobody writes any more */
@@ -85,7 +92,9 @@ struct replica {
     struct vector durable; /* as applied, but on our disk */
     struct stream streams[STAMP_ORIGINS];
 
-    /* the open batch of our own origin */
+    /* the open batch, of one of our origins */
+    uint64_t own[4]; /* bitmap of them */
+    uint8_t open_origin;
     struct buffer open; /* room for the header, then encoded ops */
     uint32_t open_ops;
     stamp_t open_from, open_prev, open_last;
@@ -93,6 +102,7 @@ struct replica {
     struct vector open_context;
 
     /* the group that runs now */
+    uint8_t group_origin;
     stamp_t group_first;      /* 0: no op yet */
     stamp_t group_stamp;      /* of its newest op, whatever it was split into */
     size_t group_last_offset; /* of its last op in `open` */
@@ -170,7 +180,30 @@ static inline size_t replica_group_bytes(const struct replica *r)
 /* Brackets one command (or one MULTI): its ops are a group. group_end returns the stamp of its last
  * op, 0 when none. */
 void replica_group_begin(struct replica *r);
+
+/* What follows in this group is written to that fence, of which we are a member: one fence a group, said
+ * before its first op. Without it: to fence 0, which every region holds. */
+void replica_group_fence(struct replica *r, uint32_t fence);
 stamp_t replica_group_end(struct replica *r);
+
+static inline bool replica_owns(const struct replica *r, uint8_t origin)
+{
+    return r->own[origin / 64] >> (origin % 64) & 1;
+}
+
+/* Whether we may hold the ops of an origin. */
+static inline bool replica_may_hold(const struct replica *r, uint8_t origin)
+{
+    return !(r->options.foreign[origin / 64] >> (origin % 64) & 1);
+}
+
+static inline uint32_t replica_fence_of(const struct replica *r, uint8_t origin)
+{
+    return r->options.fence_of != NULL ? r->options.fence_of[origin] : 0;
+}
+
+/* How many regions write to a fence. */
+size_t replica_writers_of(const struct replica *r, uint32_t fence);
 
 /* NULL when own writes may be made, else why not ("AMNESIA …"). */
 const char *replica_write_refusal(const struct replica *r);
@@ -207,9 +240,9 @@ stamp_t replica_known(const struct replica *r, uint8_t origin);
  * first (of another origin, or of its own), or our own time. 0: nothing waits. */
 stamp_t replica_awaited(const struct replica *r, uint8_t origin);
 
-/* A heartbeat of our own origin, as a batch, appended to out; false when there is something of our
- * own not yet durable (the batch itself will say so), or the ceiling forbids. */
-bool replica_heartbeat(struct replica *r, struct buffer *out);
+/* A heartbeat of one of our origins, as a batch, appended to out; false when there is something of it
+ * not yet durable (the batch itself will say so), or the ceiling forbids. */
+bool replica_heartbeat(struct replica *r, uint8_t origin, struct buffer *out);
 
 /* True once for every origin of which something was dropped for lack of room, when there is room
  * again or what it waited for has come (all that is parked may wait for it): subscribe anew. */

@@ -445,7 +445,7 @@ TEST(durable_moves_with_the_log)
     uint64_t first = replica_seal(r);
     stamp_t first_stamp = vector_get(&r->last_op, 1);
     struct buffer out = { 0 };
-    EXPECT(!replica_heartbeat(r, &out)); /* would claim what is not on disk */
+    EXPECT(!replica_heartbeat(r, r->options.region, &out)); /* would claim what is not on disk */
     r = begin(A);
     emit_string(r, 0, span_str("k"), span_str("2"), TIME_NONE, 0);
     replica_group_end(r);
@@ -457,7 +457,7 @@ TEST(durable_moves_with_the_log)
     replica_durable(r, second);
     EXPECT_EQ(vector_get(&r->durable, 1), vector_get(&r->last_op, 1));
     later(1);
-    EXPECT(replica_heartbeat(at(A), &out));
+    EXPECT(replica_heartbeat(at(A), at(A)->options.region, &out));
     /* B has not the ops that it follows */
     EXPECT_EQ(receive(B, buffer_span(&out)), RECEIVE_GAP);
     EXPECT(vector_get(&r->durable, 1) > vector_get(&r->last_op, 1));

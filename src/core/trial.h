@@ -139,7 +139,7 @@ static inline void heartbeat(size_t region)
     struct buffer out = { 0 };
     struct replica *r = at(region);
     seal(region);
-    if (replica_heartbeat(r, &out))
+    if (replica_heartbeat(r, r->options.region, &out))
         publish(&trial.regions[region], buffer_span(&out));
     buffer_release(&out);
 }

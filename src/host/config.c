@@ -8,9 +8,11 @@
 
 #include "base/memory.h"
 #include "host/config_regions.h"
+#include "host/config_topology.h"
 #include "host/mergefile.h"
 #include "host/suggest.h"
 #include "host/textfile.h"
+#include "policy/origin.h"
 
 static struct deployment *deployment_of(const struct schema_reader *r)
 {
@@ -150,9 +152,6 @@ static void read_fence_reference(struct schema_reader *r, const struct schema_fi
         k->fence++;
     if (k->fence == d->fence_count)
         report_unknown_fence(r, node);
-    else if (k->fence != 0)
-        schema_problem(r, node->line, "\"%s\" is not supported by this version; use global",
-                       node->text);
 }
 
 static void read_merge_file(struct schema_reader *r, const struct schema_field *f,
@@ -224,11 +223,26 @@ static void read_keyspaces(struct schema_reader *r, const struct schema_field *f
 
 /* Fences */
 
+/* A region's streams in fences have numbers of their own (policy/origin.h), which no region may have. */
+static void judge_stream(struct schema_reader *r, int line, const struct deployment *d, uint8_t id)
+{
+    uint8_t origin = origin_of(d, id, (uint32_t)d->fence_count - 1);
+    const struct region *other = origin != 0 ? deployment_region_with_id(d, origin) : NULL;
+    if (other != NULL || (origin != 0 && deployment_closes(d, origin)))
+        schema_problem(
+            r, line, "number %u is needed for what region %u writes to this fence, and %s", origin,
+            id, other != NULL ? "is another region's" : "is listed under closed");
+}
+
 static void read_fence(struct schema_reader *r, const struct yamltree *node, struct deployment *d)
 {
     if (!schema_is_name(r, node->line, node->key) ||
         !schema_is(r, node, YAMLTREE_LIST, "a list of regions"))
         return;
+    if (d->fence_count == FENCE_PLACES) {
+        schema_problem(r, node->line, "there may be at most %d fences", FENCE_PLACES - 1);
+        return;
+    }
     if (strcmp(node->key, d->fences[0].name) == 0) {
         schema_problem(r, node->line,
                        "the fence of that name holds every region, and is always there");
@@ -246,7 +260,13 @@ static void read_fence(struct schema_reader *r, const struct yamltree *node, str
             schema_problem(r, item->line, "%s is listed twice", region->name);
         if (region)
             fence_add(fence, region->id);
+        if (region && region->id > FENCED_REGION_MAX)
+            schema_problem(r, item->line,
+                           "%s has the number %u; members of a fence have at most %d", region->name,
+                           region->id, FENCED_REGION_MAX);
     }
+    for (size_t i = 0; i < d->region_count; i++)
+        judge_stream(r, node->line, d, d->regions[i].id);
 }
 
 static void read_fences(struct schema_reader *r, const struct schema_field *f,
@@ -263,16 +283,6 @@ static void read_fences(struct schema_reader *r, const struct schema_field *f,
 }
 
 /* The deployment */
-
-static const struct schema_choice TOPOLOGIES[] = {
-    { .word = "mesh", .value = TOPOLOGY_MESH },
-    { .word = "ring", .value = TOPOLOGY_RING, .later = true },
-    { .word = "star", .value = TOPOLOGY_STAR, .later = true },
-    { .word = "chain", .value = TOPOLOGY_CHAIN, .later = true },
-    { .word = "hierarchy", .value = TOPOLOGY_HIERARCHY, .later = true },
-    { .word = "auto", .value = TOPOLOGY_AUTO, .later = true },
-    { .word = NULL },
-};
 
 static const struct schema_choice FSYNCS[] = {
     { .word = "always", .value = FSYNC_ALWAYS },
@@ -395,10 +405,7 @@ static const struct schema_field DEPLOYMENT[] = {
     { .name = "deployment", .read = schema_read_name, OF_DEPLOYMENT(name), .required = true },
     { .name = "regions", .read = config_read_regions, .required = true },
     { .name = "closed", .read = config_read_closed },
-    { .name = "topology",
-      .read = schema_read_choice,
-      OF_DEPLOYMENT(topology),
-      .choices = TOPOLOGIES },
+    { .name = "topology", .read = config_read_topology },
     { .name = "fences", .read = read_fences },
     { .name = "keyspaces", .read = read_keyspaces },
     { .name = "shards", .read = read_shards, OF_DEPLOYMENT(shards), .low = 1, .high = 1024 },
@@ -446,6 +453,7 @@ static bool parse(const char *file, struct span text, bool with_files, struct de
     if (tree) {
         struct schema_reader reader = { .problems = &problems, .context = out };
         schema_read_fields(&reader, DEPLOYMENT, tree, out);
+        config_read_parents(&reader, tree, out);
     } else if (problems.count == 0) {
         problems_add(
             &problems, 1,

@@ -2,7 +2,7 @@
  * config -- a deployment from its YAML file.
  *
  * The file is judged whole: every problem is reported, each as one line `FILE:LINE: message`. What
- * the file may say is in the tables of config.c and config_regions.c; what it may say one day but
+ * the file may say is in the tables of config.c and of its parts config_*.c; what it may say one day but
  * this version cannot do is refused with its line, never ignored. config_load also compiles the merge
  * functions that the file names, which stand beside it: faults in them name their own file and line.
  * Limits:    files up to CONFIG_MAX_BYTES.

@@ -4,6 +4,7 @@
  */
 #include "base/check.h"
 #include "host/config.h"
+#include "policy/routes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -32,6 +33,21 @@ static void check_keyspaces(const struct deployment *d)
     }
 }
 
+/* What a region takes elsewhere it takes within the fence, and everybody is reached. */
+static void check_topology(const struct deployment *d)
+{
+    struct buffer why = { 0 };
+    CHECK(d->centre == 0 ||
+          (d->topology == TOPOLOGY_STAR && deployment_region_with_id(d, d->centre)));
+    for (size_t i = 0; i < d->region_count; i++) {
+        uint8_t parent = d->regions[i].parent;
+        CHECK(parent == 0 ||
+              (d->topology == TOPOLOGY_HIERARCHY && deployment_region_with_id(d, parent)));
+    }
+    for (uint32_t fence = 0; fence < d->fence_count; fence++)
+        CHECK(routes_check(d, fence, NULL, &why) && why.len == 0);
+}
+
 /* Each line names the file, and says something. */
 static void check_errors(struct span errors)
 {
@@ -52,6 +68,7 @@ static bool parse(struct span text, struct buffer *errors)
     if (good) {
         CHECK(errors->len == 0);
         check_regions(&d);
+        check_topology(&d);
         check_keyspaces(&d);
     } else {
         CHECK(d.name == NULL && d.region_count == 0 && d.fence_count == 0 && d.keyspace_count == 0);

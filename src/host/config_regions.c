@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "host/config_topology.h"
 #include "host/endpoint.h"
 #include "host/suggest.h"
 
@@ -109,6 +110,7 @@ static const struct schema_field REGION[] = {
     { .name = "location", .read = read_location },
     { .name = "timezone", .read = read_timezone, .offset = offsetof(struct region, timezone) },
     { .name = "jurisdiction", .read = read_jurisdictions },
+    { .name = "parent", .read = config_judge_parent },
     { .name = "clients",
       .read = read_endpoint,
       .offset = offsetof(struct region, clients),

@@ -426,21 +426,105 @@ TEST(prefixes_are_given_once)
 TEST(what_this_version_cannot_do_is_refused)
 {
     EXPECT_ERRORS(
-        TWO_REGIONS "topology: ring\n"
-                    "shards: 4\n"
+        TWO_REGIONS "shards: 4\n"
                     "fences: { gdpr: [eu-de] }\n"
                     "keyspaces:\n"
                     "  - prefix: ''\n"
                     "    mode: primary\n"
                     "    elsewhere: redirect\n"
                     "    fence: gdpr\n",
-        "f.yaml:9: topology: \"ring\" is not supported by this version; use mesh\n"
-        "f.yaml:10: shards: 4 is not supported by this version; use 1\n"
-        "f.yaml:14: keyspaces[0].mode: \"primary\" is not supported by this version; use "
+        "f.yaml:9: shards: 4 is not supported by this version; use 1\n"
+        "f.yaml:13: keyspaces[0].mode: \"primary\" is not supported by this version; use "
         "active-active\n"
-        "f.yaml:15: keyspaces[0].elsewhere: \"redirect\" is not supported by this version; use "
-        "forward\n"
-        "f.yaml:16: keyspaces[0].fence: \"gdpr\" is not supported by this version; use global\n");
+        "f.yaml:14: keyspaces[0].elsewhere: \"redirect\" is not supported by this version; use "
+        "forward\n");
+}
+
+TEST(topologies_are_words_or_maps_with_what_belongs_to_them)
+{
+    static const char *const WORDS[] = { "mesh", "ring", "star", "chain", "hierarchy", "auto" };
+    struct deployment d;
+    for (size_t i = 0; i < COUNT_OF(WORDS); i++) {
+        char text[512];
+        snprintf(text, sizeof(text), TWO_REGIONS "topology: %s\n", WORDS[i]);
+        EXPECT(parses(text, &d));
+        EXPECT_EQ(d.topology, (int)(TOPOLOGY_MESH + i));
+        EXPECT_EQ(d.centre, 0);
+        deployment_release(&d);
+    }
+    EXPECT(parses(TWO_REGIONS "topology: { kind: star, centre: eu-de }\n", &d));
+    EXPECT_EQ(d.topology, TOPOLOGY_STAR);
+    EXPECT_EQ(d.centre, 2);
+    deployment_release(&d);
+}
+
+TEST(topologies_that_are_wrong_are_told)
+{
+    EXPECT_ERRORS(
+        TWO_REGIONS "topology: strar\n",
+        "f.yaml:9: topology: \"strar\" is not one of: mesh, ring, star, chain, hierarchy, "
+        "auto; did you mean \"star\"?\n");
+    EXPECT_ERRORS(TWO_REGIONS "topology: [star]\n",
+                  "f.yaml:9: topology: expected a word, got a list\n");
+    EXPECT_ERRORS(
+        TWO_REGIONS "topology: { kind: star, centre: eu-dd, center: eu-de }\n",
+        "f.yaml:9: topology.center: unknown field; did you mean \"centre\"?\n"
+        "f.yaml:9: topology.centre: there is no region \"eu-dd\"; did you mean \"eu-de\"?\n");
+    EXPECT_ERRORS(TWO_REGIONS "topology:\n  kind: ring\n  centre: eu-de\n",
+                  "f.yaml:11: topology.centre: a centre is only used with kind: star\n");
+    EXPECT_ERRORS(TWO_REGIONS "topology:\n  centre: eu-de\n",
+                  "f.yaml:9: topology: missing required field \"kind\"\n");
+    EXPECT_ERRORS(TWO_REGIONS "topology: { kind: strr, centre: [eu-de] }\n",
+                  "f.yaml:9: topology.kind: \"strr\" is not one of: mesh, ring, star, chain, "
+                  "hierarchy, auto; did you mean \"star\"?\n"
+                  "f.yaml:9: topology.centre: expected the name of a region, got a list\n");
+}
+
+/* Three regions, one line each, with what the arguments say of them. */
+#define FAMILY(a, b, c)                                                                            \
+    "deployment: shop\n"                                                                           \
+    "regions:\n"                                                                                   \
+    "  - { name: a, id: 7, clients: 7001, peers: 8001" a " }\n"                                    \
+    "  - { name: b, clients: 7002, peers: 8002" b " }\n"                                           \
+    "  - { name: c, clients: 7003, peers: 8003" c " }\n"
+
+TEST(parents_are_regions_that_may_stand_further_down)
+{
+    struct deployment d;
+    EXPECT(parses(FAMILY("", ", parent: c", ", parent: a") "topology: hierarchy\n", &d));
+    EXPECT_EQ(d.regions[0].parent, 0);
+    EXPECT_EQ(d.regions[1].parent, 3);
+    EXPECT_EQ(d.regions[2].parent, 7);
+    deployment_release(&d);
+    EXPECT_ERRORS("topology: hierarchy\n" FAMILY(", parent: [b]", ", parent: x", ", parent:"),
+                  "f.yaml:4: regions[0].parent: expected the name of a region, got a list\n"
+                  "f.yaml:5: regions[1].parent: there is no region \"x\"; did you mean \"a\"?\n"
+                  "f.yaml:6: regions[2].parent: expected the name of a region, got nothing\n");
+}
+
+TEST(parents_that_run_in_a_circle_are_told)
+{
+    EXPECT_ERRORS(FAMILY(", parent: b", ", parent: b", "") "topology: hierarchy\n",
+                  "f.yaml:4: regions[1].parent: a region cannot be its own parent\n");
+    EXPECT_ERRORS(
+        FAMILY(", parent: b", ", parent: c", ", parent: b") "topology: { kind: hierarchy }\n",
+        "f.yaml:4: regions[1].parent: c stands below this region itself\n"
+        "f.yaml:5: regions[2].parent: b stands below this region itself\n");
+}
+
+TEST(parents_belong_to_a_hierarchy)
+{
+    EXPECT_ERRORS(FAMILY("", ", parent: a", ", parent: c"),
+                  "f.yaml:4: regions[1].parent: a parent is only used with topology: hierarchy\n"
+                  "f.yaml:5: regions[2].parent: a parent is only used with topology: hierarchy\n");
+    EXPECT_ERRORS(FAMILY("", ", parent: a", "") "topology: { kind: auto }\n",
+                  "f.yaml:4: regions[1].parent: a parent is only used with topology: hierarchy\n");
+    EXPECT_ERRORS(FAMILY("", ", parent: a", "") "topology: heirarchy\n",
+                  "f.yaml:6: topology: \"heirarchy\" is not one of: mesh, ring, star, chain, "
+                  "hierarchy, auto; did you mean \"hierarchy\"?\n");
+    EXPECT_ERRORS("deployment: d\nregions: [x, { name: b, clients: 1, peers: 2, parent: b }]\n",
+                  "f.yaml:2: regions[0]: expected a map of fields, got \"x\"\n"
+                  "f.yaml:2: regions[1].parent: a parent is only used with topology: hierarchy\n");
 }
 
 TEST(levels_are_words_or_numbers_of_acks_and_bounded_has_a_staleness)

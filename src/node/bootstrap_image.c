@@ -97,6 +97,15 @@ void bootstrap_declined(struct node *n, struct link *l, struct span body)
     b->choose_us = n->now_us;
 }
 
+/* The source may hold streams that we may not. */
+static void leave_out_foreign(const struct node *n, struct vector *v)
+{
+    for (uint32_t o = 0; o < v->high; o++) {
+        if (!replica_may_hold(&n->replica, (uint8_t)o))
+            v->at[o] = 0;
+    }
+}
+
 void bootstrap_start(struct node *n, struct link *l, struct span body)
 {
     struct bootstrap *b = &n->bootstrap;
@@ -111,7 +120,11 @@ void bootstrap_start(struct node *n, struct link *l, struct span body)
         link_refuse(n, l, "a malformed START");
         return;
     }
-    buffer_put(&b->note.start, m.start);
+    if (m.start.len > 0) {
+        leave_out_foreign(n, &start.applied);
+        leave_out_foreign(n, &start.last_op);
+        copy_start_put(&b->note.start, &start);
+    }
     b->note.keys_total = m.keys;
     b->started = true;
     node_notice(n, NOTICE_INFO, "ev=bootstrap.objects from=%s keys=%llu done=%llu",
@@ -165,6 +178,7 @@ void bootstrap_end(struct node *n, struct link *l, struct span body)
         link_refuse(n, l, "a malformed END");
     else
         b->ended = true;
+    leave_out_foreign(n, &b->note.target);
 }
 
 /* --- writing --- */

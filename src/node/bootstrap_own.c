@@ -42,7 +42,7 @@ static void lose_own(struct node *n, const char *why)
 static void skip(struct node *n, uint8_t origin, const char *why)
 {
     struct bootstrap *b = &n->bootstrap;
-    if (origin == n->options.self->id)
+    if (replica_owns(&n->replica, origin))
         lose_own(n, why);
     else if (!origins_have(b->skipped, origin))
         node_notice(n, NOTICE_WARNING, "ev=bootstrap.skipped origin=%u why=\"%s\"", origin, why);

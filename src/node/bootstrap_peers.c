@@ -97,11 +97,22 @@ static void begin(struct node *n, const struct peer *p, const struct vector *flo
     bootstrap_leave(n, &marker);
 }
 
+/* It may hold all that we may: else something would be missing that nobody told us of. */
+static bool holds_our_fences(const struct node *n, const struct peer *p)
+{
+    for (int i = 0; i < 4; i++) {
+        if (p->foreign[i] & ~n->replica.options.foreign[i])
+            return false;
+    }
+    return true;
+}
+
 /* The peer must have what we have dropped; asked, it sees to it that its checkpoint has too. */
 static bool may_give(struct node *n, const struct peer *p, const struct vector *floor)
 {
     const struct peers_row *row = peers_row(&n->matrix, p->region->id);
-    return ready_intake(p) != NULL && row != NULL && vector_covers(&row->durable, floor);
+    return ready_intake(p) != NULL && row != NULL && vector_covers(&row->durable, floor) &&
+           holds_our_fences(n, p);
 }
 
 /* What the link's peer has dropped, and we lack: the source must have it. A peer that is as far behind as
@@ -178,7 +189,7 @@ static uint64_t distance_us(const struct node *n, const struct peer *p)
 
 static bool may_be_asked(const struct node *n, const struct peer *p)
 {
-    return ready_intake(p) != NULL && n->now_us >= p->declined_until_us;
+    return ready_intake(p) != NULL && n->now_us >= p->declined_until_us && holds_our_fences(n, p);
 }
 
 static bool all_are_here(const struct node *n)

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "cmd/fence.h"
 #include "node/bootstrap.h"
 #include "node/node.h"
 
@@ -187,6 +188,21 @@ static void send_objects(struct node *n, struct link *l, struct span cursor, str
         buffer_release(content);
 }
 
+/* Takes out what the peer may not hold. Changes were made here: they are well formed. */
+static void leave_out_fenced(struct node *n, const struct peer *p, struct span changes,
+                             struct buffer *out)
+{
+    struct change c;
+    struct span from = changes;
+    while (from.len > 0) {
+        struct span before = from;
+        CHECK(change_take(&from, &c));
+        uint32_t fence = fence_of_key(&n->server, c.key);
+        if (fence_holds(&n->options.deployment->fences[fence], p->region->id))
+            buffer_put(out, span_of(before.at, before.len - from.len));
+    }
+}
+
 void node_exported(struct node *n, int error, struct span cursor, struct span changes, bool all,
                    const char *why)
 {
@@ -203,8 +219,14 @@ void node_exported(struct node *n, int error, struct span cursor, struct span ch
         decline(n, p->feed, "the objects here cannot be read");
         return;
     }
-    if (changes.len > 0)
+    if (changes.len > 0 && n->server.fenced) {
+        struct buffer allowed = { 0 };
+        leave_out_fenced(n, p, changes, &allowed);
+        send_objects(n, p->feed, cursor, buffer_span(&allowed));
+        buffer_release(&allowed);
+    } else if (changes.len > 0) {
         send_objects(n, p->feed, cursor, changes);
+    }
     p->source.all_read = all;
 }
 

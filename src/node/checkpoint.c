@@ -259,30 +259,50 @@ bool checkpoint_reaches_majority(const struct node *n)
     return reached > (n->peer_count + 1) / 2;
 }
 
+/* What a region may not hold it does not lack. */
+static bool may_not_hold(const void *context, size_t place, uint8_t origin)
+{
+    const struct node *n = context;
+    return origins_have(n->peers[place].foreign, origin);
+}
+
 /* Below this every region has all there is, durably. */
 static uint64_t held_by_all(const struct node *n)
 {
     struct vector stable;
     if (MUTATION(drops_needed_log))
         return n->replica.log_end;
-    peers_stable(&n->matrix, &n->replica.durable, &stable);
+    peers_stable(&n->matrix, &n->replica.durable, &stable, may_not_hold, n);
     return tail_covered(&n->tail, &stable);
+}
+
+/* What any other region holds of one of our streams; all, where no other may hold it. */
+static stamp_t most_of_another(const struct node *n, uint8_t origin)
+{
+    stamp_t most = 0;
+    bool any = false;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peers_row *row = &n->matrix.rows[i];
+        if (origins_have(n->peers[i].foreign, origin))
+            continue;
+        any = true;
+        if (vector_get(&row->durable, origin) > most)
+            most = vector_get(&row->durable, origin);
+    }
+    return any ? most : UINT64_MAX;
 }
 
 /* Below this every own write is held durably by some other region. What nobody else has stays, whatever
  * log.retain says: a region could not be bootstrapped any more without losing it. */
 static uint64_t held_by_another(const struct node *n)
 {
-    uint8_t self = n->options.self->id;
     struct vector held;
-    stamp_t most = n->matrix.count > 0 ? 0 : UINT64_MAX;
-    for (size_t i = 0; i < n->matrix.count; i++) {
-        stamp_t theirs = vector_get(&n->matrix.rows[i].durable, self);
-        most = theirs > most ? theirs : most;
-    }
     vector_copy(&held, &n->replica.last_op);
-    if (vector_get(&held, self) > most)
-        held.at[self] = most;
+    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
+        stamp_t most = most_of_another(n, (uint8_t)o);
+        if (vector_get(&held, (uint8_t)o) > most)
+            held.at[o] = most;
+    }
     return tail_covered(&n->tail, &held);
 }
 

@@ -1,10 +1,16 @@
 #include "node/closed.h"
 
 #include "node/node.h"
+#include "policy/origin.h"
 
+/* With a number that a region gave up its streams of every fence are closed. */
 void closed_init(struct node *n)
 {
-    memcpy(n->closed, n->options.deployment->closed, sizeof n->closed);
+    for (uint32_t o = 1; o < STAMP_ORIGINS; o++) {
+        if (deployment_closes(n->options.deployment,
+                              origin_region(n->options.deployment, (uint8_t)o)))
+            origins_add(n->closed, (uint8_t)o);
+    }
 }
 
 bool closed_is(const struct node *n, uint8_t origin)
@@ -14,10 +20,10 @@ bool closed_is(const struct node *n, uint8_t origin)
 
 void closed_note(struct node *n, const struct vector *v)
 {
-    const struct fence *regions = &n->options.deployment->fences[0];
     for (uint32_t o = 0; o < v->high; o++) {
         uint8_t origin = (uint8_t)o;
-        if (v->at[o] == 0 || fence_holds(regions, origin) || closed_is(n, origin))
+        if (v->at[o] == 0 || node_writer_of(n, origin) != NULL || closed_is(n, origin) ||
+            !replica_may_hold(&n->replica, origin))
             continue;
         origins_add(n->closed, origin);
         node_notice(
@@ -79,7 +85,8 @@ void closed_ask(struct node *n, struct link *l)
 {
     for (uint32_t o = 0; origins_next(n->closed, &o); o++) {
         uint8_t origin = (uint8_t)o;
-        if (is_asked_for(n, origin) || n->replica.streams[o].forked || !closed_comes(n, l, origin))
+        if (is_asked_for(n, origin) || n->replica.streams[o].forked ||
+            !replica_may_hold(&n->replica, origin) || !closed_comes(n, l, origin))
             continue;
         origins_add(l->origins, origin);
         l->resubscribe = true;

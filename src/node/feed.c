@@ -13,7 +13,8 @@ void feed_release(struct node *n)
     buffer_release(&n->feed.content);
     for (int i = 0; i < FEED_FRAMES; i++)
         buffer_release(&n->feed.frames[i].message);
-    buffer_release(&n->feed.heartbeat);
+    for (int i = 0; i < REPLICA_FENCES; i++)
+        buffer_release(&n->feed.heartbeat[i]);
     frame_codec_release(&n->codec);
 }
 
@@ -41,6 +42,8 @@ void feed_subscribe(struct node *n, struct link *l, struct span body)
         return;
     }
     source_subscribed(n, l, m.origins);
+    for (int i = 0; i < 4; i++) /* nothing goes where it may not lie, whoever asks for it */
+        m.origins[i] &= ~l->peer->foreign[i];
     leave_out_dropped(n, l, &m);
     memcpy(l->origins, m.origins, sizeof l->origins);
     vector_copy(&l->sent, &m.have);
@@ -269,51 +272,68 @@ void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span re
 
 /* --- heartbeats --- */
 
+/* It asks for one of our streams, and has had all that is durable. */
 static bool wants_heartbeat(const struct node *n, const struct link *l)
 {
-    return l->subscribed && origins_have(l->origins, n->options.self->id) && !n->replica.amnesiac &&
-           health_speaks(n) && !l->reading && l->cursor >= n->replica.log_durable &&
-           link_has_room(l);
+    uint64_t asked = 0;
+    for (int i = 0; i < 4; i++)
+        asked |= l->origins[i] & n->replica.own[i];
+    return l->subscribed && asked != 0 && !n->replica.amnesiac && health_speaks(n) && !l->reading &&
+           l->cursor >= n->replica.log_durable && link_has_room(l);
 }
 
-/* One for all feeds. It claims that every op up to its stamp is in the durable log: true from now
- * on, so the newest that was made stays good for a feed that has not sent it, when none newer can
- * be made (a write is not durable, or the clock runs ahead of our time and stands still). */
-static void make_heartbeat(struct node *n)
+static void make_heartbeat(struct node *n, uint8_t own)
 {
     struct feed_shared *f = &n->feed;
+    uint32_t fence = n->fence_of[own];
     struct span batch;
     uint8_t origin;
     stamp_t stamp;
-    if (f->heartbeat_us == n->now_us)
-        return;
-    f->heartbeat_us = n->now_us;
     buffer_clear(&f->content);
-    if (!replica_heartbeat(&n->replica, &f->content))
+    if (!replica_heartbeat(&n->replica, own, &f->content))
         return;
     batch = buffer_span(&f->content);
     if (!batch_peek(batch, &origin, &stamp))
         return;
     struct buffer framed = { 0 };
     frame_add_batch(&framed, batch);
-    buffer_clear(&f->heartbeat);
-    frame_put(&n->codec, &f->heartbeat, buffer_span(&framed));
-    f->heartbeat_stamp = stamp;
+    buffer_clear(&f->heartbeat[fence]);
+    frame_put(&n->codec, &f->heartbeat[fence], buffer_span(&framed));
+    f->heartbeat_stamp[fence] = stamp;
     buffer_release(&framed);
+}
+
+/* One of each stream for all feeds. It claims that every op up to its stamp is in the durable log: true
+ * from now on, so the newest that was made stays good for a feed that has not sent it, when none newer
+ * can be made (a write is not durable, or the clock runs ahead of our time and stands still). */
+static void make_heartbeats(struct node *n)
+{
+    if (n->feed.heartbeat_us == n->now_us)
+        return;
+    n->feed.heartbeat_us = n->now_us;
+    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++)
+        make_heartbeat(n, (uint8_t)o);
 }
 
 static void heartbeat(struct node *n, struct link *l)
 {
     const struct feed_shared *f = &n->feed;
-    make_heartbeat(n);
-    if (!vector_raise(&l->sent, f->heartbeat_stamp)) {
-        l->heartbeat_us = n->now_us + FEED_HEARTBEAT_RETRY_US;
-        return;
+    bool newer = true;
+    make_heartbeats(n);
+    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
+        uint32_t fence = n->fence_of[o];
+        if (!origins_have(l->origins, (uint8_t)o))
+            continue;
+        if (!vector_raise(&l->sent, f->heartbeat_stamp[fence])) {
+            newer = false;
+            continue;
+        }
+        if (fence == 0)
+            l->heartbeat_sent = f->heartbeat_stamp[fence];
+        buffer_put(&l->output, buffer_span(&f->heartbeat[fence]));
+        link_dirty(n, l);
     }
-    l->heartbeat_us = n->now_us + FEED_HEARTBEAT_US;
-    l->heartbeat_sent = f->heartbeat_stamp;
-    buffer_put(&l->output, buffer_span(&f->heartbeat));
-    link_dirty(n, l);
+    l->heartbeat_us = n->now_us + (newer ? FEED_HEARTBEAT_US : FEED_HEARTBEAT_RETRY_US);
 }
 
 /* --- turns --- */

@@ -13,6 +13,7 @@
 #ifndef NODE_FEED_H
 #define NODE_FEED_H
 
+#include "core/replica.h"
 #include "wire/frame.h"
 
 enum {
@@ -42,9 +43,10 @@ struct feed_shared {
     struct feed_frame frames[FEED_FRAMES];
     uint32_t next; /* the oldest, to be replaced */
 
-    struct buffer heartbeat; /* a message: the newest; empty: none yet */
-    stamp_t heartbeat_stamp;
-    uint64_t heartbeat_us; /* when it was made */
+    /* of each of our streams, by fence: the newest heartbeat, as a message; empty: none yet */
+    struct buffer heartbeat[REPLICA_FENCES];
+    stamp_t heartbeat_stamp[REPLICA_FENCES];
+    uint64_t heartbeat_us; /* when they were made */
 };
 
 void feed_subscribe(struct node *n, struct link *l, struct span body);

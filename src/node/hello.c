@@ -18,6 +18,9 @@ static enum message_role our_role(const struct link *l)
 static void send_hello(struct node *n, struct link *l, bool refuses)
 {
     uint8_t theirs = l->peer->region->id;
+    bool forked = false;
+    for (uint32_t o = 0; origins_next(l->peer->origins, &o); o++)
+        forked |= n->replica.streams[o].forked;
     struct identity_run known = runs_latest(n, theirs);
     struct message_hello hello = {
         .version = MESSAGE_VERSION,
@@ -28,7 +31,7 @@ static void send_hello(struct node *n, struct link *l, bool refuses)
         .run = n->options.run,
         .known_instance = known.instance,
         .known_run = known.run,
-        .forked = n->replica.streams[theirs].forked,
+        .forked = forked,
         .refuses = refuses,
         .deployment = span_str(n->options.deployment->name),
         .region_name = span_str(n->options.self->name),
@@ -169,7 +172,6 @@ static bool may_connect(struct node *n, struct link *l, struct peer *peer,
 /* What the peer's HELLO shows of ourselves. */
 static void judge_amnesia(struct node *n, const struct peer *peer, const struct message_hello *m)
 {
-    uint8_t self = n->options.self->id;
     const char *name = peer->region->name;
     if (bootstrap_is_on(n))
         return; /* not all is back yet: links are made anew when it is */
@@ -182,8 +184,10 @@ static void judge_amnesia(struct node *n, const struct peer *peer, const struct 
         runs_lose(n, name,
                   "the peer has met another process with this run number: the data directory "
                   "was cloned, or restored from an old copy");
-    if (vector_get(&m->last_op, self) > vector_get(&n->replica.last_op, self))
-        runs_lose(n, name, "the peer holds writes of this region that its log has not");
+    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
+        if (vector_get(&m->last_op, (uint8_t)o) > vector_get(&n->replica.last_op, (uint8_t)o))
+            runs_lose(n, name, "the peer holds writes of this region that its log has not");
+    }
     if (m->forked)
         runs_lose(n, name,
                   "the peer holds another history of this region: two data directories wrote "
@@ -192,12 +196,14 @@ static void judge_amnesia(struct node *n, const struct peer *peer, const struct 
 
 /* It lost log, as its own HELLO shows: an older run than one that we know, or ops that we hold of an
  * earlier run. What it wrote in this one may have overtaken the HELLO, through another region. */
-static bool lost_log(const struct node *n, const struct message_hello *m)
+static bool lost_log(const struct node *n, const struct peer *peer, const struct message_hello *m)
 {
-    uint64_t streamed = n->replica.streams[m->region].instance;
-    return m->instance < runs_latest(n, m->region).instance ||
-           (streamed < m->instance &&
-            vector_get(&m->last_op, m->region) < vector_get(&n->replica.last_op, m->region));
+    bool lost = m->instance < runs_latest(n, m->region).instance;
+    for (uint32_t o = 0; origins_next(peer->origins, &o); o++) {
+        lost |= n->replica.streams[o].instance < m->instance &&
+                vector_get(&m->last_op, (uint8_t)o) < vector_get(&n->replica.last_op, (uint8_t)o);
+    }
+    return lost;
 }
 
 static void learn(struct node *n, const struct message_hello *m)
@@ -249,7 +255,7 @@ void hello_take(struct node *n, struct link *l, struct span body)
     if (!may_connect(n, l, peer, &m))
         return;
     l->instance = m.instance;
-    l->doubted = lost_log(n, &m);
+    l->doubted = lost_log(n, peer, &m);
     judge_amnesia(n, peer, &m);
     learn(n, &m);
     if (!l->is_intake)

@@ -61,7 +61,7 @@ static struct hold_acks *ask(struct node *n, struct client *c)
         .deadline_us = n->now_us + (uint64_t)d->timeout_ms * 1000,
         .wanted = s->wrote ? d->others : 0,
         .told = s->with.on,
-        .staleness_ms = promise_staleness_ms(n, d->members),
+        .staleness_ms = promise_staleness_ms(n, d->fences),
     };
     memcpy(a->members, d->members, sizeof(a->members));
     for (size_t i = 0; i < n->matrix.count; i++)

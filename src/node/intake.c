@@ -18,8 +18,10 @@ void intake_ready(struct node *n, struct link *l)
         l->ping_at_us = n->now_us;
         return; /* it says what is asked for */
     }
-    if (!l->doubted && !n->replica.streams[peer->region->id].forked)
-        origins_add(l->origins, peer->region->id);
+    for (uint32_t o = 0; !l->doubted && origins_next(peer->origins, &o); o++) {
+        if (!n->replica.streams[o].forked)
+            origins_add(l->origins, (uint8_t)o);
+    }
     l->resubscribe = true;
     l->ping_at_us = n->now_us;
 }
@@ -107,7 +109,7 @@ static bool has_own_intake(const struct node *n, uint8_t origin)
 {
     for (size_t i = 0; i < n->peer_count; i++) {
         const struct link *l = n->peers[i].intake;
-        if (n->peers[i].region->id == origin && l != NULL && l->ready && !l->doubted &&
+        if (origins_have(n->peers[i].origins, origin) && l != NULL && l->ready && !l->doubted &&
             !origins_have(l->behind, origin))
             return true;
     }
@@ -120,7 +122,7 @@ static void end_relays(struct node *n, struct link *l)
     for (uint32_t o = 0; origins_next(l->origins, &o); o++) {
         bool goes_on = closed_is(n, (uint8_t)o) ? closed_comes(n, l, (uint8_t)o)
                                                 : !has_own_intake(n, (uint8_t)o);
-        if (o == l->peer->region->id || goes_on)
+        if (origins_have(l->peer->origins, (uint8_t)o) || goes_on)
             continue;
         origins_remove(l->origins, (uint8_t)o);
         l->resubscribe = true;
@@ -129,7 +131,7 @@ static void end_relays(struct node *n, struct link *l)
 
 static void begin_relay(struct node *n, struct link *l, uint8_t origin)
 {
-    const struct region *region = deployment_region_with_id(n->options.deployment, origin);
+    const struct region *region = node_writer_of(n, origin);
     origins_add(l->origins, origin);
     l->resubscribe = true;
     node_notice(n, NOTICE_INFO,
@@ -145,7 +147,7 @@ static stamp_t unasked(const struct node *n, const struct link *l, bool *waits)
         stamp_t missing = replica_awaited(&n->replica, (uint8_t)o);
         uint8_t origin = stamp_origin(missing);
         *waits |= missing != 0;
-        if (missing != 0 && origin != n->options.self->id && !origins_have(l->origins, origin))
+        if (missing != 0 && !replica_owns(&n->replica, origin) && !origins_have(l->origins, origin))
             return missing;
     }
     return 0;
@@ -176,7 +178,7 @@ static bool take_refused(struct node *n, struct link *l, struct span batch)
     uint8_t origin;
     stamp_t to;
     bool known = batch_peek(batch, &origin, &to) &&
-                 (n->replica.streams[origin].forked || origin == n->options.self->id);
+                 (n->replica.streams[origin].forked || replica_owns(&n->replica, origin));
     if (known)
         pause_origin(l, origin);
     else

@@ -1,4 +1,5 @@
 #include "node/node.h"
+#include "policy/origin.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -69,21 +70,33 @@ static const struct server_hooks hooks = {
 
 /* --- life --- */
 
+static void init_streams(struct node *n, struct peer *p, const struct region *region)
+{
+    const struct deployment *d = n->options.deployment;
+    p->region = region;
+    origin_foreign(d, region->id, p->foreign);
+    for (uint32_t fence = 0; fence < d->fence_count; fence++) {
+        uint8_t origin = origin_of(d, region->id, fence);
+        if (origin != 0 && fence_holds(&d->fences[fence], n->options.self->id))
+            origins_add(p->origins, origin);
+    }
+}
+
 static void init_peers(struct node *n)
 {
     const struct deployment *d = n->options.deployment;
     n->peers = mem_zalloc(d->region_count * sizeof(*n->peers));
-    n->writers = mem_alloc(d->region_count);
     uint8_t *others = mem_alloc(d->region_count);
-    n->writers[0] = n->options.self->id;
     for (size_t i = 0; i < d->region_count; i++) {
         const struct region *region = &d->regions[i];
         if (region == n->options.self)
             continue;
-        n->peers[n->peer_count].region = region;
         others[n->peer_count] = region->id;
-        n->writers[++n->peer_count] = region->id;
+        init_streams(n, &n->peers[n->peer_count++], region);
     }
+    n->writer_count = origin_writers(d, n->options.self->id, n->writers);
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++)
+        n->fence_of[o] = (uint8_t)origin_fence(d, (uint8_t)o);
     peers_init(&n->matrix, others, n->peer_count);
     mem_free(others);
 }
@@ -114,8 +127,13 @@ static void init_replica(struct node *n)
         .max_skew_ms = n->options.deployment->max_skew_ms,
         .park_max_bytes = memory_share(n, PARK_MAX_BYTES, 8),
         .writers = n->writers,
-        .writer_count = n->peer_count + 1,
+        .writer_count = n->writer_count,
+        .fence_of = n->fence_of,
     };
+    const struct deployment *d = n->options.deployment;
+    for (uint32_t fence = 1; fence < d->fence_count; fence++)
+        options.own[fence] = origin_of(d, options.region, fence);
+    origin_foreign(d, options.region, options.foreign);
     memcpy(options.closed, n->options.deployment->closed, sizeof options.closed);
     replica_init(&n->replica, &options);
 }
@@ -155,7 +173,6 @@ void node_release(struct node *n)
     bootstrap_release(n);
     source_release(n);
     mem_free(n->peers);
-    mem_free(n->writers);
     *n = (struct node){ 0 };
 }
 
@@ -191,6 +208,12 @@ void node_recovered(struct node *n, uint64_t end_lsn)
     bootstrap_recovered(n);
 }
 
+const struct region *node_writer_of(const struct node *n, uint8_t origin)
+{
+    const struct deployment *d = n->options.deployment;
+    return deployment_region_with_id(d, origin_region(d, origin));
+}
+
 /* --- notices --- */
 
 void node_notice(struct node *n, enum notice_level level, const char *format, ...)
@@ -221,7 +244,7 @@ bool node_next_notice(struct node *n, struct notice *notice)
  * HELLO. What is here of an origin without an owner can only be compared with what others hold. */
 static void tell_fork(struct node *n, uint8_t origin, stamp_t stamp)
 {
-    const struct region *region = deployment_region_with_id(n->options.deployment, origin);
+    const struct region *region = node_writer_of(n, origin);
     const char
         *what = region ? "nothing more is taken from it: its data directory was cloned, or "
                          "restored from an old copy, and wrote since; stop it, give it a new id "
@@ -240,7 +263,7 @@ static void tell_fork(struct node *n, uint8_t origin, stamp_t stamp)
 
 static void tell_ahead(struct node *n, uint8_t origin, stamp_t stamp)
 {
-    const struct region *region = deployment_region_with_id(n->options.deployment, origin);
+    const struct region *region = node_writer_of(n, origin);
     node_notice(
         n, NOTICE_WARNING,
         "ev=clock.ahead origin=%s ahead_ms=%lld what=\"its writes wait here until our time has "
@@ -416,7 +439,18 @@ static bool owes_acks(const struct node *n)
 {
     for (uint32_t o = 0; o < n->wanted.high; o++) {
         if (n->wanted.at[o] > vector_get(&n->replica.durable, (uint8_t)o) &&
-            vector_get(&n->replica.last_op, (uint8_t)o) > vector_get(&n->replica.durable, (uint8_t)o))
+            vector_get(&n->replica.last_op, (uint8_t)o) >
+                vector_get(&n->replica.durable, (uint8_t)o))
+            return true;
+    }
+    return false;
+}
+
+static bool owes_writes(const struct node *n)
+{
+    const struct replica *r = &n->replica;
+    for (uint32_t o = 0; origins_next(r->own, &o); o++) {
+        if (vector_get(&r->durable, (uint8_t)o) < vector_get(&r->last_op, (uint8_t)o))
             return true;
     }
     return false;
@@ -424,10 +458,7 @@ static bool owes_acks(const struct node *n)
 
 bool node_owes_peers(const struct node *n)
 {
-    uint8_t self = n->options.self->id;
-    return n->peer_count > 0 &&
-           (vector_get(&n->replica.durable, self) < vector_get(&n->replica.last_op, self) ||
-            owes_acks(n));
+    return n->peer_count > 0 && (owes_writes(n) || owes_acks(n));
 }
 
 uint64_t node_want_ceiling(struct node *n)

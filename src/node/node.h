@@ -71,6 +71,8 @@ struct notice {
 /* A peer region: everything about the other end, in both directions. */
 struct peer {
     const struct region *region;
+    uint64_t origins[4];          /* its streams, of those that we may hold (policy/origin.h) */
+    uint64_t foreign[4];          /* streams that it may not hold */
     struct link *intake;          /* dialled by us: we subscribe, it sends. NULL: not connected */
     struct link *feed;            /* dialled by it: it subscribes, we send */
     uint64_t bytes_in, bytes_out; /* of connections that have ended */
@@ -97,19 +99,21 @@ struct node {
     size_t peer_count;
     struct list links; /* of struct link: all connections, also those without HELLO yet */
     struct list dirty_sessions, dirty_links;
-    struct list waiting;         /* sessions whose commands wait */
-    bool resume;                 /* one of them can go on now */
-    struct list held;            /* sessions with replies that wait for durability */
-    struct list wrote;           /* sessions with replies that wait for the log of this turn */
-    uint64_t hold_due_us;        /* one of those replies is due by time alone */
-    stamp_t acks_wanted;         /* the newest write that waits for acknowledgements */
-    struct vector wanted;        /* by origin: what its region waits for us to acknowledge */
-    uint64_t barrier_wanted;     /* the newest number that a command waits for */
-    uint8_t *writers;            /* [peer_count + 1] origins of all writers */
-    uint64_t closed[4];          /* bitmap of origins without an owner (node/closed.h) */
-    struct identity_known known; /* node/runs.h */
-    bool known_changed;          /* since node_want_known was asked */
-    bool matrix_changed;         /* a peer's vector moved: waits are looked at */
+    struct list waiting;            /* sessions whose commands wait */
+    bool resume;                    /* one of them can go on now */
+    struct list held;               /* sessions with replies that wait for durability */
+    struct list wrote;              /* sessions with replies that wait for the log of this turn */
+    uint64_t hold_due_us;           /* one of those replies is due by time alone */
+    stamp_t acks_wanted;            /* the newest write that waits for acknowledgements */
+    struct vector wanted;           /* by origin: what its region waits for us to acknowledge */
+    uint64_t barrier_wanted;        /* the newest number that a command waits for */
+    uint8_t writers[STAMP_ORIGINS]; /* origins of all writers that we may hold */
+    size_t writer_count;
+    uint8_t fence_of[STAMP_ORIGINS]; /* each origin's fence */
+    uint64_t closed[4];              /* bitmap of origins without an owner (node/closed.h) */
+    struct identity_known known;     /* node/runs.h */
+    bool known_changed;              /* since node_want_known was asked */
+    bool matrix_changed;             /* a peer's vector moved: waits are looked at */
     uint64_t now_us;
     uint64_t tick_at_us, sweep_at_us;
     uint64_t start_us;  /* the first turn */
@@ -225,6 +229,9 @@ bool node_next_notice(struct node *n, struct notice *notice);
 /* A line for the log; when too many wait to be taken, further ones are dropped. */
 void node_notice(struct node *n, enum notice_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Who writes an origin; NULL: a region that is not in the configuration. */
+const struct region *node_writer_of(const struct node *n, uint8_t origin);
 
 /* LINK CUT, HEAL, SLOW between us and another region. */
 void node_cut(struct node *n, struct peer *peer, bool cut);

@@ -3,44 +3,55 @@
 #include <stdio.h>
 
 #include "base/mutation.h"
-#include "node/closed.h"
 #include "node/client.h"
+#include "node/closed.h"
 #include "node/node.h"
 #include "wire/message.h"
 
-static bool is_member(const uint64_t members[4], uint8_t region)
+/* A stream of the peer that one of the fences holds: *o on the first call is 0. */
+static bool next_stream(const struct node *n, const struct peer *p, uint32_t fences, uint32_t *o)
 {
-    return members[region / 64] >> (region % 64) & 1;
+    while (origins_next(p->origins, o) && !(fences >> n->fence_of[*o] & 1))
+        (*o)++;
+    return *o < STAMP_ORIGINS;
 }
 
 /* --- bounded --- */
 
-/* The writer whose writes may be missing for longest; NULL: there is no other. */
-static const struct region *oldest_writer(const struct node *n, const uint64_t members[4],
-                                          uint32_t *age_ms)
+static uint32_t age_ms_of(const struct replica *r, uint8_t origin)
 {
-    const struct replica *r = &n->replica;
+    uint64_t known_ms = stamp_ms(vector_get(&r->applied, origin));
+    uint64_t age = known_ms < r->now_ms ? r->now_ms - known_ms : 0;
+
+    return age >= UINT32_MAX ? UINT32_MAX : (uint32_t)age;
+}
+
+/* The writer whose writes may be missing for longest; NULL: there is no other. */
+static const struct region *oldest_writer(const struct node *n, uint32_t fences, uint32_t *age_ms)
+{
     const struct region *oldest = NULL;
 
     *age_ms = 0;
     for (size_t i = 0; i < n->peer_count; i++) {
-        const struct region *region = n->peers[i].region;
-        uint64_t known_ms = stamp_ms(vector_get(&r->applied, region->id));
-        uint64_t age = known_ms < r->now_ms ? r->now_ms - known_ms : 0;
+        const struct peer *p = &n->peers[i];
 
-        if (!is_member(members, region->id) || (oldest != NULL && age <= *age_ms))
-            continue;
-        oldest = region;
-        *age_ms = known_ms == 0 || age >= UINT32_MAX ? UINT32_MAX : (uint32_t)age;
+        for (uint32_t o = 0; next_stream(n, p, fences, &o); o++) {
+            uint32_t age = age_ms_of(&n->replica, (uint8_t)o);
+
+            if (oldest != NULL && age <= *age_ms)
+                continue;
+            oldest = p->region;
+            *age_ms = age;
+        }
     }
     return oldest;
 }
 
-uint32_t promise_staleness_ms(const struct node *n, const uint64_t members[4])
+uint32_t promise_staleness_ms(const struct node *n, uint32_t fences)
 {
     uint32_t age_ms;
 
-    oldest_writer(n, members, &age_ms);
+    oldest_writer(n, fences, &age_ms);
     return age_ms;
 }
 
@@ -55,10 +66,10 @@ static uint8_t missing_origin(struct node *n, const struct token *t)
     if (t == NULL)
         return 0;
     for (uint32_t o = 1; o < t->seen.high; o++) {
-        const struct vector *have = o == n->options.self->id ? &r->last_op : &r->applied;
+        const struct vector *have = replica_owns(r, (uint8_t)o) ? &r->last_op : &r->applied;
 
         if (t->seen.at[o] > vector_get(have, (uint8_t)o) && !closed_is(n, (uint8_t)o) &&
-            !MUTATION(ignores_token))
+            replica_may_hold(r, (uint8_t)o) && !MUTATION(ignores_token))
             return (uint8_t)o;
     }
     return 0;
@@ -66,34 +77,38 @@ static uint8_t missing_origin(struct node *n, const struct token *t)
 
 /* --- strong --- */
 
-/* What the peer said when it was first asked after the command came; false: nothing yet. */
-static bool answer_to(const struct barrier *b, uint64_t number, stamp_t *stamp)
+/* What the peer said when it was first asked after the command came; NULL: nothing yet. */
+static const struct barrier_answer *answer_to(const struct barrier *b, uint64_t number)
 {
-    bool found = false;
-    uint64_t best = 0;
+    const struct barrier_answer *best = NULL;
 
     for (int i = 0; i < BARRIER_ANSWERS; i++) {
-        if (b->number[i] < number || (found && b->number[i] >= best))
-            continue;
-        found = true;
-        best = b->number[i];
-        *stamp = b->stamp[i];
+        const struct barrier_answer *a = &b->answers[i];
+
+        if (a->number >= number && (best == NULL || a->number < best->number))
+            best = a;
     }
-    return found;
+    return best;
+}
+
+static bool has_passed(const struct node *n, const struct peer *p, uint32_t fences, uint64_t number)
+{
+    const struct barrier_answer *answer = answer_to(&p->barrier, number);
+
+    for (uint32_t o = 0; next_stream(n, p, fences, &o); o++) {
+        if (answer == NULL ||
+            vector_get(&n->replica.applied, (uint8_t)o) < answer->last[n->fence_of[o]])
+            return false;
+    }
+    return true;
 }
 
 /* The first writer that has not answered, or of which something is missing. */
-static const struct region *unpassed(const struct node *n, const uint64_t members[4],
-                                     uint64_t number)
+static const struct region *unpassed(const struct node *n, uint32_t fences, uint64_t number)
 {
     for (size_t i = 0; i < n->peer_count; i++) {
-        const struct peer *p = &n->peers[i];
-        stamp_t stamp;
-
-        if (is_member(members, p->region->id) &&
-            (!answer_to(&p->barrier, number, &stamp) ||
-             vector_get(&n->replica.applied, p->region->id) < stamp))
-            return p->region;
+        if (!has_passed(n, &n->peers[i], fences, number))
+            return n->peers[i].region;
     }
     return NULL;
 }
@@ -125,13 +140,13 @@ static bool is_missing(struct node *n, const struct client *c, char text[MISSING
                  name_of(n, origin));
         return true;
     }
-    region = oldest_writer(n, d->members, &age_ms);
+    region = oldest_writer(n, d->fences, &age_ms);
     if (region != NULL && age_ms > d->staleness_ms) {
         snprintf(text, MISSING_MAX, "what is known of %s is %u ms old, and %u are allowed",
                  region->name, age_ms, d->staleness_ms);
         return true;
     }
-    region = d->strong ? unpassed(n, d->members, c->barrier) : NULL;
+    region = d->strong ? unpassed(n, d->fences, c->barrier) : NULL;
     if (region != NULL) {
         snprintf(text, MISSING_MAX, "strong reads wait for every writer, and %s does not answer",
                  region->name);
@@ -244,14 +259,15 @@ void promise_link_ready(struct peer *peer)
 void promise_take_barrier(struct node *n, struct link *l, struct span body)
 {
     struct message_passed answer = { 0 };
-    uint8_t self = n->options.self->id;
 
     if (!message_take_barrier(body, &answer.number)) {
         link_refuse(n, l, "a malformed BARRIER");
         return;
     }
-    if (vector_get(&n->replica.last_op, self) != 0)
-        vector_set(&answer.last_op, vector_get(&n->replica.last_op, self));
+    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
+        if (vector_get(&n->replica.last_op, (uint8_t)o) != 0)
+            vector_set(&answer.last_op, vector_get(&n->replica.last_op, (uint8_t)o));
+    }
     message_put_passed(&l->output, &answer);
     link_dirty(n, l);
 }
@@ -267,10 +283,13 @@ void promise_take_passed(struct node *n, struct link *l, struct span body)
     }
     if (m.number != b->asked || b->asked <= b->answered)
         return; /* it was asked over a link that is gone */
+    struct barrier_answer *a = &b->answers[b->next];
+
     b->answered = m.number;
-    b->number[b->next] = m.number;
-    b->stamp[b->next] = vector_get(&m.last_op, l->peer->region->id);
     b->next = (b->next + 1) % BARRIER_ANSWERS;
+    *a = (struct barrier_answer){ .number = m.number };
+    for (uint32_t o = 0; origins_next(l->peer->origins, &o); o++)
+        a->last[n->fence_of[o]] = vector_get(&m.last_op, (uint8_t)o);
 }
 
 /* Somebody there waits for our acknowledgement: the log is synced without delay. */
@@ -280,7 +299,7 @@ void promise_take_wanted(struct node *n, struct link *l, struct span body)
 
     if (!message_take_wanted(body, &stamp))
         link_refuse(n, l, "a malformed WANTED");
-    else if (stamp_origin(stamp) == l->peer->region->id)
+    else if (origins_have(l->peer->origins, stamp_origin(stamp)))
         vector_raise(&n->wanted, stamp);
 }
 

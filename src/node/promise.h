@@ -18,7 +18,7 @@
 #define NODE_PROMISE_H
 
 #include "base/span.h"
-#include "clock/vector.h"
+#include "core/replica.h"
 
 struct node;
 struct client;
@@ -28,10 +28,14 @@ struct peer;
 enum { BARRIER_ANSWERS = 16 }; /* guess: older ones are as good, only later */
 
 /* What a peer has said of barriers. */
+struct barrier_answer {
+    uint64_t number;
+    stamp_t last[REPLICA_FENCES]; /* the peer's last write then, to each fence; 0: none */
+};
+
 struct barrier {
     uint64_t asked, answered; /* numbers; asked > answered: one is on its way */
-    uint64_t number[BARRIER_ANSWERS];
-    stamp_t stamp[BARRIER_ANSWERS]; /* the peer's last write when it answered */
+    struct barrier_answer answers[BARRIER_ANSWERS];
     uint32_t next;
 };
 
@@ -51,9 +55,9 @@ bool promise_may_resume(struct node *n, struct client *c);
 /* A FOLLOW that is met, or over, is answered. */
 bool promise_end_follow(struct node *n, struct client *c);
 
-/* How old the oldest is of what we know of the writers among `members`: writes of that age may be
- * missing. UINT32_MAX: nothing was heard of one. */
-uint32_t promise_staleness_ms(const struct node *n, const uint64_t members[4]);
+/* How old the oldest is of what we know of the writers of some fences (a bit for each place): writes of
+ * that age may be missing. UINT32_MAX: nothing was heard of one. */
+uint32_t promise_staleness_ms(const struct node *n, uint32_t fences);
 
 /* Messages. */
 void promise_take_barrier(struct node *n, struct link *l, struct span body);

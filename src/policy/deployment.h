@@ -13,7 +13,7 @@
 #include "policy/keyspace.h"
 #include "policy/region.h"
 
-/* Who subscribes to whom. */
+/* Who takes writes at whom: policy/graph.h. */
 enum topology {
     TOPOLOGY_MESH,
     TOPOLOGY_RING,
@@ -76,6 +76,7 @@ struct deployment {
     struct region *regions; /* [region_count], in the order of the file */
     size_t region_count;
     enum topology topology;
+    uint8_t centre;       /* with TOPOLOGY_STAR: the id of a region; 0: the cheapest */
     struct fence *fences; /* [fence_count], global first */
     size_t fence_count;
     struct keyspace *keyspaces; /* [keyspace_count], longest prefix first */

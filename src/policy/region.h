@@ -33,6 +33,7 @@ struct region {
     char *timezone;       /* an IANA name; UTC when not given */
     char **jurisdictions; /* [jurisdiction_count] */
     size_t jurisdiction_count;
+    uint8_t parent; /* with TOPOLOGY_HIERARCHY: the id of the region above; 0: none, it is global */
     struct endpoint clients; /* RESP; always given */
     struct endpoint peers;   /* the other regions dial it; given when there are other regions */
     struct endpoint http;    /* metrics, dashboard, JSON; may be missing */

@@ -1,0 +1,216 @@
+"""What a fence holds stays within its members: in files, on the wire, and in what clients are told."""
+import glob
+import os
+import signal
+import socket
+import threading
+
+import redis
+
+import support
+
+MEMBERS = [1, 2]        # of five regions
+OTHERS = [0, 3, 4]
+FENCE = """
+fences:
+  gdpr: [eu-de, jp-tok]
+keyspaces:
+  - { prefix: "", acks: async }
+  - { prefix: "eu:", fence: gdpr }
+checkpoint: { every: 1s }
+"""
+SECRET = b"FENCED-VALUE-%06d-WHICH-IS-LONG-ENOUGH-TO-BE-FOUND-" + b"".join(b"%c" % (65 + i * 7 % 26) for i in range(40))
+
+
+class Tap:
+    """A proxy that keeps all that went through it, from both sides."""
+
+    def __init__(self, port):
+        self.target = port
+        self.bytes = {"to": bytearray(), "from": bytearray()}
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, _ = self.listener.accept()
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:         # it is not up
+                client.close()
+                continue
+            for source, target, way in ((client, server, "to"), (server, client, "from")):
+                threading.Thread(target=self.pump, args=(source, target, way), daemon=True).start()
+
+    def pump(self, source, target, way):
+        try:
+            while data := source.recv(65536):
+                self.bytes[way] += data
+                target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def tapped_world():
+    """Five regions, each of which reaches every other through a tap."""
+    world = support.World(regions=5, extra=FENCE, start=False)
+    taps = {(i, j): Tap(world.peer_ports[j]) for i in range(5) for j in range(5) if i != j}
+    for i in range(5):
+        world.dials[i] = [f"{world.names[j]}=127.0.0.1:{taps[i, j].port}" for j in range(5) if j != i]
+    return world, taps
+
+
+def refused(call, word):
+    try:
+        answer = call()
+    except redis.ResponseError as error:
+        assert str(error).startswith(word), error
+        return str(error)
+    raise AssertionError(f"it was answered {answer!r}")
+
+
+def batches_of(stream):
+    """The contents of all frames in one way of a link: messages are u32 length, u32 checksum, u8 type, body; a frame of batches,
+    or of objects, is zstd."""
+    import ctypes
+    import ctypes.util
+    zstd = ctypes.CDLL(ctypes.util.find_library("zstd"))
+    zstd.ZSTD_decompress.restype = zstd.ZSTD_getFrameContentSize.restype = ctypes.c_size_t
+    zstd.ZSTD_getFrameContentSize.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+    zstd.ZSTD_decompress.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+    magic, found, at = b"\x28\xb5\x2f\xfd", [], 0
+    while (at := stream.find(magic, at)) >= 0:
+        rest = bytes(stream[at:])
+        size = zstd.ZSTD_getFrameContentSize(rest, len(rest))
+        zstd.ZSTD_findFrameCompressedSize.restype = ctypes.c_size_t
+        zstd.ZSTD_findFrameCompressedSize.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+        used = zstd.ZSTD_findFrameCompressedSize(rest, len(rest))
+        if size < 1 << 30 and used <= len(rest):
+            out = ctypes.create_string_buffer(size + 1)
+            if zstd.ZSTD_decompress(out, size, rest[:used], used) == size:
+                found.append(out.raw[:size])
+                at += used
+                continue
+        at += 1
+    return b"".join(found)
+
+
+def files_of(world, i):
+    for path in glob.glob(os.path.join(world.data_dir(i), "**"), recursive=True):
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                yield path, file.read()
+
+
+def holds_a_secret(content, count):
+    return any(SECRET % number in content for number in range(count))
+
+
+def test_no_fenced_value_is_found_outside():
+    world, taps = tapped_world()
+    with world:
+        for i in range(5):
+            world.spawn(i)
+        for i in range(5):
+            world.wait_ready(i)
+        world.wait_linked()
+        count = 300
+        for i in MEMBERS:
+            client = world.client(i)
+            for number in range(i - 1, count, 2):
+                client.set(f"eu:{number}", SECRET % number)
+                client.hset("eu:hash", f"field{number}", SECRET % number)
+                client.set(f"free:{number}", "x" * 50 + str(number))
+        support.wait_until(lambda: all(world.client(i).hlen("eu:hash") == count for i in MEMBERS), 20, "it did not come to the members")
+        support.wait_until(lambda: all(len(world.client(i).keys("free:*")) == count for i in OTHERS), 20, "what is free did not come")
+        # a member comes back, and one that is no member is new: both take what is there
+        world.kill(MEMBERS[1])
+        world.client(MEMBERS[0]).set("eu:last", SECRET % 0)
+        world.start(MEMBERS[1])
+        world.wait_linked()
+        support.wait_until(lambda: world.client(MEMBERS[1]).get("eu:last"), 20, "it did not come back")
+        for i in range(5):
+            world.client(i).save()
+        for i in OTHERS:
+            client = world.client(i)
+            assert client.keys("eu:*") == []
+            for command in (("GET", "eu:1"), ("SET", "eu:1", "x"), ("DEL", "free:1", "eu:1"), ("TTL", "eu:1")):
+                error = refused(lambda c=client, k=command: c.execute_command(*k), "")
+                assert error.startswith("FENCED") or error.startswith("CROSSSLOT"), error
+            assert "eu-de, jp-tok" in refused(lambda c=client: c.get("eu:1"), "FENCED")
+        for i in range(5):
+            world.kill(i, signal.SIGTERM)
+        for i in OTHERS:
+            for path, content in files_of(world, i):
+                assert not holds_a_secret(content, count), path
+                assert b"eu:hash" not in content, path
+        for i in MEMBERS:
+            assert any(holds_a_secret(content, count) for _, content in files_of(world, i))
+        for (i, j), tap in taps.items():
+            wire = b"".join(bytes(way) + batches_of(way) for way in tap.bytes.values())
+            within = i in MEMBERS and j in MEMBERS
+            assert holds_a_secret(wire, count) == within, (i, j)
+            assert (b"free:" in wire) == (j in MEMBERS), (i, j)     # who dials takes what the other wrote
+
+
+def test_groups_and_results_stay_within_a_fence():
+    with support.World(regions=5, extra=FENCE) as world:
+        world.wait_linked()
+        client = world.client(1)
+        client.set("eu:a", "1")
+        client.rpush("eu:list", "1", "2")
+        client.set("free", "1")
+        assert client.mget("eu:a", "eu:b") == ["1", None]
+        refused(lambda: client.mget("eu:a", "free"), "CROSSSLOT")
+        refused(lambda: client.mset({"eu:a": "1", "free": "2"}), "CROSSSLOT")
+        for command in (("COPY", "eu:a", "free"), ("RENAME", "eu:a", "free"), ("LMOVE", "eu:list", "list", "LEFT", "LEFT"),
+                        ("SORT", "eu:list", "STORE", "list"), ("SUNIONSTORE", "set", "eu:set")):
+            refused(lambda c=command: client.execute_command(*c), "FENCED")
+        assert client.execute_command("COPY", "eu:a", "eu:b") == 1
+        pipeline = client.pipeline(transaction=True)
+        pipeline.set("eu:a", "2").set("free", "2")
+        try:
+            pipeline.execute()
+            raise AssertionError("it was run")
+        except redis.ResponseError:
+            pass
+        assert client.get("eu:a") == "1" and client.get("free") == "1"
+        pipeline = client.pipeline(transaction=True)
+        pipeline.set("eu:a", "3").incr("eu:b").get("eu:a")
+        assert pipeline.execute() == [True, 2, "3"]
+        # expiry and flushes follow their keys' fence
+        client.set("eu:gone", "1", px=100)
+        client.set("gone", "1", px=100)
+        support.wait_until(lambda: client.get("eu:gone") is None and client.get("gone") is None, 10, "it stayed")
+        client.flushall()
+        support.wait_until(lambda: all(world.client(i).dbsize() == 0 for i in range(5)), 20, "it was not flushed everywhere")
+
+
+def test_bytes_of_the_fence_survive_kills():
+    with support.World(regions=5, extra=FENCE, fsync="always") as world:
+        world.wait_linked()
+        for round_ in range(3):
+            for i in MEMBERS:
+                client = world.client(i)
+                for number in range(50):
+                    client.set(f"eu:{round_}:{i}:{number}", number)
+                    client.incr("eu:counter")
+                    client.incr("counter")
+            world.kill(MEMBERS[round_ % 2])
+            world.start(MEMBERS[round_ % 2])
+            world.wait_linked()
+        for i in MEMBERS:
+            support.wait_until(lambda i=i: world.client(i).get("eu:counter") == "300", 20, "the counter differs")
+            assert len(world.client(i).keys("eu:*:*")) == 300
+        for i in range(5):
+            support.wait_until(lambda i=i: world.client(i).get("counter") == "300", 20, "the counter differs")
+
+
+if __name__ == "__main__":
+    support.main(globals())
