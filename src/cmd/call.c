@@ -9,6 +9,7 @@
 #include "cmd/fence.h"
 #include "cmd/glob.h"
 #include "cmd/handlers.h"
+#include "cmd/home.h"
 
 enum { QUOTED_MAX = 128 }; /* of a client's text in an error, as Redis */
 
@@ -96,7 +97,10 @@ bool call_fits_group(struct call *call, size_t bytes)
 
 bool call_has_one_writer(const struct call *call, struct span key)
 {
-    return replica_writers_of(call->replica, fence_of_key(call->server, key)) <= 1;
+    const struct keyspace_live *live = server_keyspace(call->server, key);
+    const struct keyspace *k = &call->server->deployment->keyspaces[live - call->server->keyspaces];
+
+    return home_is_single(k) || replica_writers_of(call->replica, k->fence) <= 1;
 }
 
 bool call_one_writer(struct call *call, struct span key, const char *what)
@@ -126,6 +130,15 @@ static const char *write_refusal(const struct server *server)
 static bool writes(const struct session *session, const struct command *command)
 {
     return command->flags & CMD_WRITE || (command->run == cmd_exec && session->transaction.writes);
+}
+
+const struct command *command_resolve(const struct span *argv, size_t argc)
+{
+    const struct command *command = command_find(argv[0]);
+
+    if (command != NULL && command->subcommands != NULL)
+        command = argc > 1 ? command_find_sub(command, argv[1]) : NULL;
+    return command != NULL && arity_fits(command, argc) ? command : NULL;
 }
 
 bool command_writes(const struct session *session, struct span name)

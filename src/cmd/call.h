@@ -85,6 +85,9 @@ size_t command_index(const struct command *command);
 /* The subcommand of a container, or NULL. */
 const struct command *command_find_sub(const struct command *container, struct span name);
 
+/* What these arguments call, down to the subcommand; NULL when they call nothing. */
+const struct command *command_resolve(const struct span *argv, size_t argc);
+
 /* Runs one command: finds it, checks arity and refusals, calls the handler, counts. Ops emitted are
  * one group. */
 void command_run(struct server *server, struct session *session, const struct span *argv,

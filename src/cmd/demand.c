@@ -110,19 +110,6 @@ static void ask_without_keys(const struct server *server, const struct levels *l
         ask(server, levels, command, live, d);
 }
 
-static const struct command *resolve(const struct span *argv, size_t argc)
-{
-    const struct command *command = command_find(argv[0]);
-
-    if (command != NULL && command->subcommands != NULL)
-        command = argc > 1 ? command_find_sub(command, argv[1]) : NULL;
-    if (command == NULL)
-        return NULL;
-    bool fits = command->arity >= 0 ? argc == (size_t)command->arity
-                                    : argc >= (size_t)-command->arity;
-    return fits ? command : NULL;
-}
-
 static void ask_for_keys(const struct server *server, const struct levels *levels,
                          const struct command *command, const struct span *argv, size_t argc,
                          struct demand *d)
@@ -140,7 +127,7 @@ static void ask_for_keys(const struct server *server, const struct levels *level
 void demand_of_plain(const struct server *server, const struct levels *levels, bool has_token,
                      const struct span *argv, size_t argc, struct demand *d)
 {
-    const struct command *command = resolve(argv, argc);
+    const struct command *command = command_resolve(argv, argc);
 
     demand_init(d);
     if (command == NULL || !(command->flags & (CMD_WRITE | CMD_READONLY)))

@@ -10,6 +10,8 @@
 #include "base/memory.h"
 #include "cmd/conflict_log.h"
 #include "cmd/data.h"
+#include "cmd/fence.h"
+#include "cmd/home.h"
 
 static const char *const modes[] = {
     [KEYSPACE_ACTIVE_ACTIVE] = "active-active",   [KEYSPACE_PRIMARY] = "primary",
@@ -250,11 +252,30 @@ static void set(struct call *call)
 
 /* --- the table --- */
 
+/* Runs at the key's home: it writes no more to the key, and says so in the directory; the new home takes over
+ * when it has that, and with it all that was written before. */
 static void move(struct call *call)
 {
-    reply_error(call->reply,
-                "ERR KEYSPACE MOVE needs a keyspace with one writer: every region writes "
-                "every keyspace of this deployment");
+    struct server *server = call->server;
+    const struct keyspace_live *live = server_keyspace(server, call->argv[2]);
+    const struct keyspace *k = &server->deployment->keyspaces[live - server->keyspaces];
+    struct buffer key = { 0 };
+
+    if (k->mode != KEYSPACE_PARTITIONED || k->homes != KEYSPACE_HOMES_DIRECTORY) {
+        reply_error(call->reply,
+                    "ERR KEYSPACE MOVE moves a key of a keyspace with homes: directory");
+        return;
+    }
+    if (!home_may_be(server, k, call->argv[3])) {
+        reply_error(call->reply, "ERR that region is no home of this keyspace: see KEYSPACE FOR");
+        return;
+    }
+    buffer_put_text(&key, k->directory);
+    buffer_put(&key, home_tag(call->argv[2]));
+    replica_group_fence(call->replica, fence_of_key(server, buffer_span(&key)));
+    emit_string(call->replica, call->db, buffer_span(&key), call->argv[3], TIME_NONE, 0);
+    buffer_release(&key);
+    reply_ok(call->reply);
 }
 
 static void help(struct call *call)
@@ -262,6 +283,8 @@ static void help(struct call *call)
     static const char *const lines[] = {
         "FOR <key>",
         "    Return the keyspace of a key.",
+        "MOVE <key> <region>",
+        "    Move the home of a key, and of all with its tag, in a keyspace with homes: directory.",
         "LIST",
         "    Return the keyspaces, as they are in this region now.",
         "SET <prefix> <field> <value> [<field> <value> ...]",
@@ -291,8 +314,8 @@ const struct command keyspace_subcommands[] = {
                 "O(1)", "Show helpful text about the different subcommands"),
     COMMAND_ROW("keyspace|list", list, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "keyspace", "0.1.0",
                 "O(N) where N is the number of keyspaces", "Get the keyspaces of the deployment"),
-    COMMAND_ROW("keyspace|move", move, -2, CMD_ADMIN, 0, 0, 0, "keyspace", "0.1.0", "O(1)",
-                "Move the writer of a keyspace"),
+    COMMAND_ROW("keyspace|move", move, 4, CMD_WRITE | CMD_ADMIN, 2, 2, 1, "keyspace", "0.2.0",
+                "O(1)", "Move the home of a key that a directory lists"),
     COMMAND_ROW("keyspace|set", set, -5, CMD_ADMIN, 0, 0, 0, "keyspace", "0.1.0",
                 "O(1), and the size of a merge function",
                 "Change what a keyspace's readers see, in this region"),

@@ -59,14 +59,18 @@ struct keyspace_live *server_keyspace(const struct server *server, struct span k
 void server_judge_keyspaces(struct server *server)
 {
     server->plain = true;
-    server->fenced = false;
+    server->fenced = server->routed = false;
     for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
         const struct keyspace_live *k = &server->keyspaces[i];
 
         if (k->acks.acks != KEYSPACE_ASYNC || k->reads.reads != KEYSPACE_READ_LOCAL)
             server->plain = false;
-        if (server->deployment->keyspaces[i].fence != 0)
+        const struct keyspace *told = &server->deployment->keyspaces[i];
+
+        if (told->fence != 0)
             server->fenced = true;
+        if (told->mode != KEYSPACE_ACTIVE_ACTIVE || told->outside != KEYSPACE_REFUSE)
+            server->routed = true;
     }
 }
 

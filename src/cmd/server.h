@@ -119,6 +119,7 @@ struct server {
     struct conflict_log conflicts;
     struct command_figures *figures; /* [command_count()]; owned */
     struct error_count error_counts[ERROR_WORDS];
+    bool routed; /* some keyspace is written by one region, or may be reached through another */
     bool fenced; /* some keyspace lies in a fence */
     bool plain;  /* no keyspace waits for anything */
     bool faults; /* LINK CUT, HEAL, SLOW are allowed */

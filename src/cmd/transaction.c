@@ -140,8 +140,9 @@ static void clear_queue(struct transaction *t)
 {
     buffer_release(&t->queue);
     t->count = t->write_bytes = 0;
-    t->writes = t->fenced = false;
+    t->writes = t->fenced = t->loose = false;
     t->fence = 0;
+    t->region = 0;
 }
 
 /* What will not run needs no room. */
@@ -149,6 +150,11 @@ static void refuse(struct transaction *t)
 {
     clear_queue(t);
     t->refused = true;
+}
+
+void transaction_spoil(struct transaction *t)
+{
+    refuse(t);
 }
 
 static bool count_write(struct call *call)
@@ -305,6 +311,20 @@ static bool take_queued(struct span *queue, struct queued *q)
     for (size_t i = 0; i < q->argc; i++)
         CHECK(span_take_prefixed(queue, &q->argv[i]));
     return true;
+}
+
+uint64_t transaction_put(const struct transaction *t,
+                         void (*put)(struct buffer *out, const struct span *argv, size_t argc),
+                         struct buffer *out)
+{
+    struct span queue = buffer_span(&t->queue);
+    struct queued q = { 0 };
+    uint64_t count = 0;
+
+    for (; take_queued(&queue, &q); count++)
+        put(out, q.argv, q.argc);
+    mem_free(q.argv);
+    return count;
 }
 
 void transaction_demand(const struct server *server, const struct transaction *t,

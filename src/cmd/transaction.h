@@ -30,6 +30,8 @@ struct transaction {
     bool writes;         /* a queued command does */
     bool fenced;         /* a queued command has keys: */
     uint32_t fence;      /* their fence, by place */
+    uint8_t region;      /* where it must run; 0: here as well as anywhere */
+    bool loose;          /* a queued command writes what every region may write */
     size_t count;        /* queued */
     size_t write_bytes;  /* arguments of the writes among them */
     struct buffer queue; /* of each command: varint argc, then its arguments with their lengths */
@@ -56,6 +58,14 @@ void transaction_refuse(struct call *call, size_t start);
 /* What all that is queued asks for, to be waited for by EXEC. */
 void transaction_demand(const struct server *server, const struct transaction *t,
                         const struct levels *levels, bool has_token, struct demand *d);
+
+/* Appends each command that is queued, by `put`; returns how many. */
+uint64_t transaction_put(const struct transaction *t,
+                         void (*put)(struct buffer *out, const struct span *argv, size_t argc),
+                         struct buffer *out);
+
+/* A command of it was refused: EXEC will refuse. */
+void transaction_spoil(struct transaction *t);
 
 /* True when a watched key was changed: EXEC would run nothing. */
 bool transaction_is_stale(const struct server *server, const struct transaction *t);

@@ -295,6 +295,24 @@ bool replica_heartbeat(struct replica *r, uint8_t self, struct buffer *out)
     return true;
 }
 
+/* Everything up to the durable vector is in the durable log, and no op is between the last one and it. */
+bool replica_pass_heartbeat(const struct replica *r, uint8_t origin, struct buffer *out)
+{
+    CHECK(!replica_owns(r, origin));
+    struct batch b = {
+        .origin = origin,
+        .instance = r->streams[origin].instance,
+        .from = vector_get(&r->last_op, origin),
+        .to = vector_get(&r->durable, origin),
+        .prev = vector_get(&r->last_op, origin),
+        .check = r->streams[origin].check,
+    };
+    if (b.to <= b.from)
+        return false;
+    batch_put_header(out, &b);
+    return true;
+}
+
 /* --- time --- */
 
 /* The time up to which every writer has been heard: nobody can have extended unseen what ended

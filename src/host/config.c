@@ -23,9 +23,9 @@ static struct deployment *deployment_of(const struct schema_reader *r)
 
 static const struct schema_choice MODES[] = {
     { .word = "active-active", .value = KEYSPACE_ACTIVE_ACTIVE },
-    { .word = "primary", .value = KEYSPACE_PRIMARY, .later = true },
+    { .word = "primary", .value = KEYSPACE_PRIMARY },
     { .word = "follow-the-sun", .value = KEYSPACE_FOLLOW_THE_SUN, .later = true },
-    { .word = "partitioned", .value = KEYSPACE_PARTITIONED, .later = true },
+    { .word = "partitioned", .value = KEYSPACE_PARTITIONED },
     { .word = "consensus", .value = KEYSPACE_CONSENSUS, .later = true },
     { .word = NULL },
 };
@@ -68,7 +68,20 @@ static const struct schema_choice EVICTS[] = {
 
 static const struct schema_choice ELSEWHERE[] = {
     { .word = "forward", .value = KEYSPACE_FORWARD },
-    { .word = "redirect", .value = KEYSPACE_REDIRECT, .later = true },
+    { .word = "redirect", .value = KEYSPACE_REDIRECT },
+    { .word = NULL },
+};
+
+static const struct schema_choice OUTSIDES[] = {
+    { .word = "refuse", .value = KEYSPACE_REFUSE },
+    { .word = "forward", .value = KEYSPACE_THROUGH },
+    { .word = NULL },
+};
+
+static const struct schema_choice HOMES[] = {
+    { .word = "tag", .value = KEYSPACE_HOMES_TAG },
+    { .word = "hash", .value = KEYSPACE_HOMES_HASH },
+    { .word = "directory", .value = KEYSPACE_HOMES_DIRECTORY },
     { .word = NULL },
 };
 
@@ -154,6 +167,34 @@ static void read_fence_reference(struct schema_reader *r, const struct schema_fi
         report_unknown_fence(r, node);
 }
 
+static void read_writer(struct schema_reader *r, const struct schema_field *f,
+                        const struct yamltree *node, void *to)
+{
+    (void)f;
+    struct keyspace *k = to;
+    const struct region *region = NULL;
+    if (schema_is(r, node, YAMLTREE_TEXT, "the name of a region"))
+        region = config_find_region(r, deployment_of(r), node->line, node->text);
+    if (region)
+        k->writer = region->id;
+}
+
+static void read_readers(struct schema_reader *r, const struct schema_field *f,
+                         const struct yamltree *node, void *to)
+{
+    (void)f;
+    struct keyspace *k = to;
+    if (!schema_is(r, node, YAMLTREE_LIST, "a list of regions"))
+        return;
+    for (const struct yamltree *item = node->first; item; item = item->next) {
+        const struct region *region = NULL;
+        if (schema_is(r, item, YAMLTREE_TEXT, "the name of a region"))
+            region = config_find_region(r, deployment_of(r), item->line, item->text);
+        if (region)
+            k->readers[region->id / 64] |= 1ull << (region->id % 64);
+    }
+}
+
 static void read_merge_file(struct schema_reader *r, const struct schema_field *f,
                             const struct yamltree *node, void *to)
 {
@@ -189,14 +230,67 @@ static const struct schema_field KEYSPACE[] = {
     { .name = "streams", .read = schema_read_choice, OF_KEYSPACE(streams), .choices = STREAMS },
     { .name = "evict", .read = schema_read_choice, OF_KEYSPACE(evict), .choices = EVICTS },
     { .name = "fence", .read = read_fence_reference },
+    { .name = "outside", .read = schema_read_choice, OF_KEYSPACE(outside), .choices = OUTSIDES },
+    { .name = "writer", .read = read_writer },
+    { .name = "homes", .read = schema_read_choice, OF_KEYSPACE(homes), .choices = HOMES },
+    { .name = "directory", .read = schema_read_text, OF_KEYSPACE(directory) },
+    { .name = "readers", .read = read_readers },
     { .name = NULL },
 };
+
+/* A field that only some mode has. */
+static void judge_field(struct schema_reader *r, const struct yamltree *node, const char *field,
+                        bool fits, const char *with)
+{
+    const struct yamltree *given = yamltree_find(node, field);
+    if (given && !fits)
+        schema_problem(r, given->line, "%s is only for %s", field, with);
+}
+
+static void judge_writer(struct schema_reader *r, const struct yamltree *node, struct keyspace *k)
+{
+    const struct deployment *d = deployment_of(r);
+    const struct fence *f = &d->fences[k->fence];
+    bool any = false;
+    judge_field(r, node, "writer", k->mode == KEYSPACE_PRIMARY, "mode: primary");
+    if (k->mode != KEYSPACE_PRIMARY)
+        return;
+    if (k->writer != 0 && k->fence != 0 && !fence_holds(f, k->writer))
+        schema_problem(r, yamltree_find(node, "writer")->line,
+                       "the writer must be a member of the fence %s", f->name);
+    for (size_t i = 0; i < d->region_count; i++)
+        any |= d->regions[i].id == k->writer;
+    for (size_t i = 0; i < d->region_count && !any && k->writer == 0; i++) {
+        if (k->fence == 0 || fence_holds(f, d->regions[i].id))
+            k->writer = d->regions[i].id; /* the first of the file, unless it is said */
+        any = k->writer != 0;
+    }
+}
+
+static void judge_homes(struct schema_reader *r, const struct yamltree *node,
+                        const struct keyspace *k)
+{
+    bool partitioned = k->mode == KEYSPACE_PARTITIONED;
+    bool directory = partitioned && k->homes == KEYSPACE_HOMES_DIRECTORY;
+    judge_field(r, node, "homes", partitioned, "mode: partitioned");
+    judge_field(r, node, "readers", partitioned, "mode: partitioned");
+    judge_field(r, node, "directory", directory, "homes: directory");
+    if (directory && !k->directory)
+        schema_problem(
+            r, yamltree_find(node, "homes")->line,
+            "homes: directory needs the prefix of its keys, as in: directory: \"home:\"");
+    else if (directory && k->prefix && strncmp(k->directory, k->prefix, k->prefix_bytes) == 0)
+        schema_problem(r, yamltree_find(node, "directory")->line,
+                       "the directory must lie in another keyspace");
+}
 
 static void read_keyspace(struct schema_reader *r, const struct yamltree *node,
                           struct deployment *d)
 {
     struct keyspace *k = deployment_add_keyspace(d);
     schema_read_fields(r, KEYSPACE, node, k);
+    judge_writer(r, node, k);
+    judge_homes(r, node, k);
     if (k->conflict == KEYSPACE_MERGE && !yamltree_find(node, "merge"))
         schema_problem(r, yamltree_find(node, "conflict")->line,
                        "conflict: merge needs the file of a function, as in: merge: cart.lua");

@@ -430,14 +430,11 @@ TEST(what_this_version_cannot_do_is_refused)
                     "fences: { gdpr: [eu-de] }\n"
                     "keyspaces:\n"
                     "  - prefix: ''\n"
-                    "    mode: primary\n"
-                    "    elsewhere: redirect\n"
+                    "    mode: follow-the-sun\n"
                     "    fence: gdpr\n",
         "f.yaml:9: shards: 4 is not supported by this version; use 1\n"
-        "f.yaml:13: keyspaces[0].mode: \"primary\" is not supported by this version; use "
-        "active-active\n"
-        "f.yaml:14: keyspaces[0].elsewhere: \"redirect\" is not supported by this version; use "
-        "forward\n");
+        "f.yaml:13: keyspaces[0].mode: \"follow-the-sun\" is not supported by this version; use "
+        "active-active, primary or partitioned\n");
 }
 
 TEST(topologies_are_words_or_maps_with_what_belongs_to_them)
@@ -557,6 +554,40 @@ TEST(levels_are_words_or_numbers_of_acks_and_bounded_has_a_staleness)
                   "f.yaml:9: keyspaces[0].merge: a merge file is only used with conflict: merge\n"
                   "f.yaml:9: keyspaces[0].reads: \"bounded\" needs how old a read may be, as in: "
                   "bounded 5s\n");
+}
+
+TEST(writers_and_homes_belong_to_their_modes)
+{
+    struct deployment d;
+    EXPECT(parses(TWO_REGIONS
+                  "fences: { gdpr: [eu-de] }\n"
+                  "keyspaces:\n"
+                  "  - { prefix: aaaa, mode: primary, writer: eu-de, elsewhere: redirect }\n"
+                  "  - { prefix: aaa, mode: primary, fence: gdpr, outside: forward }\n"
+                  "  - { prefix: aa, mode: partitioned, readers: [us-east] }\n"
+                  "  - { prefix: a, mode: partitioned, homes: directory, directory: dir }\n",
+                  &d));
+    EXPECT_EQ(d.keyspaces[0].writer, 2);
+    EXPECT_EQ(d.keyspaces[0].elsewhere, KEYSPACE_REDIRECT);
+    EXPECT_EQ(d.keyspaces[1].writer, 2);
+    EXPECT_EQ(d.keyspaces[1].outside, KEYSPACE_THROUGH);
+    EXPECT_EQ(d.keyspaces[2].homes, KEYSPACE_HOMES_TAG);
+    EXPECT_EQ(d.keyspaces[2].readers[0], 2);
+    EXPECT_EQ(d.keyspaces[3].homes, KEYSPACE_HOMES_DIRECTORY);
+    EXPECT_TEXT(span_str(d.keyspaces[3].directory), "dir");
+    deployment_release(&d);
+    EXPECT_ERRORS(TWO_REGIONS "fences: { gdpr: [eu-de] }\n"
+                              "keyspaces:\n"
+                              "  - { prefix: aaaa, writer: eu-de, homes: hash }\n"
+                              "  - { prefix: aaa, mode: primary, fence: gdpr, writer: us-east }\n"
+                              "  - { prefix: aa, mode: partitioned, directory: dir }\n"
+                              "  - { prefix: a, mode: partitioned, homes: directory }\n",
+                  "f.yaml:11: keyspaces[0]: writer is only for mode: primary\n"
+                  "f.yaml:11: keyspaces[0]: homes is only for mode: partitioned\n"
+                  "f.yaml:12: keyspaces[1]: the writer must be a member of the fence gdpr\n"
+                  "f.yaml:13: keyspaces[2]: directory is only for homes: directory\n"
+                  "f.yaml:14: keyspaces[3]: homes: directory needs the prefix of its keys, as in: "
+                  "directory: \"home:\"\n");
 }
 
 TEST(views_of_conflict_are_read_and_merge_needs_a_file_beside_the_configuration)

@@ -62,16 +62,22 @@ static bool comes_elsewhere(struct node *n, uint8_t origin)
             continue;
         if (origins_have(l->origins, origin))
             return true;
-        if (!holds_more(n, p, origin) || n->replica.streams[origin].forked)
+        if (!holds_more(n, p, origin) || n->replica.streams[origin].forked ||
+            origins_have(p->foreign, origin))
             continue;
-        origins_add(l->origins, origin);
-        l->resubscribe = true;
-        node_notice(n, NOTICE_INFO,
-                    "ev=relay origin=%u via=%s why=\"others have dropped that log\"", origin,
-                    p->region->name);
+        topology_relay(n, origin, p, "others have dropped that log");
         return true;
     }
     return false;
+}
+
+/* Another peer's log has brought us to where the log of this one begins. */
+static void forget_met(const struct node *n, struct link *l)
+{
+    for (uint32_t o = 0; origins_next(l->behind, &o); o++) {
+        if (vector_get(&l->floor, (uint8_t)o) <= vector_get(&n->replica.last_op, (uint8_t)o))
+            origins_remove(l->behind, (uint8_t)o);
+    }
 }
 
 static bool is_lacking(struct node *n, const struct link *l)
@@ -149,7 +155,9 @@ void bootstrap_consider(struct node *n)
     struct bootstrap *b = &n->bootstrap;
     const struct link *lacking = NULL;
     for (size_t i = 0; i < n->peer_count; i++) {
-        const struct link *l = ready_intake(&n->peers[i]);
+        struct link *l = ready_intake(&n->peers[i]);
+        if (l != NULL)
+            forget_met(n, l);
         if (l != NULL && any(l->behind) && is_lacking(n, l) && lacking == NULL)
             lacking = l;
     }

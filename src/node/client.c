@@ -18,7 +18,9 @@ enum {
 
 void client_mark_dirty(struct node *n, struct client *c)
 {
-    if (!list_linked(&c->dirty))
+    if (c->remote != NULL)
+        forward_mark_due(n, c->remote);
+    else if (!list_linked(&c->dirty))
         list_add_tail(&n->dirty_sessions, &c->dirty);
 }
 
@@ -46,6 +48,7 @@ void client_close(struct node *n, struct session *s)
     list_remove(&c->held);
     list_remove(&c->waiting);
     list_remove(&c->wrote);
+    forward_forget(n, c);
     server_close_session(&n->server, s);
     hold_forget(c);
     mem_free(c->holds);
@@ -60,7 +63,7 @@ static void kill_session(struct node *n, struct session *s, const char *why)
     node_notice(n, NOTICE_WARNING, "ev=client.killed client=%s why=\"%s\"", s->address, why);
 }
 
-static void wait_in_list(struct node *n, struct client *c)
+void client_wait(struct node *n, struct client *c)
 {
     if (!list_linked(&c->waiting))
         list_add_tail(&n->waiting, &c->waiting);
@@ -96,7 +99,7 @@ static void answered(void *context, struct session *s, size_t start)
     struct client *c = client_of(s);
     finish_command(n, c, start);
     s->active_ms = n->now_us / 1000;
-    wait_in_list(n, c);
+    client_wait(n, c);
     n->resume = true;
 }
 
@@ -140,7 +143,14 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
             c->full = true;
             break;
         }
-        enum promise_verdict verdict = promise_judge(n, c, s->parser.argv, s->parser.argc);
+        promise_begin(n, c, s->parser.argv, s->parser.argc);
+        enum forward_verdict way = forward_judge(n, c, s->parser.argv, s->parser.argc);
+        if (way == FORWARD_GONE) {
+            promise_end(c);
+            used += s->parser.consumed;
+            continue;
+        }
+        enum promise_verdict verdict = way == FORWARD_WAIT ? PROMISE_WAIT : promise_judge(n, c);
         if (verdict == PROMISE_OVER) {
             used += s->parser.consumed;
             continue;
@@ -163,7 +173,7 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
         used += s->parser.consumed;
     }
     if (s->waiting || c->stalled || c->full)
-        wait_in_list(n, c);
+        client_wait(n, c);
     return used;
 }
 
@@ -286,7 +296,7 @@ static bool may_resume(struct node *n, struct client *c)
     if (!c->stalled)
         promise_end(c);
     return !(c->stalled && node_must_wait(n)) && promise_may_resume(n, c) &&
-           !(c->full && backlog(c) > BACKLOG_BYTES / 2);
+           forward_may_resume(c) && !(c->full && backlog(c) > BACKLOG_BYTES / 2);
 }
 
 void client_resume_waiting(struct node *n)

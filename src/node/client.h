@@ -13,25 +13,28 @@
 #define NODE_CLIENT_H
 
 #include "cmd/server.h"
+#include "node/forward.h"
 #include "node/hold.h"
 
 struct node;
 
 struct client {
     struct session session;
-    struct list dirty;   /* in node.dirty_sessions */
-    struct list held;    /* in node.held while there are holds */
-    struct list waiting; /* in node.waiting: WAIT, stalled or full, or just answered */
-    bool judged;         /* the command at the front has been asked what it waits for: */
-    uint64_t judged_us;  /* since when (node/promise.h), */
-    uint64_t barrier;    /* and for which barrier, if it reads strongly */
-    bool wrote_before;   /* the command that goes on did, in an earlier turn */
-    bool stalled;        /* commands are waiting for the clock */
-    bool full;           /* they are waiting for the client to read its replies */
-    size_t sent;         /* bytes at the front of output that have gone */
-    uint64_t sent_total; /* all bytes that went before output.at[0] */
-    struct list wrote;   /* in node.wrote: has replies that wait for the log of this turn */
-    struct hold *holds;  /* [hold_count] ascending */
+    struct list dirty;      /* in node.dirty_sessions */
+    struct list held;       /* in node.held while there are holds */
+    struct list waiting;    /* in node.waiting: WAIT, stalled or full, or just answered */
+    bool judged;            /* the command at the front has been asked what it waits for: */
+    uint64_t judged_us;     /* since when (node/promise.h), */
+    uint64_t barrier;       /* and for which barrier, if it reads strongly */
+    struct forward forward; /* what it has elsewhere (node/forward.h) */
+    struct remote *remote;  /* it is a session for another region's client; NULL: it is not */
+    bool wrote_before;      /* the command that goes on did, in an earlier turn */
+    bool stalled;           /* commands are waiting for the clock */
+    bool full;              /* they are waiting for the client to read its replies */
+    size_t sent;            /* bytes at the front of output that have gone */
+    uint64_t sent_total;    /* all bytes that went before output.at[0] */
+    struct list wrote;      /* in node.wrote: has replies that wait for the log of this turn */
+    struct hold *holds;     /* [hold_count] ascending */
     size_t hold_count, hold_cap;
 };
 
@@ -48,6 +51,9 @@ void client_close(struct node *n, struct session *s);
 /* What may go now; borrowed until the session's next input or turn. */
 struct span client_output(const struct session *s);
 void client_sent(struct node *n, struct session *s, size_t bytes);
+
+/* Its commands are looked at again when they can go on. */
+void client_wait(struct node *n, struct client *c);
 
 /* It has output to send, or is to be closed. */
 void client_mark_dirty(struct node *n, struct client *c);

@@ -71,26 +71,27 @@ bool closed_settled(struct node *n)
     return true;
 }
 
-static bool is_asked_for(const struct node *n, uint8_t origin)
+/* The first peer that holds more of it; NULL: nobody in reach. */
+static const struct peer *holder(struct node *n, uint8_t origin)
 {
     for (size_t i = 0; i < n->peer_count; i++) {
-        const struct link *l = n->peers[i].intake;
-        if (l != NULL && l->ready && origins_have(l->origins, origin))
-            return true;
+        const struct peer *p = &n->peers[i];
+        if (p->intake != NULL && p->intake->ready && !origins_have(p->intake->behind, origin) &&
+            !origins_have(p->foreign, origin) && holds_more(n, p, origin))
+            return p;
     }
-    return false;
+    return NULL;
 }
 
-void closed_ask(struct node *n, struct link *l)
+void closed_ask(struct node *n)
 {
     for (uint32_t o = 0; origins_next(n->closed, &o); o++) {
         uint8_t origin = (uint8_t)o;
-        if (is_asked_for(n, origin) || n->replica.streams[o].forked ||
-            !replica_may_hold(&n->replica, origin) || !closed_comes(n, l, origin))
+        if (topology_is_relayed(n, origin) || n->replica.streams[o].forked ||
+            !replica_may_hold(&n->replica, origin))
             continue;
-        origins_add(l->origins, origin);
-        l->resubscribe = true;
-        node_notice(n, NOTICE_INFO, "ev=relay origin=%u via=%s why=\"it holds more of it\"", o,
-                    l->peer->region->name);
+        const struct peer *p = holder(n, origin);
+        if (p != NULL)
+            topology_relay(n, origin, p, "nobody owns it, and there is more of it there");
     }
 }

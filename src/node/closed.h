@@ -21,10 +21,10 @@ void closed_init(struct node *n);
 /* Looks for origins that nobody told us of. */
 void closed_note(struct node *n, const struct vector *v);
 
-/* Asks at this intake for what its peer holds more of. */
-void closed_ask(struct node *n, struct link *l);
+/* Asks for what some peer holds more of, where nobody is asked (node/topology.h). */
+void closed_ask(struct node *n);
 
-/* Whether an origin that is asked for here has no owner, and still comes. */
+/* Whether an origin has no owner; and whether more of it comes over an intake. */
 bool closed_is(const struct node *n, uint8_t origin);
 bool closed_comes(struct node *n, const struct link *l, uint8_t origin);
 

@@ -43,7 +43,7 @@ void feed_subscribe(struct node *n, struct link *l, struct span body)
     }
     source_subscribed(n, l, m.origins);
     for (int i = 0; i < 4; i++) /* nothing goes where it may not lie, whoever asks for it */
-        m.origins[i] &= ~l->peer->foreign[i];
+        m.origins[i] &= MUTATION(sends_fenced) ? UINT64_MAX : ~l->peer->foreign[i];
     leave_out_dropped(n, l, &m);
     memcpy(l->origins, m.origins, sizeof l->origins);
     vector_copy(&l->sent, &m.have);
@@ -81,8 +81,8 @@ static void send_frame(struct node *n, struct link *l, const struct feed_frame *
     l->batches_out += f->batches;
     l->raw_bytes_out += f->content_bytes;
     l->frame_bytes_out += f->message.len;
+    l->batch_bytes += f->message.len;
     l->frames_out++;
-    l->heartbeat_us = n->now_us + FEED_HEARTBEAT_US;
     link_dirty(n, l);
 }
 
@@ -272,14 +272,19 @@ void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span re
 
 /* --- heartbeats --- */
 
-/* It asks for one of our streams, and has had all that is durable. */
+/* It has been sent all that it asks for of our durable log. */
+static bool has_all(const struct node *n, const struct link *l)
+{
+    return l->subscribed && !l->reading && l->cursor >= n->replica.log_durable && link_has_room(l);
+}
+
+/* It asks for one of our streams. */
 static bool wants_heartbeat(const struct node *n, const struct link *l)
 {
     uint64_t asked = 0;
     for (int i = 0; i < 4; i++)
         asked |= l->origins[i] & n->replica.own[i];
-    return l->subscribed && asked != 0 && !n->replica.amnesiac && health_speaks(n) && !l->reading &&
-           l->cursor >= n->replica.log_durable && link_has_room(l);
+    return has_all(n, l) && asked != 0 && !n->replica.amnesiac && health_speaks(n);
 }
 
 static void make_heartbeat(struct node *n, uint8_t own)
@@ -336,6 +341,44 @@ static void heartbeat(struct node *n, struct link *l)
     l->heartbeat_us = n->now_us + (newer ? FEED_HEARTBEAT_US : FEED_HEARTBEAT_RETRY_US);
 }
 
+/* The next other's stream of which it can be told more, from *o on. */
+static bool next_to_pass(const struct node *n, const struct link *l, uint32_t *o)
+{
+    for (; origins_next(l->origins, o); (*o)++) {
+        uint8_t origin = (uint8_t)*o;
+        stamp_t known = vector_get(&n->replica.durable, origin);
+        if (known > vector_get(&l->sent, origin) &&
+            known >= vector_get(&n->replica.last_op, origin) &&
+            !replica_owns(&n->replica, origin) && !origins_have(l->peer->origins, origin) &&
+            !closed_is(n, origin))
+            return true;
+    }
+    return false;
+}
+
+static bool has_to_pass(const struct node *n, const struct link *l)
+{
+    uint32_t o = 0;
+    return has_all(n, l) && next_to_pass(n, l, &o);
+}
+
+static void pass_heartbeats(struct node *n, struct link *l)
+{
+    struct buffer *content = &n->feed.content, batch = { 0 };
+    buffer_clear(content);
+    for (uint32_t o = 0; next_to_pass(n, l, &o); o++) {
+        buffer_clear(&batch);
+        if (replica_pass_heartbeat(&n->replica, (uint8_t)o, &batch))
+            frame_add_batch(content, buffer_span(&batch));
+        vector_raise(&l->sent, vector_get(&n->replica.durable, (uint8_t)o));
+    }
+    if (content->len > 0)
+        frame_put(&n->codec, &l->output, buffer_span(content));
+    buffer_release(&batch);
+    l->pass_us = n->now_us + FEED_PASS_US;
+    link_dirty(n, l);
+}
+
 /* --- turns --- */
 
 void feed_turn_end(struct node *n, struct link *l)
@@ -345,11 +388,15 @@ void feed_turn_end(struct node *n, struct link *l)
         fill(n, l);
     if (!l->close && wants_heartbeat(n, l) && n->now_us >= l->heartbeat_us)
         heartbeat(n, l);
+    if (!l->close && n->now_us >= l->pass_us && has_to_pass(n, l))
+        pass_heartbeats(n, l);
 }
 
 uint64_t feed_deadline(const struct node *n, const struct link *l)
 {
     uint64_t heartbeat = wants_heartbeat(n, l) ? l->heartbeat_us : UINT64_MAX;
     uint64_t objects = source_deadline(n, l);
+    if (has_to_pass(n, l) && l->pass_us < heartbeat)
+        heartbeat = l->pass_us;
     return objects < heartbeat ? objects : heartbeat;
 }

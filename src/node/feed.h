@@ -7,8 +7,21 @@
  * slow peer costs a cursor, no memory. Frames are shared: regions that follow closely stand at the
  * same place and want the same origins, so a frame is built and compressed once. Its key is where
  * it begins and what it was built for; it fits another feed when that one's `sent` would have left
- * nothing of it out. Heartbeats go when nothing else went for FEED_HEARTBEAT_US and everything
- * durable was sent.
+ * nothing of it out.
+ *
+ * Heartbeats. Those of our own streams go every FEED_HEARTBEAT_US, when everything durable was sent:
+ * a link that is busy with one stream says nothing of another. Those of others' streams are passed
+ * on as they come, gathered for FEED_PASS_US: of a stream that is taken here a peer is told what we
+ * have of it durably, once
+ *
+ *     every record of our durable log was looked at for this link, so that every op of the stream up
+ *     to there was sent on it, or was there;
+ *     no op of it waits for our disk.
+ *
+ * So such a heartbeat claims what ours do: these were all up to here. It bears the last op's stamp
+ * and checksum, as every batch does: who lacks that op (parked it, dropped it) does not take the
+ * heartbeat either, and what is parked here, or comes after a gap, is above our own vector. Of a
+ * stream without an owner only ops are told, and nobody is told of its own.
  */
 #ifndef NODE_FEED_H
 #define NODE_FEED_H
@@ -21,6 +34,7 @@ enum {
     FEED_FRAMES = 16,             /* kept: what fills a link's output, and more */
     FEED_READ_BYTES = 512 << 10,  /* asked of the disk at once */
     FEED_HEARTBEAT_US = 100 * 1000,
+    FEED_PASS_US = 20 * 1000, /* a hop of a chain adds at most so much to what is heard idly */
     FEED_HEARTBEAT_RETRY_US = 10 * 1000, /* none could be made: a write of ours is not durable */
 };
 

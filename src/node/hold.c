@@ -42,6 +42,11 @@ static void push(struct node *n, struct client *c, struct hold hold)
         list_add_tail(&n->wrote, &c->wrote);
 }
 
+static bool is_applied(const struct node *n, stamp_t stamp)
+{
+    return vector_get(&n->replica.applied, stamp_origin(stamp)) >= stamp;
+}
+
 /* A write that nobody else is to acknowledge waits with those before it in this turn. */
 static bool waits_already(const struct client *c)
 {
@@ -81,7 +86,7 @@ void hold_reply(struct node *n, struct client *c, size_t start)
     bool sync = s->wrote && n->server.settings.fsync == FSYNC_ALWAYS &&
                 !MUTATION(answers_undurable);
     bool told = s->with.on && answered && s->output.at[start] != '-';
-    struct hold hold = { c->sent_total + start, sync || acks ? HOLD_OPEN : 0, NULL };
+    struct hold hold = { .start = c->sent_total + start, .lsn = sync || acks ? HOLD_OPEN : 0 };
 
     if (told || (acks && answered))
         hold.acks = ask(n, c);
@@ -90,6 +95,14 @@ void hold_reply(struct node *n, struct client *c, size_t start)
     if (acks && s->last_write > n->acks_wanted)
         n->acks_wanted = s->last_write;
     push(n, c, hold);
+}
+
+void hold_until_applied(struct node *n, struct client *c, size_t start, stamp_t stamp)
+{
+    if (!replica_may_hold(&n->replica, stamp_origin(stamp)) || is_applied(n, stamp))
+        return;
+    push(n, c, (struct hold){ .start = c->sent_total + start, .applied = stamp });
+    n->holds_applied = true;
 }
 
 void hold_seal(struct node *n, uint64_t lsn)
@@ -121,7 +134,8 @@ static void count_acks_of(struct node *n, struct client *c, size_t place)
         if (a == NULL || a->acked_ms[place] != NO_ACK || !is_member(a, row->region) ||
             a->stamp == 0)
             continue;
-        if (vector_get(&row->durable, stamp_origin(a->stamp)) < a->stamp)
+        const struct vector *has = MUTATION(acks_count_undurable) ? &row->applied : &row->durable;
+        if (vector_get(has, stamp_origin(a->stamp)) < a->stamp)
             return;
         a->acked_ms[place] = (uint32_t)((n->now_us - a->began_us + 500) / 1000);
         a->count++;
@@ -275,7 +289,7 @@ static bool is_over(const struct node *n, const struct hold *h)
 {
     const struct hold_acks *a = h->acks;
 
-    if (h->lsn > n->replica.log_durable)
+    if (h->lsn > n->replica.log_durable || (h->applied != 0 && !is_applied(n, h->applied)))
         return false;
     return a == NULL || a->count >= a->wanted || n->now_us >= a->deadline_us;
 }
@@ -301,6 +315,7 @@ static void release(struct node *n, struct client *c)
 
 static void find_due(struct node *n, const struct client *c)
 {
+    n->holds_applied |= c->hold_count > 0 && c->holds[0].applied != 0;
     const struct hold_acks *a = c->hold_count > 0 ? c->holds[0].acks : NULL;
 
     if (a != NULL && a->deadline_us < n->hold_due_us)
@@ -310,6 +325,7 @@ static void find_due(struct node *n, const struct client *c)
 void hold_release(struct node *n)
 {
     n->hold_due_us = UINT64_MAX;
+    n->holds_applied = false;
     list_each(&n->held, it)
     {
         struct client *c = container_of(it, struct client, held);

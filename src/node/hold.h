@@ -23,12 +23,16 @@ struct hold_acks;
 struct hold {
     uint64_t start;         /* bytes of output since the session began */
     uint64_t lsn;           /* durable up to here; HOLD_OPEN: not sealed yet */
+    stamp_t applied;        /* what must be here; 0: nothing */
     struct hold_acks *acks; /* owned; NULL: nobody else need have it */
 };
 
 /* The command that began its reply at `start` of the session's output has written, or came in a WITH and
  * is answered: what its demand (cmd/demand.h) asks for is waited for. */
 void hold_reply(struct node *n, struct client *c, size_t start);
+
+/* The reply at `start` tells of a write of another region: it goes when that is here. */
+void hold_until_applied(struct node *n, struct client *c, size_t start, stamp_t stamp);
 
 /* At a turn's end, after the seal: what was written in it waits for `lsn`. */
 void hold_seal(struct node *n, uint64_t lsn);

@@ -1,7 +1,7 @@
 #include "node/intake.h"
 
 #include "base/check.h"
-#include "node/closed.h"
+#include "base/mutation.h"
 #include "node/health.h"
 #include "node/link_info.h"
 #include "node/node.h"
@@ -18,11 +18,7 @@ void intake_ready(struct node *n, struct link *l)
         l->ping_at_us = n->now_us;
         return; /* it says what is asked for */
     }
-    for (uint32_t o = 0; !l->doubted && origins_next(peer->origins, &o); o++) {
-        if (!n->replica.streams[o].forked)
-            origins_add(l->origins, (uint8_t)o);
-    }
-    l->resubscribe = true;
+    topology_ready(n, l);
     l->ping_at_us = n->now_us;
 }
 
@@ -32,7 +28,8 @@ static void subscribe(struct node *n, struct link *l)
 {
     struct message_subscribe m = { 0 };
     for (uint32_t i = 0; i < STAMP_ORIGINS / 64; i++)
-        m.origins[i] = l->origins[i] & ~l->paused[i];
+        m.origins[i] = (l->origins[i] & ~l->paused[i]) |
+                       (MUTATION(sends_fenced) ? n->replica.options.foreign[i] : 0);
     for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
         stamp_t known = origins_have(m.origins, (uint8_t)o) ? replica_known(&n->replica, (uint8_t)o)
                                                             : 0;
@@ -105,49 +102,17 @@ static uint64_t patience_us(const struct node *n, const struct link *l)
     return INTAKE_RELAY_US + 2 * rtt_us;
 }
 
-static bool has_own_intake(const struct node *n, uint8_t origin)
-{
-    for (size_t i = 0; i < n->peer_count; i++) {
-        const struct link *l = n->peers[i].intake;
-        if (origins_have(n->peers[i].origins, origin) && l != NULL && l->ready && !l->doubted &&
-            !origins_have(l->behind, origin))
-            return true;
-    }
-    return false;
-}
-
-/* Nothing waits any more: what comes from its own region again need not come twice. */
-static void end_relays(struct node *n, struct link *l)
-{
-    for (uint32_t o = 0; origins_next(l->origins, &o); o++) {
-        bool goes_on = closed_is(n, (uint8_t)o) ? closed_comes(n, l, (uint8_t)o)
-                                                : !has_own_intake(n, (uint8_t)o);
-        if (origins_have(l->peer->origins, (uint8_t)o) || goes_on)
-            continue;
-        origins_remove(l->origins, (uint8_t)o);
-        l->resubscribe = true;
-    }
-}
-
-static void begin_relay(struct node *n, struct link *l, uint8_t origin)
-{
-    const struct region *region = node_writer_of(n, origin);
-    origins_add(l->origins, origin);
-    l->resubscribe = true;
-    node_notice(n, NOTICE_INFO,
-                "ev=relay origin=%s via=%s why=\"what came from there depends on it\"",
-                region ? region->name : "unknown", l->peer->region->name);
-}
-
-/* The first thing that a batch of this link waits for and that is not asked for here; 0: nothing.
- * What is relayed may itself wait for what a third region made. */
+/* The first thing that a batch of this link waits for and that is not asked for here, nor of another
+ * relay; 0: nothing. What is relayed may itself wait for what a third region made. */
 static stamp_t unasked(const struct node *n, const struct link *l, bool *waits)
 {
     for (uint32_t o = 0; origins_next(l->origins, &o); o++) {
         stamp_t missing = replica_awaited(&n->replica, (uint8_t)o);
         uint8_t origin = stamp_origin(missing);
         *waits |= missing != 0;
-        if (missing != 0 && !replica_owns(&n->replica, origin) && !origins_have(l->origins, origin))
+        if (missing != 0 && !replica_owns(&n->replica, origin) &&
+            !origins_have(l->origins, origin) && !origins_have(l->peer->foreign, origin) &&
+            !topology_is_relayed(n, origin))
             return missing;
     }
     return 0;
@@ -160,14 +125,12 @@ static void ask_for_missing(struct node *n, struct link *l)
 {
     bool waits = vector_get(&n->replica.applied, stamp_origin(l->awaited)) < l->awaited;
     stamp_t missing = unasked(n, l, &waits);
-    if (!waits)
-        end_relays(n, l);
     if (!waits || (missing != 0 && missing != l->awaited)) {
         l->awaited = missing;
         l->awaited_us = n->now_us;
     }
     if (missing != 0 && n->now_us - l->awaited_us >= patience_us(n, l))
-        begin_relay(n, l, stamp_origin(missing));
+        topology_relay(n, stamp_origin(missing), l->peer, "what came from there depends on it");
 }
 
 /* --- batches --- */
@@ -195,6 +158,7 @@ static bool take_batch(struct node *n, struct link *l, struct span batch)
     l->batches_in++;
     l->applied_us = n->now_us;
     origins_remove(l->behind, origin);
+    topology_came(n, l, origin);
     enum receive_verdict verdict = replica_receive(&n->replica, batch);
     health_look_for_damage(n); /* what it met is not a command's that comes after it */
     switch (verdict) {
@@ -217,6 +181,12 @@ static bool take_batch(struct node *n, struct link *l, struct span batch)
     return false;
 }
 
+static bool has_ops(struct span batch)
+{
+    struct batch b;
+    return batch_take(batch, &b) && b.op_count > 0;
+}
+
 void intake_batches(struct node *n, struct link *l, struct span body)
 {
     struct span content, batch;
@@ -224,7 +194,9 @@ void intake_batches(struct node *n, struct link *l, struct span body)
         link_refuse(n, l, "a malformed frame of batches");
         return;
     }
-    while (frame_next_batch(&content, &batch)) {
+    for (bool first = true; frame_next_batch(&content, &batch); first = false) {
+        if (first && has_ops(batch)) /* heartbeats have messages of their own */
+            l->batch_bytes += MESSAGE_HEADER_BYTES + 1 + body.len;
         if (!take_batch(n, l, batch))
             return;
     }
@@ -296,10 +268,8 @@ void intake_turn_end(struct node *n, struct link *l)
         return;
     }
     take_dropped(n);
-    if (!bootstrap_is_on(n)) { /* else all comes from the source */
+    if (!bootstrap_is_on(n)) /* else all comes from the source */
         ask_for_missing(n, l);
-        closed_ask(n, l);
-    }
     if (!link_has_room(l))
         return;
     if (n->now_us - l->subscribed_us >= INTAKE_PAUSE_MAX_US)
@@ -308,6 +278,8 @@ void intake_turn_end(struct node *n, struct link *l)
         subscribe(n, l);
     if (n->now_us >= vector_due_us(n, l))
         send_vector(n, l);
+    if (l->round_trips_told < n->topology.version)
+        topology_tell(n, l);
     if (n->now_us >= l->ping_at_us)
         send_ping(n, l);
 }

@@ -1,13 +1,11 @@
 /*
  * intake -- our end of a link that we dialled: we subscribe, take batches, and tell our vector.
  *
- * In a mesh an intake wants one origin: the peer's own, and those without an owner of which the
- * peer holds more than we do (node/closed.h). The own origin of a peer that lost log is not taken:
- * what it wrote since may contradict what others hold. What does not fit (a gap) is asked for again
- * from our vector; an origin of which the replica had to drop something is paused until it has room
- * again. An origin whose stream forked stays paused: the link goes on, because our vector travels
- * on it. The vector goes to the peer whenever our durable one has moved, at most once a
- * millisecond: acknowledgements are made of it. With it go the rows of other regions that changed.
+ * Which streams an intake asks for is said by node/topology.h. What does not fit (a gap) is asked
+ * for again from our vector; a stream of which the replica had to drop something is paused until it
+ * has room again. One that forked is not asked for: the link goes on, because our vector travels on
+ * it. The vector goes to the peer whenever our durable one has moved, at most once a millisecond:
+ * acknowledgements are made of it. With it go the rows of other regions that changed.
  */
 #ifndef NODE_INTAKE_H
 #define NODE_INTAKE_H

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "node/faults.h"
 #include "node/feed.h"
+#include "node/forward.h"
 #include "node/health.h"
 #include "node/hello.h"
 #include "node/intake.h"
@@ -99,11 +100,13 @@ static void end(struct node *n, struct link *l, const char *why)
     if (l->peer != NULL) {
         l->peer->bytes_in += l->bytes_in;
         l->peer->bytes_out += l->bytes_out;
+        *(l->is_intake ? &l->peer->batch_bytes_in : &l->peer->batch_bytes_out) += l->batch_bytes;
     }
     if (l->peer != NULL && l->peer->intake == l)
         detach_intake(n, l);
     if (l->peer != NULL && l->peer->feed == l)
         l->peer->feed = NULL;
+    forward_link_closed(n, l);
     link_dirty(n, l);
 }
 
@@ -223,12 +226,16 @@ static bool fits_role(const struct link *l, enum message_type type)
     case MESSAGE_END:
     case MESSAGE_PASSED:
     case MESSAGE_WANTED:
+    case MESSAGE_ANSWER:
         return l->is_intake;
     case MESSAGE_SUBSCRIBE:
     case MESSAGE_VECTOR:
     case MESSAGE_BOOTSTRAP:
     case MESSAGE_WRITTEN:
     case MESSAGE_BARRIER:
+    case MESSAGE_ROUND_TRIPS:
+    case MESSAGE_FORWARD:
+    case MESSAGE_FORGET:
         return !l->is_intake;
     case MESSAGE_HELLO:
         return !l->ready;
@@ -302,6 +309,18 @@ static void dispatch(struct node *n, struct link *l, const struct message *m)
         break;
     case MESSAGE_WANTED:
         promise_take_wanted(n, l, m->body);
+        break;
+    case MESSAGE_FORWARD:
+        forward_take(n, l, m->body);
+        break;
+    case MESSAGE_ANSWER:
+        forward_take_answer(n, l, m->body);
+        break;
+    case MESSAGE_FORGET:
+        forward_take_forget(n, l, m->body);
+        break;
+    case MESSAGE_ROUND_TRIPS:
+        topology_hear(n, l, m->body);
         break;
     case MESSAGE_TYPE_END:
         break;

@@ -60,6 +60,7 @@ struct link {
     uint64_t opened_us, heard_us, ping_at_us;
     uint32_t pings; /* sent */
     uint64_t bytes_in, bytes_out, batches_in, batches_out;
+    uint64_t batch_bytes; /* of the messages with batches that have ops: in or out, by role */
     stamp_t wanted; /* of a feed: the newest write whose acknowledgement the peer was asked for */
     uint64_t frames_out, raw_bytes_out, frame_bytes_out;
 
@@ -73,13 +74,15 @@ struct link {
     bool reading;            /* waits for node_read_done */
     bool read_wanted;        /* ... and the host does not know of it yet */
     uint64_t heartbeat_sent; /* stamp */
-    uint64_t heartbeat_us;   /* when the next is due: some time after anything was sent */
+    uint64_t heartbeat_us;   /* when the next is due */
+    uint64_t pass_us;        /* not before: heartbeats of others are passed on */
 
     /* intake */
     struct vector floor; /* up to there, of the origins in `behind` */
     uint64_t
         behind[4]; /* bitmap of wanted origins of which the peer has dropped log that we lack */
-    uint64_t paused[4];     /* bitmap of wanted origins that are not subscribed to now */
+    uint64_t paused[4];        /* bitmap of wanted origins that are not subscribed to now */
+    uint64_t round_trips_told; /* version of the newest row told (node/topology.h) */
     stamp_t awaited;        /* what a batch of it waits for and is not asked for here; 0: nothing */
     uint64_t awaited_us;    /* since when */
     bool resubscribe;       /* send SUBSCRIBE anew at the next turn's end */

@@ -1,5 +1,7 @@
 #include "node/link_info.h"
 
+#include <stdio.h>
+
 #include "cmd/call.h"
 #include "node/faults.h"
 #include "node/node.h"
@@ -46,6 +48,38 @@ uint64_t link_info_bytes_out(const struct peer *peer)
            (peer->feed ? peer->feed->bytes_out : 0);
 }
 
+uint64_t link_info_batch_bytes_in(const struct peer *peer)
+{
+    return peer->batch_bytes_in + (peer->intake ? peer->intake->batch_bytes : 0);
+}
+
+uint64_t link_info_batch_bytes_out(const struct peer *peer)
+{
+    return peer->batch_bytes_out + (peer->feed ? peer->feed->batch_bytes : 0);
+}
+
+bool link_info_next_taken(const struct node *n, const struct peer *peer, uint32_t *o,
+                          char name[LINK_INFO_STREAM_MAX])
+{
+    const struct link *l = peer->intake;
+    uint64_t taken[4];
+    if (!is_up(l))
+        return false;
+    for (int i = 0; i < 4; i++)
+        taken[i] = l->origins[i] & ~l->paused[i];
+    if (!origins_next(taken, o))
+        return false;
+    const struct region *owner = node_writer_of(n, (uint8_t)*o);
+    uint32_t fence = n->fence_of[*o];
+    if (owner == NULL)
+        snprintf(name, LINK_INFO_STREAM_MAX, "%u", *o);
+    else
+        snprintf(name, LINK_INFO_STREAM_MAX, "%s%s%s", owner->name, fence != 0 ? ":" : "",
+                 fence != 0 ? n->options.deployment->fences[fence].name : "");
+    ++*o;
+    return true;
+}
+
 const char *link_info_problem(const struct peer *peer)
 {
     if (peer->cut)
@@ -87,15 +121,29 @@ static double hundredths(double ratio)
     return (double)(uint64_t)(ratio * 100 + 0.5) / 100;
 }
 
+static void put_takes(const struct node *n, struct reply *r, const struct peer *peer)
+{
+    char name[LINK_INFO_STREAM_MAX];
+    uint64_t count = 0;
+    reply_bulk_text(r, "takes");
+    size_t place = reply_later(r);
+    for (uint32_t o = 0; link_info_next_taken(n, peer, &o, name); count++)
+        reply_bulk_text(r, name);
+    reply_later_set(r, place, '*', count);
+}
+
 static void put_link(const struct node *n, struct reply *r, const struct peer *peer)
 {
-    uint64_t pairs = 5, rtt_us, lag_ms;
+    uint64_t pairs = 8, rtt_us, lag_ms;
     int64_t offset_us;
     size_t place = reply_later(r);
     put_text(r, "region", peer->region->name);
     put_text(r, "state", link_info_state(peer));
     put_int(r, "bytes_in", link_info_bytes_in(peer));
     put_int(r, "bytes_out", link_info_bytes_out(peer));
+    put_int(r, "batch_bytes_in", link_info_batch_bytes_in(peer));
+    put_int(r, "batch_bytes_out", link_info_batch_bytes_out(peer));
+    put_takes(n, r, peer);
     put_int(r, "slow_ms", peer->slow_ms);
     if (peer->intake != NULL && ++pairs)
         put_text(r, "address", peer->intake->address);

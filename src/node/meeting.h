@@ -17,7 +17,7 @@
 #include "core/emit.h"
 #include "node/node.h"
 
-enum { NODES_MAX = 4, CONNECTIONS_MAX = 64, START_US = 1000 * 1000 * 1000 };
+enum { NODES_MAX = 5, CONNECTIONS_MAX = 64, START_US = 1000 * 1000 * 1000 };
 
 /* One end of a connection: the link there, and the bytes on their way to it. */
 struct endpoint_of {
@@ -57,7 +57,7 @@ static struct world {
     void (*turn_ends)(size_t i); /* for a test that gives machines more than a log */
 } world;
 
-static const char *const names[NODES_MAX] = { "eu-de", "us-east", "ap-jp", "sa-br" };
+static const char *const names[NODES_MAX] = { "eu-de", "us-east", "ap-jp", "sa-br", "au-syd" };
 
 static inline char *text_of(const char *text)
 {
@@ -101,7 +101,8 @@ static inline void world_end(void)
     world = (struct world){ .count = 0 };
 }
 
-static inline void world_start(size_t count, uint64_t seed)
+/* `shape` may be NULL; else it completes the deployment. */
+static inline void world_start_as(size_t count, uint64_t seed, void (*shape)(struct deployment *))
 {
     world_end(); /* of a case that failed */
     world = (struct world){ .count = count, .now_us = START_US };
@@ -115,10 +116,17 @@ static inline void world_start(size_t count, uint64_t seed)
         r->clients.port = (uint16_t)(7001 + i);
     }
     deployment_finish(&world.deployment);
+    if (shape != NULL)
+        shape(&world.deployment);
     for (size_t i = 0; i < count; i++) {
         machine_start(i, 1);
         node_recovered(&world.machines[i].node, 0);
     }
+}
+
+static inline void world_start(size_t count, uint64_t seed)
+{
+    world_start_as(count, seed, NULL);
 }
 
 /* --- the network --- */

@@ -71,6 +71,10 @@ static bool recode(enum message_type type, struct span body, struct buffer *out)
     struct message_behind behind;
     struct message_bootstrap bootstrap;
     struct message_start start;
+    struct message_passed passed;
+    struct message_forward forward;
+    struct message_answer answer;
+    struct message_round_trips round_trips;
     struct vector last_op;
     struct message_row row;
     struct span rows;
@@ -150,6 +154,50 @@ static bool recode(enum message_type type, struct span body, struct buffer *out)
         if (!message_take_end(body, &last_op))
             return false;
         message_put_end(out, &last_op);
+        return true;
+    case MESSAGE_ROUND_TRIPS: {
+        if (!message_take_round_trips(body, &rows))
+            return false;
+        CHECK(span_take_varint(&body, &count));
+        size_t place = message_begin(out, MESSAGE_ROUND_TRIPS);
+        buffer_put_varint(out, count);
+        while (message_next_round_trips(&rows, &round_trips)) {
+            message_put_round_trips(out, &round_trips);
+            count--;
+        }
+        message_end(out, place);
+        CHECK(count == 0);
+        return true;
+    }
+    case MESSAGE_BARRIER:
+        if (!message_take_barrier(body, &count))
+            return false;
+        message_put_barrier(out, count);
+        return true;
+    case MESSAGE_PASSED:
+        if (!message_take_passed(body, &passed))
+            return false;
+        message_put_passed(out, &passed);
+        return true;
+    case MESSAGE_WANTED:
+        if (!message_take_wanted(body, &count))
+            return false;
+        message_put_wanted(out, count);
+        return true;
+    case MESSAGE_FORWARD:
+        if (!message_take_forward(body, &forward))
+            return false;
+        message_put_forward(out, &forward);
+        return true;
+    case MESSAGE_ANSWER:
+        if (!message_take_answer(body, &answer))
+            return false;
+        message_put_answer(out, &answer);
+        return true;
+    case MESSAGE_FORGET:
+        if (!message_take_forget(body, &count))
+            return false;
+        message_put_forget(out, count);
         return true;
     case MESSAGE_IMAGE:
     case MESSAGE_BATCHES:

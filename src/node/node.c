@@ -147,11 +147,15 @@ void node_init(struct node *n, const struct node_options *options)
     list_init(&n->waiting);
     list_init(&n->held);
     list_init(&n->wrote);
-    n->hold_due_us = UINT64_MAX;
+    list_init(&n->forwarding);
+    list_init(&n->remotes);
+    list_init(&n->remotes_due);
+    n->hold_due_us = n->forward_due_us = UINT64_MAX;
     init_peers(n);
     init_replica(n);
     runs_init(n);
     closed_init(n);
+    topology_init(n);
     bootstrap_init(n);
     init_server(n);
     tail_init(&n->tail, memory_share(n, TAIL_KEEP_BYTES, 32));
@@ -160,6 +164,8 @@ void node_init(struct node *n, const struct node_options *options)
 
 void node_release(struct node *n)
 {
+    while (!list_empty(&n->remotes))
+        forward_link_closed(n, container_of(n->remotes.next, struct remote, link)->from);
     list_each(&n->server.sessions, it)
         node_session_close(n, container_of(it, struct session, link));
     list_each(&n->links, it)
@@ -168,6 +174,7 @@ void node_release(struct node *n)
     replica_release(&n->replica);
     tail_release(&n->tail);
     peers_release(&n->matrix);
+    topology_release(n);
     feed_release(n);
     checkpoint_node_release(n);
     bootstrap_release(n);
@@ -372,9 +379,11 @@ void node_turn_end(struct node *n)
     health_look_for_damage(n);
     memory_turn_end(n);
     seal(n);
-    if (n->matrix_changed || n->now_us >= hold_deadline_us(n))
+    if (n->matrix_changed || n->holds_applied || n->now_us >= hold_deadline_us(n))
         hold_release(n);
+    forward_turn_end(n);
     n->matrix_changed = false;
+    topology_turn(n);
     list_each(&n->links, it) link_turn_end(n, container_of(it, struct link, link));
     bootstrap_turn_end(n);
     source_hold_log(n);
@@ -400,9 +409,11 @@ uint64_t node_next_deadline(const struct node *n)
     uint64_t dial = link_dial_deadline(n);
     if (dial < at)
         at = dial;
-    uint64_t held = hold_deadline_us(n);
+    uint64_t held = hold_deadline_us(n), forwarded = forward_deadline_us(n);
     if (held < at)
         at = held;
+    if (forwarded < at)
+        at = forwarded;
     uint64_t timeout = blocking_deadline_us(&n->server);
     if (timeout < at)
         at = timeout;
@@ -456,9 +467,23 @@ static bool owes_writes(const struct node *n)
     return false;
 }
 
+/* A peer takes others' writes at us: they go on once they are on our disk. */
+static bool owes_relays(const struct node *n)
+{
+    const struct replica *r = &n->replica;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct link *l = n->peers[i].feed;
+        for (uint32_t o = 0; l != NULL && l->subscribed && origins_next(l->origins, &o); o++) {
+            if (vector_get(&r->durable, (uint8_t)o) < vector_get(&r->last_op, (uint8_t)o))
+                return true;
+        }
+    }
+    return false;
+}
+
 bool node_owes_peers(const struct node *n)
 {
-    return n->peer_count > 0 && (owes_writes(n) || owes_acks(n));
+    return n->peer_count > 0 && (owes_writes(n) || owes_acks(n) || owes_relays(n));
 }
 
 uint64_t node_want_ceiling(struct node *n)

@@ -39,6 +39,7 @@
 #include "node/memory.h"
 #include "node/promise.h"
 #include "node/tail.h"
+#include "node/topology.h"
 #include "policy/deployment.h"
 #include "store/identity.h"
 #include "wire/record.h"
@@ -76,6 +77,7 @@ struct peer {
     struct link *intake;          /* dialled by us: we subscribe, it sends. NULL: not connected */
     struct link *feed;            /* dialled by it: it subscribes, we send */
     uint64_t bytes_in, bytes_out; /* of connections that have ended */
+    uint64_t batch_bytes_in, batch_bytes_out; /* likewise: writes alone */
     bool dialing;
     uint64_t dial_at_us;        /* next try */
     uint32_t failures;          /* dials failed in a row: the backoff */
@@ -94,6 +96,7 @@ struct node {
     struct replica replica;
     struct tail tail;
     struct peers matrix;
+    struct node_topology topology;
     struct skew skew;
     struct peer *peers; /* every other region, in the deployment's order */
     size_t peer_count;
@@ -103,9 +106,15 @@ struct node {
     bool resume;                    /* one of them can go on now */
     struct list held;               /* sessions with replies that wait for durability */
     struct list wrote;              /* sessions with replies that wait for the log of this turn */
+    bool holds_applied;          /* one of them waits for what another region wrote */
     uint64_t hold_due_us;           /* one of those replies is due by time alone */
     stamp_t acks_wanted;            /* the newest write that waits for acknowledgements */
     struct vector wanted;           /* by origin: what its region waits for us to acknowledge */
+    struct list forwarding;      /* sessions with commands on their way to other regions */
+    uint64_t forward_due_us;     /* one of those is due by time alone */
+    struct list remotes;         /* sessions for clients of other regions: struct remote */
+    struct list remotes_due;     /* those of them that may have answers */
+    uint64_t forwards_sent, forwards_taken;
     uint64_t barrier_wanted;        /* the newest number that a command waits for */
     uint8_t writers[STAMP_ORIGINS]; /* origins of all writers that we may hold */
     size_t writer_count;

@@ -107,7 +107,8 @@ static bool has_passed(const struct node *n, const struct peer *p, uint32_t fenc
 static const struct region *unpassed(const struct node *n, uint32_t fences, uint64_t number)
 {
     for (size_t i = 0; i < n->peer_count; i++) {
-        if (!has_passed(n, &n->peers[i], fences, number))
+        if (!has_passed(n, &n->peers[i], fences, number) &&
+            !(MUTATION(barrier_skips_a_writer) && i == 0))
             return n->peers[i].region;
     }
     return NULL;
@@ -141,7 +142,7 @@ static bool is_missing(struct node *n, const struct client *c, char text[MISSING
         return true;
     }
     region = oldest_writer(n, d->fences, &age_ms);
-    if (region != NULL && age_ms > d->staleness_ms) {
+    if (region != NULL && age_ms > d->staleness_ms && !MUTATION(bounded_ignores_age)) {
         snprintf(text, MISSING_MAX, "what is known of %s is %u ms old, and %u are allowed",
                  region->name, age_ms, d->staleness_ms);
         return true;
@@ -163,14 +164,16 @@ static bool is_with(struct span name)
 /* Most commands of most sessions wait for nothing. */
 static bool asks_nothing(const struct node *n, const struct session *s, struct span name)
 {
-    return n->server.plain && !s->levels.has_read && !s->levels.has_write && s->token == NULL &&
-           !is_with(name);
+    return n->server.plain && !n->server.routed && !s->levels.has_read && !s->levels.has_write &&
+           s->token == NULL && !is_with(name);
 }
 
-static void begin(struct node *n, struct client *c, const struct span *argv, size_t argc)
+void promise_begin(struct node *n, struct client *c, const struct span *argv, size_t argc)
 {
     struct session *s = &c->session;
 
+    if (c->judged || asks_nothing(n, s, argv[0]))
+        return;
     c->judged = true;
     c->judged_us = n->now_us;
     if (is_with(argv[0]) && with_take(argv, argc, &s->with) != NULL)
@@ -194,16 +197,11 @@ static bool is_late(const struct node *n, const struct client *c)
     return n->now_us - c->judged_us >= (uint64_t)c->session.demand.timeout_ms * 1000;
 }
 
-enum promise_verdict promise_judge(struct node *n, struct client *c, const struct span *argv,
-                                   size_t argc)
+enum promise_verdict promise_judge(struct node *n, struct client *c)
 {
     struct session *s = &c->session;
 
-    if (!c->judged && asks_nothing(n, s, argv[0]))
-        return PROMISE_RUN;
-    if (!c->judged)
-        begin(n, c, argv, argc);
-    if (!demand_waits_to_read(&s->demand))
+    if (!c->judged || !demand_waits_to_read(&s->demand))
         return PROMISE_RUN;
 
     char why[MISSING_MAX];

@@ -41,10 +41,12 @@ struct barrier {
 
 enum promise_verdict { PROMISE_RUN, PROMISE_WAIT, PROMISE_OVER };
 
-/* The command at the front of the session has been parsed: may it run? OVER: it has been answered, and is
- * not to be run. */
-enum promise_verdict promise_judge(struct node *n, struct client *c, const struct span *argv,
-                                   size_t argc);
+/* The command at the front of the session has been parsed, maybe not for the first time: what does it ask
+ * for? */
+void promise_begin(struct node *n, struct client *c, const struct span *argv, size_t argc);
+
+/* May it run? OVER: it has been answered, and is not to be run. */
+enum promise_verdict promise_judge(struct node *n, struct client *c);
 
 /* It was answered: nothing of what it asked for is asked of the next. */
 void promise_end(struct client *c);

@@ -107,6 +107,17 @@ static void json_lag(struct buffer *out, const struct node *n, const struct peer
         buffer_put_text(out, "\"lag_ms\":null,"); /* nothing was ever heard of it */
 }
 
+static void json_takes(struct buffer *out, const struct node *n, const struct peer *p)
+{
+    char name[LINK_INFO_STREAM_MAX];
+    buffer_put_text(out, "\"takes\":[");
+    for (uint32_t o = 0; link_info_next_taken(n, p, &o, name);) {
+        report_json_string(out, name);
+        buffer_put_u8(out, ',');
+    }
+    end(out, "],");
+}
+
 static void json_link(struct buffer *out, const struct node *n, const struct peer *p)
 {
     int64_t offset_us;
@@ -121,6 +132,9 @@ static void json_link(struct buffer *out, const struct node *n, const struct pee
     json_lag(out, n, p);
     number(out, "received_bytes", link_info_bytes_in(p));
     number(out, "sent_bytes", link_info_bytes_out(p));
+    number(out, "received_batch_bytes", link_info_batch_bytes_in(p));
+    number(out, "sent_batch_bytes", link_info_batch_bytes_out(p));
+    json_takes(out, n, p);
     if (p->feed && p->feed->subscribed)
         number(out, "backlog_bytes", n->replica.log_end - p->feed->cursor);
     if (problem[0])
@@ -134,6 +148,45 @@ static void json_links(struct buffer *out, const struct node *n)
     for (size_t i = 0; i < n->peer_count; i++)
         json_link(out, n, &n->peers[i]);
     end(out, "],");
+}
+
+static const char *peer_name(const struct node *n, uint8_t peer)
+{
+    return peer == TAKE_NOWHERE ? "" : n->peers[peer].region->name;
+}
+
+/* At whom every other region's writes are taken; those of fences stand in links. */
+static void json_routes(struct buffer *out, const struct node *n)
+{
+    buffer_put_text(out, "\"routes\":[");
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct region *owner = n->peers[i].region;
+        const struct take *t = &n->topology.takes[owner->id];
+        buffer_put_u8(out, '{');
+        member(out, "region", owner->name);
+        member(out, "at", peer_name(n, t->upstream));
+        member(out, "relay", peer_name(n, t->relay));
+        number(out, "links", t->links);
+        if (t->down)
+            buffer_put_text(out, "\"down\":true,");
+        if (t->round_trip_us != ROUND_TRIP_UNKNOWN)
+            buffer_printf(out, "\"rtt_ms\":%.2f,", (double)t->round_trip_us / 1000);
+        end(out, "},");
+    }
+    end(out, "],");
+}
+
+static void json_topology(struct buffer *out, const struct node *n)
+{
+    static const char *const names[] = {
+        [TOPOLOGY_MESH] = "mesh",   [TOPOLOGY_RING] = "ring",           [TOPOLOGY_STAR] = "star",
+        [TOPOLOGY_CHAIN] = "chain", [TOPOLOGY_HIERARCHY] = "hierarchy", [TOPOLOGY_AUTO] = "auto",
+    };
+    buffer_put_text(out, "\"topology\":{");
+    member(out, "kind", names[n->options.deployment->topology]);
+    number(out, "plans", n->topology.plans);
+    json_routes(out, n);
+    end(out, "},");
 }
 
 /* Stamps as text: they are above what a double can hold. */
@@ -317,6 +370,7 @@ void node_status_json(struct node *n, struct buffer *out)
     json_checkpoint(out, n);
     json_bootstrap(out, n);
     json_regions(out, n);
+    json_topology(out, n);
     json_links(out, n);
     json_origins(out, n);
     json_closed(out, n);
@@ -336,6 +390,29 @@ static void metric(struct buffer *out, const char *name, const char *type, const
 static void family(struct buffer *out, const char *name, const char *type, const char *help)
 {
     buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void metrics_of_batches(struct buffer *out, const struct node *n)
+{
+    char name[LINK_INFO_STREAM_MAX];
+    family(out, "meridian_link_received_batch_bytes_total", "counter",
+           "Of the bytes read from a peer, writes.");
+    for (const struct peer *p = n->peers; p < n->peers + n->peer_count; p++)
+        buffer_printf(out, "meridian_link_received_batch_bytes_total{peer=\"%s\"} %" PRIu64 "\n",
+                      p->region->name, link_info_batch_bytes_in(p));
+    family(out, "meridian_link_sent_batch_bytes_total", "counter",
+           "Of the bytes sent to a peer, writes.");
+    for (const struct peer *p = n->peers; p < n->peers + n->peer_count; p++)
+        buffer_printf(out, "meridian_link_sent_batch_bytes_total{peer=\"%s\"} %" PRIu64 "\n",
+                      p->region->name, link_info_batch_bytes_out(p));
+    family(out, "meridian_link_takes", "gauge", "1: this stream of writes is taken at that peer.");
+    for (const struct peer *p = n->peers; p < n->peers + n->peer_count; p++) {
+        for (uint32_t o = 0; link_info_next_taken(n, p, &o, name);)
+            buffer_printf(out, "meridian_link_takes{peer=\"%s\",stream=\"%s\"} 1\n",
+                          p->region->name, name);
+    }
+    metric(out, "meridian_topology_plans_total", "counter",
+           "Plans that took some stream elsewhere than the one before.", n->topology.plans);
 }
 
 static void metrics_of_links(struct buffer *out, const struct node *n)
@@ -379,6 +456,7 @@ static void metrics_of_links(struct buffer *out, const struct node *n)
     for (const struct peer *p = n->peers; p < n->peers + n->peer_count; p++)
         buffer_printf(out, "meridian_link_sent_bytes_total{peer=\"%s\"} %" PRIu64 "\n",
                       p->region->name, link_info_bytes_out(p));
+    metrics_of_batches(out, n);
 }
 
 void node_metrics(struct node *n, struct buffer *out)

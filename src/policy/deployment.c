@@ -90,6 +90,7 @@ void deployment_release(struct deployment *d)
     for (size_t i = 0; i < d->keyspace_count; i++) {
         mem_free(d->keyspaces[i].prefix);
         mem_free(d->keyspaces[i].merge_file);
+        mem_free(d->keyspaces[i].directory);
     }
     mem_free(d->name);
     mem_free(d->regions);

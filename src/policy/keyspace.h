@@ -53,6 +53,19 @@ enum keyspace_elsewhere {
     KEYSPACE_REDIRECT,
 };
 
+/* What a region does with commands for keys that it may not hold. */
+enum keyspace_outside {
+    KEYSPACE_REFUSE,  /* FENCED */
+    KEYSPACE_THROUGH, /* a region that holds them answers; nothing of it is kept here */
+};
+
+/* Where a partitioned keyspace has a key's home. */
+enum keyspace_homes {
+    KEYSPACE_HOMES_TAG,       /* the key's tag names the region: user:{eu-gb}:42 */
+    KEYSPACE_HOMES_HASH,      /* the hash of the key's tag, or of the key, chooses */
+    KEYSPACE_HOMES_DIRECTORY, /* the key directory + tag names it, as a string */
+};
+
 struct keyspace {
     char *prefix; /* "" holds every key that no longer prefix holds */
     size_t prefix_bytes;
@@ -63,6 +76,11 @@ struct keyspace {
     struct read_level reads;
     uint32_t ack_timeout_ms; /* so long acknowledgements, and what a read needs, are waited for */
     enum keyspace_elsewhere elsewhere;
+    enum keyspace_outside outside;
+    uint8_t writer;            /* with KEYSPACE_PRIMARY: the region's number */
+    enum keyspace_homes homes; /* with KEYSPACE_PARTITIONED */
+    char *directory;     /* with KEYSPACE_HOMES_DIRECTORY: the prefix of its keys; else NULL */
+    uint64_t readers[4]; /* members of the fence that are no key's home: copies to read from */
     enum keyspace_streams streams;
     enum keyspace_evict evict;
     uint32_t fence; /* index into the deployment's fences; 0 is global */

@@ -108,7 +108,11 @@ bool answer_next_word(struct span *text, struct span *word)
 size_t answer_find(struct span text, struct span what)
 {
     for (size_t i = 0; i + what.len <= text.len; i++) {
-        if (span_equal(span_of(text.at + i, what.len), what))
+        const uint8_t *first = memchr(text.at + i, what.at[0], text.len - what.len + 1 - i);
+        if (first == NULL)
+            break;
+        i = (size_t)(first - text.at);
+        if (span_equal(span_of(first, what.len), what))
             return i;
     }
     return text.len;

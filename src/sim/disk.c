@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "sim/answer.h"
 
 /* A change that is not durable yet. */
 enum change_kind { CHANGE_WRITE, CHANGE_TRUNCATE, CHANGE_ALLOCATE };
@@ -459,4 +460,25 @@ struct span sim_disk_bytes(const struct sim_disk *d, const char *name)
 {
     const struct sim_file *file = file_named(d, name);
     return file == NULL ? span_of(NULL, 0) : buffer_span(&file->cached);
+}
+
+static bool has_bytes(const struct buffer *file, struct span bytes)
+{
+    return answer_find(buffer_span(file), bytes) < file->len;
+}
+
+static bool stands_in(const struct sim_name *list, struct span bytes)
+{
+    for (; list != NULL; list = list->next) {
+        const struct sim_file *file = list->file;
+        if (file != NULL && (has_bytes(&file->cached, bytes) || has_bytes(&file->durable, bytes)))
+            return true;
+    }
+    return false;
+}
+
+bool sim_disk_has(const struct sim_disk *d, struct span bytes)
+{
+    return stands_in(d->names, bytes) || stands_in(d->durable_names, bytes) ||
+           stands_in(d->name_changes, bytes);
 }

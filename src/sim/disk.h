@@ -61,6 +61,9 @@ void sim_disk_flip(struct sim_disk *d, const char *name, uint64_t offset, unsign
 /* Sets a file's size, durably: what an outside hand or a bad file system does. */
 void sim_disk_cut(struct sim_disk *d, const char *name, uint64_t bytes);
 
+/* Whether the bytes stand anywhere in any file, as readers see it or as it would be after a crash. */
+bool sim_disk_has(const struct sim_disk *d, struct span bytes);
+
 /* The bytes of a file as readers see them, borrowed until it changes; empty when there is none. */
 struct span sim_disk_bytes(const struct sim_disk *d, const char *name);
 

@@ -40,6 +40,14 @@ static void put_count(struct sim_client *c, struct sim_pending *pending)
     }
 }
 
+/* By a dice of its own: the command is what it would be without a fence. */
+static bool is_for_fence(const struct sim_world *w, const struct sim_client *c, uint32_t n)
+{
+    struct prng p = w->fenced;
+    prng_seed(&p, prng_next(&p) + selection_command(c->region, c->index, n));
+    return w->plan.fence != 0 && prng_chance(&p, 300000);
+}
+
 /* Draws the client's next command, or a MULTI with what is in it, and lines it up unless it is left
  * out. */
 static void add_command(struct sim_world *w, struct sim_client *c)
@@ -50,6 +58,7 @@ static void add_command(struct sim_world *w, struct sim_client *c)
     struct sim_pending pending = { .n = ++*drawn };
     uint32_t count = 1;
     w->outcome->steps = ++w->sent;
+    w->key_prefix = is_for_fence(w, c, pending.n) ? SIM_FENCE_PREFIX : NULL;
     if (counts(c))
         put_count(c, &pending);
     else
@@ -261,7 +270,8 @@ void sim_load_answers(struct sim_world *w, struct sim_client *c)
     if (c->pending_count > 0 || c->unsent.len > 0)
         return;
     /* Every answer is here: each of this session's writes is acknowledged. */
-    if (w->plan.fsync == FSYNC_ALWAYS && c->session->last_write > r->acknowledged)
+    if (w->plan.fsync == FSYNC_ALWAYS && c->session->last_write > r->acknowledged &&
+        stamp_origin(c->session->last_write) == r->id)
         r->acknowledged = c->session->last_write;
     think(w, c);
 }

@@ -128,7 +128,7 @@ static void note_lost(struct sim_world *w, struct sim_region *r)
     origins_add(w->given_up, r->id);
     w->lost_us = w->now_us;
     w->counter_lost = true;
-    r->lost = r->was_lost = true;
+    r->lost = r->was_lost = w->history_lost = true;
     r->acknowledged = 0;
     r->reader.acknowledged = 0;
 }

@@ -204,6 +204,8 @@ void sim_net_flush(struct sim_world *w, struct link *l)
             len = room >= w->plan.window_bytes / 2 ? room : 0; /* no slivers */
     }
     if (len > 0) {
+        sim_tap(w, region_at(w, c, from), region_at(w, c, 1 - from), &c->tapped[from],
+                span_of(l->output.at, len));
         send_bytes(w, c, from, span_of(l->output.at, len));
         node_link_sent(n, l, len);
     }
@@ -384,6 +386,7 @@ void sim_net_release(struct sim_world *w)
         struct sim_conn *c = container_of(it, struct sim_conn, link);
         for (uint32_t end = 0; end < 2; end++) {
             list_each(&c->held[end], held) mem_free(container_of(held, struct piece, link));
+            buffer_release(&c->tapped[end]);
         }
         mem_free(c);
     }

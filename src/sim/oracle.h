@@ -49,6 +49,7 @@ struct oracle {
     size_t batch_count;
     uint32_t *known; /* [known_size] batches by hash, counted from 1; 0: none */
     size_t known_size;
+    const uint8_t *fence_of;       /* [STAMP_ORIGINS] each origin's; borrowed; NULL: there are no fences */
     bool in_order;                 /* the batches are */
     size_t counts[ORACLE_ORIGINS]; /* batches that count */
     struct oracle_op *ops;
@@ -74,8 +75,9 @@ bool oracle_is_past(struct oracle *o, stamp_t last, uint32_t check, stamp_t of, 
 bool oracle_trace(struct oracle *o, const struct vector *last_ops, const struct stream *streams);
 
 /* After oracle_trace: NULL when such a log holds nothing but batches that count, each once and
- * those of an origin in order; and, `whole`: all of them. */
-const char *oracle_check_log(struct oracle *o, struct span records, bool whole);
+ * those of an origin in order; and, `whole`: all of them but those of origins that it may not hold. */
+const char *oracle_check_log(struct oracle *o, struct span records, bool whole,
+                             const uint64_t foreign[4]);
 
 /* After oracle_trace: decides which effects last. */
 void oracle_judge(struct oracle *o);

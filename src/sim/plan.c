@@ -348,6 +348,7 @@ void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions, uint
     plan_parted(plan, prng_split(p));
     plan_clocks(plan, p);
     sim_plan_store(plan, prng_split(p));
+    sim_plan_promises(plan, prng_split(p), steps != 0, regions != 0);
 }
 
 static const char *fsync_name(enum fsync_policy rule)
@@ -400,6 +401,7 @@ void sim_plan_print(const struct sim_plan *plan, FILE *to)
             plan->step_bytes, plan->copied_bytes, (unsigned long long)plan->store_us,
             (unsigned long long)plan->retain_bytes, plan->evict, plan->evict_most);
     print_faults(plan, to);
+    sim_plan_print_promises(plan, to);
     for (uint32_t i = 0; i < plan->regions; i++)
         fprintf(to, "plan: region %u clock %+lld us %+d ppm, delay to 0 %llu us\n", i + 1,
                 (long long)plan->clock_offset_us[i], plan->clock_drift_ppm[i],

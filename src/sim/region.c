@@ -191,7 +191,8 @@ static void log_read(struct sim_world *w, struct sim_event *e)
     struct buffer records = { 0 };
     if (l) {
         int error = oplog_read(&r->log, read->lsn, read->limit_lsn, read->want, &records);
-        if (error != 0)
+        bool dropped = read->lsn < oplog_start_lsn(&r->log); /* meanwhile: past log.retain */
+        if (error != 0 && !dropped)
             sim_fail(w, "region %u: its log cannot be read at %llu: %s", r->index + 1,
                      (unsigned long long)read->lsn, r->log.problem);
         sim_turn_begin(w, r);
@@ -261,16 +262,18 @@ static void take_notices(struct sim_world *w, struct sim_region *r)
 
 /* Remembers among which own ops there are removals of keys whose time had come. */
 static void note_reclaims(struct sim_world *w, const struct sim_region *r, uint64_t reclaimed,
-                          stamp_t after)
+                          const struct vector *after)
 {
     const struct replica *replica = &r->node.replica;
     if (replica->reclaimed == reclaimed)
         return;
-    w->reclaims = mem_realloc(w->reclaims, (w->reclaim_count + 1) * sizeof(*w->reclaims));
-    w->reclaims[w->reclaim_count++] = (struct oracle_reclaim){
-        .after = after,
-        .up_to = vector_get(&replica->last_op, replica->options.region),
-    };
+    for (uint32_t o = 0; origins_next(replica->own, &o); o++) {
+        w->reclaims = mem_realloc(w->reclaims, (w->reclaim_count + 1) * sizeof(*w->reclaims));
+        w->reclaims[w->reclaim_count++] = (struct oracle_reclaim){
+            .after = vector_get(after, (uint8_t)o),
+            .up_to = vector_get(&replica->last_op, (uint8_t)o),
+        };
+    }
 }
 
 static void end_turn(struct sim_world *w, struct sim_region *r)
@@ -279,9 +282,11 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
     struct link *link;
     struct peer *peer;
     uint64_t reclaimed = r->node.replica.reclaimed;
-    stamp_t after = vector_get(&r->node.replica.last_op, r->id);
+    struct vector after;
+    vector_copy(&after, &r->node.replica.last_op);
     node_turn_end(&r->node);
-    note_reclaims(w, r, reclaimed, after);
+    sim_travellers_turn(w, r);
+    note_reclaims(w, r, reclaimed, &after);
     write_log(w, r);
     uint64_t ceiling_ms = node_want_ceiling(&r->node);
     if (ceiling_ms != 0)
@@ -294,6 +299,8 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
     while ((session = node_next_dirty_session(&r->node)) != NULL) {
         if (session->host == &r->reader)
             sim_reader_answers(w, &r->reader);
+        else if (sim_is_traveller(w, session->host))
+            sim_traveller_answers(w, session->host);
         else
             sim_load_answers(w, session->host);
     }
@@ -553,6 +560,7 @@ static void stop(struct sim_world *w, struct sim_region *r, bool power)
 {
     sim_load_region_down(w, r);
     sim_reader_region_down(w, r);
+    sim_travellers_region_down(w, r);
     vector_copy(&r->durable, &r->node.replica.durable);
     node_release(&r->node);
     r->up = false;

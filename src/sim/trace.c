@@ -294,7 +294,7 @@ static void tell_batch(struct sim_world *w, const struct sim_region *r, const st
 {
     char who[16];
     struct buffer text = { 0 };
-    bool own = b->origin == r->id;
+    bool own = replica_owns(&r->node.replica, b->origin);
     put_stamp(&text, b->from);
     buffer_put_text(&text, "..");
     put_stamp(&text, b->to);

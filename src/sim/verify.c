@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "crdt/image.h"
 #include "crdt/resident.h"
+#include "policy/origin.h"
 #include "sim/world.h"
 
 enum {
@@ -136,14 +137,16 @@ static void verify_replica(struct sim_world *w, const struct sim_region *region)
     if (!vector_covers(&r->applied, &r->last_op) || !vector_covers(&r->applied, &r->durable))
         sim_fail(w, "region %u: more is done or durable than applied", region->index + 1);
     /* What has left a region is on its disk: nobody has more of it than it would find there. */
-    uint8_t origin = region->id;
     if (bootstrap_is_on(&region->node) || region->lost)
         return; /* what it wrote is in its old log, or nowhere */
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         const struct sim_region *other = &w->regions[i];
-        if (other != region && other->up &&
-            vector_get(&other->node.replica.last_op, origin) > vector_get(&r->durable, origin))
-            sim_fail(w, "region %u has more of region %u than is durable there", i + 1, origin);
+        for (uint32_t o = 0; other != region && other->up && origins_next(r->own, &o); o++) {
+            if (vector_get(&other->node.replica.last_op, (uint8_t)o) >
+                vector_get(&r->durable, (uint8_t)o))
+                sim_fail(w, "region %u has more of region %u than is durable there", i + 1,
+                         region->id);
+        }
     }
 }
 
@@ -165,6 +168,7 @@ void sim_verify_always(struct sim_world *w)
         verify_counts(w, &w->regions[i]);
         sim_watch_always(w, &w->regions[i]);
     }
+    sim_secrets_kept(w);
     look_at_all(w, false);
 }
 
@@ -207,9 +211,13 @@ static void verify_own(struct sim_world *w, struct sim_region *r)
                  origin, sim_stamp_text(have, text[0]), sim_stamp_text(r->acknowledged, text[1]));
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         const struct sim_region *other = &w->regions[i];
-        if (other->up && vector_get(&other->node.replica.last_op, origin) > have)
-            sim_fail(w, "region %u was restarted and lacks writes of its own that region %u has",
-                     origin, i + 1);
+        for (uint32_t o = 0; other->up && origins_next(r->node.replica.own, &o); o++) {
+            if (vector_get(&other->node.replica.last_op, (uint8_t)o) >
+                vector_get(&r->node.replica.last_op, (uint8_t)o))
+                sim_fail(w,
+                         "region %u was restarted and lacks writes of its own that region %u has",
+                         origin, i + 1);
+        }
     }
 }
 
@@ -218,8 +226,11 @@ void sim_verify_recovered(struct sim_world *w, struct sim_region *r)
     if (r->log.end_lsn < r->durable_lsn)
         sim_fail(w, "region %u was restarted and uses LSN %llu again", r->index + 1,
                  (unsigned long long)r->log.end_lsn);
-    if (!r->store.marked)
+    if (!r->store.marked) {
         verify_own(w, r);
+        if (r->index == r->place)
+            sim_posts_recovered(w, r);
+    }
     look_at_all(w, true);
     if (!r->store.leapt)
         verify_replay(w, r);
@@ -232,6 +243,7 @@ void sim_verify_bootstrapped(struct sim_world *w, struct sim_region *r)
     if (!vector_covers(&r->node.replica.last_op, &r->node.bootstrap.note.target))
         sim_fail(w, "region %u serves objects that are ahead of its log", r->index + 1);
     verify_own(w, r);
+    sim_posts_recovered(w, r);
 }
 
 /* --- at rest --- */
@@ -245,10 +257,29 @@ static bool is_calm(const struct sim_region *region)
            !bootstrap_is_on(&region->node);
 }
 
+/* All that both may hold. */
+static bool has_what_has(const struct sim_world *w, const struct sim_region *a,
+                         const struct sim_region *b)
+{
+    const struct vector *x = &a->node.replica.last_op, *y = &b->node.replica.last_op;
+    uint32_t high = x->high > y->high ? x->high : y->high;
+    for (uint32_t o = 0; o < high; o++) {
+        if (vector_get(x, (uint8_t)o) != vector_get(y, (uint8_t)o) &&
+            sim_may_hold(w, a, (uint8_t)o) && sim_may_hold(w, b, (uint8_t)o))
+            return false;
+    }
+    return true;
+}
+
 static bool is_settled(const struct sim_world *w, const struct sim_region *region)
 {
-    return region->up && is_calm(region) &&
-           vector_equal(&region->node.replica.last_op, &w->regions[0].node.replica.last_op);
+    if (!region->up || !is_calm(region))
+        return false;
+    for (const struct sim_region *other = w->regions; other != region; other++) {
+        if (!has_what_has(w, region, other))
+            return false;
+    }
+    return true;
 }
 
 bool sim_verify_settled(struct sim_world *w)
@@ -257,7 +288,7 @@ bool sim_verify_settled(struct sim_world *w)
         if (!is_settled(w, &w->regions[i]))
             return false;
     }
-    return sim_load_idle(w) && sim_loss_is_over(w);
+    return sim_load_idle(w) && sim_travellers_idle(w) && sim_loss_is_over(w);
 }
 
 /* What they lack of a region that they never met is asked of others where something waits for
@@ -276,7 +307,12 @@ bool sim_verify_relayed(struct sim_world *w)
                 return false;
         }
     }
-    return sim_load_idle(w);
+    return sim_load_idle(w) && sim_travellers_idle(w);
+}
+
+static const struct sim_region *writer_of(const struct sim_world *w, uint8_t origin)
+{
+    return sim_region_with_id(w, origin_region(w->deployment, origin));
 }
 
 void sim_verify_say_unsettled(const struct sim_world *w, struct buffer *out)
@@ -289,17 +325,20 @@ void sim_verify_say_unsettled(const struct sim_world *w, struct buffer *out)
                           (unsigned long long)r->parked_count);
         if (!list_empty(&region->node.waiting) || !list_empty(&region->node.held))
             buffer_printf(out, "; region %u has clients that wait", i + 1);
-        for (uint32_t k = 0; k < w->plan.regions; k++) {
-            uint8_t origin = w->regions[k].id;
+        for (uint32_t o = 1; o < ORACLE_ORIGINS; o++) {
+            uint8_t origin = (uint8_t)o;
+            const struct sim_region *writer = writer_of(w, origin);
+            if (!writer || !sim_may_hold(w, region, origin))
+                continue;
             stamp_t has = vector_get(&r->last_op, origin),
-                    all = vector_get(&w->regions[k].node.replica.last_op, origin);
+                    all = vector_get(&writer->node.replica.last_op, origin);
             if (has != all)
                 buffer_printf(out, "; region %u has region %u up to %lld ms, which is at %lld ms",
                               i + 1, origin, (long long)(stamp_ms(has) - SIM_START_US / 1000),
                               (long long)(stamp_ms(all) - SIM_START_US / 1000));
         }
     }
-    if (!sim_load_idle(w))
+    if (!sim_load_idle(w) || !sim_travellers_idle(w))
         buffer_put_text(out, "; commands without an answer");
 }
 
@@ -334,7 +373,7 @@ static void verify_log(struct sim_world *w, const struct sim_region *r, struct s
                      (unsigned long long)lsn);
             return;
         }
-        if (b.origin == r->id && !r->store.leapt)
+        if (replica_owns(&r->node.replica, b.origin) && !r->store.leapt)
             verify_context(w, &b, last);
         last[b.origin] = b.to;
     }
@@ -360,11 +399,20 @@ static void verify_counter(struct sim_world *w, const struct oracle *o)
                  (long long)sum, (long long)low, (long long)high);
 }
 
+/* One that may hold everything. */
+static const struct sim_region *whole_region(const struct sim_world *w)
+{
+    uint32_t i = 0;
+    while (w->plan.fence != 0 && !(w->plan.fence >> i & 1))
+        i++;
+    return &w->regions[i];
+}
+
 /* All that was written and is not lost, and only that, is what every region has applied. */
 static void verify_logs(struct sim_world *w)
 {
     struct buffer logs[SIM_REGIONS_MAX] = { 0 };
-    const struct replica *any = &w->regions[0].node.replica;
+    const struct replica *any = &whole_region(w)->node.replica;
     struct oracle *o = &w->oracle;
     for (uint32_t i = 0; i < w->plan.regions && !w->failed; i++) {
         sim_store_read_log(w, &w->regions[i], &logs[i]);
@@ -377,9 +425,11 @@ static void verify_logs(struct sim_world *w)
     if (!w->failed && !oracle_trace(o, &any->last_op, any->streams))
         sim_fail(w, "%s", o->problem);
     for (uint32_t i = 0; i < w->plan.regions; i++) {
+        const struct replica *replica = &w->regions[i].node.replica;
         const char *wrong = w->failed ? NULL
                                       : oracle_check_log(o, buffer_span(&logs[i]),
-                                                         !w->regions[i].store.leapt);
+                                                         !w->regions[i].store.leapt,
+                                                         replica->options.foreign);
         if (wrong)
             sim_fail(w, "region %u: its log: %s", i + 1, wrong);
         buffer_release(&logs[i]);

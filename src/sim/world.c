@@ -8,11 +8,13 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "policy/origin.h"
 
 enum {
     VERIFY_EVERY_US = 30000,
     SETTLE_MAX_US = 60 * 1000 *
                     1000, /* backoffs, timeouts of links, and the longest delays many times over */
+    TRAVEL_MAX_US = 10 * SETTLE_MAX_US, /* twelve regions, one after the other, on slow links */
     WRITE_MAX_US = 10 * 1000 * 1000,
     SAVE_MAX_US = 20 * 1000 * 1000, /* a full disk is looked at again after ten */
     RECLAIM_MAX_US = 20 * 1000 * 1000,
@@ -132,6 +134,32 @@ static char *text_of(const char *text)
     return memcpy(mem_alloc(bytes), text, bytes);
 }
 
+/* A fence over some regions, and keyspaces that promise something. */
+static void add_promises(const struct sim_world *w, struct deployment *d)
+{
+    char prefix[12];
+    if (w->plan.fence != 0) {
+        struct fence *f = deployment_add_fence(d);
+        f->name = text_of("some");
+        for (uint32_t i = 0; i < w->plan.regions; i++) {
+            if (w->plan.fence >> i & 1)
+                fence_add(f, w->ids[i]);
+        }
+    }
+    for (uint32_t i = 0; i < POST_KEYSPACES; i++) {
+        struct keyspace *k = deployment_add_keyspace(d);
+        bool fenced = i == 0 && w->plan.fence != 0;
+        snprintf(prefix, sizeof(prefix), "k%u:", i);
+        k->prefix = text_of(fenced ? SIM_FENCE_PREFIX : prefix);
+        k->prefix_bytes = strlen(k->prefix);
+        k->fence = fenced;
+        k->elsewhere = KEYSPACE_REDIRECT;
+        k->acks = w->plan.keyspaces[i].acks;
+        k->reads = w->plan.keyspaces[i].reads;
+        k->ack_timeout_ms = w->plan.keyspaces[i].timeout_ms;
+    }
+}
+
 void sim_world_configure(struct sim_world *w)
 {
     struct deployment *d = mem_alloc(sizeof(*d));
@@ -149,7 +177,11 @@ void sim_world_configure(struct sim_world *w)
         region->name = text_of(name);
         region->id = w->ids[i];
     }
+    if (w->plan.travellers > 0)
+        add_promises(w, d);
     deployment_finish(d);
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++)
+        w->fence_of[o] = (uint8_t)origin_fence(d, (uint8_t)o);
     CHECK(w->deployment_count < SIM_DEPLOYMENTS_MAX);
     w->deployment = w->deployments[w->deployment_count++] = d;
 }
@@ -181,6 +213,9 @@ static void split_streams(struct sim_world *w, const struct sim_options *options
             *(r ? &r->clients[i].pace : &unused) = prng_split(&noise);
         }
     }
+    for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++)
+        w->travellers[i].prng = prng_split(&root);
+    w->fenced = prng_split(&root);
 }
 
 void sim_world_init(struct sim_world *w, const struct sim_plan *plan,
@@ -196,6 +231,7 @@ void sim_world_init(struct sim_world *w, const struct sim_plan *plan,
     };
     list_init(&w->conns);
     make_deployment(w);
+    w->oracle.fence_of = w->fence_of;
     w->regions = mem_zalloc((plan->regions + 1) * sizeof(w->regions[0]));
     split_streams(w, options);
     for (uint32_t i = 0; i < plan->regions; i++)
@@ -209,6 +245,8 @@ void sim_world_release(struct sim_world *w)
         sim_region_release(w, &w->regions[i]);
     mem_free(w->regions);
     mem_free(w->reclaims);
+    sim_travellers_release(w);
+    frame_codec_release(&w->tap_codec);
     oracle_release(&w->oracle);
     for (struct heap_node *top; (top = heap_top(&w->events));) {
         heap_remove(&w->events, top);
@@ -228,6 +266,7 @@ static void verify_often(struct sim_world *w, struct sim_event *e)
 {
     (void)e;
     sim_verify_always(w);
+    sim_travellers_always(w);
     sim_at(w, w->now_us + VERIFY_EVERY_US, verify_often);
 }
 
@@ -267,7 +306,8 @@ static void settle(struct sim_world *w, bool (*done)(struct sim_world *w), const
         fail_unsettled(w, after);
 }
 
-/* All faults end; then those meet that never did; then every region is written to once more. */
+/* All faults end; then those meet that never did; then every region is written to once more, and travelled
+ * to. */
 static void heal(struct sim_world *w)
 {
     if (w->failed)
@@ -281,6 +321,10 @@ static void heal(struct sim_world *w)
     sim_reader_once_more(w);
     if (!w->failed && !run_until(w, sim_reader_done, WRITE_MAX_US))
         sim_fail(w, "some region takes no writes %d s after all is well", WRITE_MAX_US / 1000000);
+    sim_travellers_once_more(w);
+    if (!w->failed && !run_until(w, sim_travellers_done, TRAVEL_MAX_US))
+        sim_fail(w, "some traveller has not been everywhere %d s after all is well",
+                 TRAVEL_MAX_US / 1000000);
     settle(w, sim_verify_settled, "the last writes");
 }
 
@@ -307,6 +351,7 @@ static void run_world(struct sim_world *w)
     sim_loss_begin(w);
     for (uint32_t i = 0; i < w->plan.regions && !w->failed; i++)
         sim_region_start(w, &w->regions[i]);
+    sim_travellers_start(w);
     verify_often(w, NULL);
     run_until(w, all_sent, CHAOS_MAX_US);
     heal(w);
@@ -316,6 +361,10 @@ static void run_world(struct sim_world *w)
         sim_fail(w, "%d s later %s", RECLAIM_MAX_US / 1000000, w->left);
     if (!w->failed)
         save_all(w);
+    if (!w->failed)
+        sim_secrets_kept(w);
+    if (!w->failed)
+        sim_secrets_found(w);
     sim_tell_end(w);
 }
 

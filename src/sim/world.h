@@ -16,6 +16,8 @@
  *     load.c     clients and their commands            reader.c   clients that know what they must read
  *     verify.c   what must hold, at any time           watch.c    clocks, bounds: region by region
  *     trace.c    what happens, told                    oracle.c   the declared contract
+ *     traveller.c  clients that carry tokens    judge.c    what they must be answered
+ *     post.c     what they write                secret.c   what a fence holds, looked for outside
  *     quiet.c    a world that is moved by hand
  *
  * See docs/design/simulator.md.
@@ -31,9 +33,11 @@
 #include "node/node.h"
 #include "sim/disk.h"
 #include "sim/oracle.h"
+#include "sim/post.h"
 #include "sim/sim.h"
 #include "store/identity.h"
 #include "store/oplog.h"
+#include "wire/frame.h"
 
 enum {
     SIM_FAMILIES = 14, /* of commands: command.c */
@@ -43,6 +47,10 @@ enum {
     SIM_DEPLOYMENTS_MAX = 16,
     SIM_PLACES_MAX = SIM_REGIONS_MAX + 1, /* of processes: one may be a clone */
 };
+
+/* Keys that only some regions may hold begin so, and what travellers write to them is such a text. */
+#define SIM_FENCE_PREFIX "fence!:"
+#define SIM_SECRET       "FENCED-"
 
 static const uint64_t SIM_START_US = 1700000000000000;
 
@@ -60,6 +68,13 @@ enum sim_fault {
     SIM_FAULT_CLOCK, /* a wall clock is set */
     SIM_FAULT_LOSS,  /* a disk is lost, or put back as it was earlier; or a clone of it runs */
     SIM_FAULTS,
+};
+
+/* What the keys of a prefix are promised: "k1:" that of the second. */
+struct sim_keyspace {
+    struct write_level acks;
+    struct read_level reads;
+    uint32_t timeout_ms;
 };
 
 /* What the seed decides once, before the world begins. Chances are in parts per million. */
@@ -101,6 +116,11 @@ struct sim_plan {
     /* Never connected before all faults end; whoever else there is joins them. */
     bool parted[SIM_REGIONS_MAX][SIM_REGIONS_MAX];
     uint64_t reader_us; /* how often a reader looks; 0: there are none */
+
+    uint32_t travellers; /* clients that go from region to region; 0: none, */
+    uint64_t travel_us;  /* how often each does something */
+    struct sim_keyspace keyspaces[POST_KEYSPACES];
+    uint32_t fence; /* regions that may hold keys of SIM_FENCE_PREFIX, by place, as bits; 0: no fence */
 
     uint32_t clients; /* of each region */
     uint32_t keys, fields;
@@ -169,6 +189,47 @@ struct sim_reader {
     uint64_t seen[SIM_REGIONS_MAX]; /* of each region's key, in this session or before */
     bool failed;                    /* the write of this round was refused, or nobody knows */
     bool last;                      /* it has to write once more, when all faults have ended */
+    struct prng prng;
+};
+
+enum sim_ask_kind { ASK_POST, ASK_READ, ASK_LEVEL, ASK_TOKEN, ASK_FOLLOW };
+
+/* What a traveller has asked, and what it may expect. */
+struct sim_ask {
+    enum sim_ask_kind kind;
+    bool with;       /* the answer tells what it was worth */
+    bool with_token; /* it carries its token */
+    bool must;       /* all is well: nothing may be late, or refused */
+    uint32_t keyspaces[2], boards[2], board_count;
+    uint32_t post;
+    uint32_t others; /* regions that must acknowledge */
+    bool causal, strong;
+    uint32_t staleness_ms;
+    uint32_t timeout_ms;
+    struct levels session; /* ASK_LEVEL: what it will have then */
+    uint64_t sent_us, began_us; /* when it was sent; since when nothing excuses a wait */
+    stamp_t last_write;         /* of the session, before */
+};
+
+/* A client that goes from region to region, and carries in its token what it has seen: traveller.c. */
+struct sim_traveller {
+    uint32_t index;
+    uint32_t region;         /* where it is, or was */
+    struct session *session; /* NULL: nowhere */
+    struct buffer answers;
+    bool selecting; /* the first answer in a session is that of SELECT */
+    bool asking;
+    struct sim_ask ask;
+    struct buffer token;   /* text; empty: it has none */
+    struct post_set held;  /* what the token is sure to name */
+    struct post_set here;  /* what this session is sure to see where it is */
+    bool follows;          /* the session has the token, */
+    struct post_set named; /* and that named these */
+    struct levels levels;  /* of the session */
+    uint32_t drawn;        /* steps */
+    uint64_t due;          /* the number of the event that makes it act */
+    uint32_t visits;       /* still to be made, when all faults have ended */
+    uint32_t visit_step;
     struct prng prng;
 };
 
@@ -275,6 +336,7 @@ struct sim_conn {
     bool lost[2];            /* that machine lost its power: it says so when something comes */
     struct sim_pipe pipe[2]; /* from that end */
     struct list held[2];     /* pieces that wait for the end of a stall or sleep, from that end */
+    struct buffer tapped[2]; /* of a message that is not all sent, from that end: secret.c */
 };
 
 /* What is wrong with one way between two regions; each by the number of its fault, whose end heals
@@ -309,6 +371,14 @@ struct sim_world {
     uint64_t event_count, tie;
     struct list conns;
     uint64_t conn_count;
+    uint8_t fence_of[STAMP_ORIGINS];       /* each origin's */
+    struct frame_codec tap_codec;          /* secret.c */
+    struct prng fenced;                    /* which commands are for the fence's keys */
+    const char *key_prefix;                /* of the command that is being made */
+    struct sim_traveller travellers[SIM_CLIENTS_MAX];
+    struct posts posts;
+    bool history_lost;    /* a directory was: what travellers must see nobody knows any more */
+    uint64_t stale, noacks, told; /* answers of that kind, and such as were promised more than local */
     struct oracle oracle; /* what was written by disks that are lost; at the end, by all */
     struct oracle_reclaim *reclaims;
     size_t reclaim_count;
@@ -398,6 +468,9 @@ void sim_tell_parked(struct sim_world *w, struct sim_region *r); /* what had to 
 void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions,
                    uint32_t steps); /* 0: the seed's choice */
 void sim_plan_store(struct sim_plan *plan, struct prng p);
+/* promises.c: travellers, keyspaces with levels, a fence; what is fixed is not its to say. */
+void sim_plan_promises(struct sim_plan *plan, struct prng p, bool fixed_steps, bool fixed_regions);
+void sim_plan_print_promises(const struct sim_plan *plan, FILE *to);
 int64_t sim_clock_offset(struct prng *p, int64_t range_us);
 bool sim_plan_parts(const struct sim_plan *plan); /* some two regions never meet in the chaos */
 extern const char *const sim_fault_names[SIM_FAULTS];
@@ -503,6 +576,42 @@ void sim_reader_region_down(struct sim_world *w, struct sim_region *r);
 void sim_reader_answers(struct sim_world *w, struct sim_reader *reader);
 void sim_reader_once_more(struct sim_world *w); /* each writes: all faults have ended */
 bool sim_reader_done(struct sim_world *w);      /* each was answered OK */
+
+/* --- traveller.c --- */
+
+void sim_travellers_start(struct sim_world *w);
+void sim_travellers_turn(struct sim_world *w, struct sim_region *r); /* ended; answers not taken yet */
+void sim_traveller_answers(struct sim_world *w, struct sim_traveller *t);
+void sim_travellers_region_down(struct sim_world *w, struct sim_region *r);
+void sim_travellers_always(struct sim_world *w); /* at intervals: nobody waits too long */
+bool sim_travellers_idle(const struct sim_world *w);
+/* Each goes round all regions: all faults have ended, so nothing is late or refused. */
+void sim_travellers_once_more(struct sim_world *w);
+bool sim_travellers_done(struct sim_world *w);
+void sim_travellers_release(struct sim_world *w);
+static inline bool sim_is_traveller(const struct sim_world *w, const void *host)
+{
+    return (const char *)host >= (const char *)w->travellers &&
+           (const char *)host < (const char *)(w->travellers + SIM_CLIENTS_MAX);
+}
+
+/* --- judge.c --- */
+
+/* What the traveller asked is answered by this whole reply: fails the world where it must not be, and
+ * learns what it says. */
+void sim_judge(struct sim_world *w, struct sim_traveller *t, struct span reply);
+/* Whether a region may hold keys of this keyspace. */
+bool sim_holds(const struct sim_world *w, const struct sim_region *r, uint32_t keyspace);
+
+/* --- secret.c --- */
+
+/* Whether a region, up or not, may hold what an origin writes. */
+bool sim_may_hold(const struct sim_world *w, const struct sim_region *r, uint8_t origin);
+void sim_secrets_kept(struct sim_world *w);  /* from everybody outside */
+void sim_secrets_found(struct sim_world *w); /* by the same search, within */
+/* Bytes that go; `tapped` keeps what is no whole message yet. */
+void sim_tap(struct sim_world *w, const struct sim_region *from, const struct sim_region *to,
+             struct buffer *tapped, struct span bytes);
 
 /* --- watch.c --- */
 

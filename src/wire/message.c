@@ -343,6 +343,51 @@ bool message_take_wanted(struct span body, stamp_t *stamp)
     return take_number(body, stamp);
 }
 
+void message_put_forget(struct buffer *out, uint64_t session)
+{
+    put_number(out, MESSAGE_FORGET, session);
+}
+
+bool message_take_forget(struct span body, uint64_t *session)
+{
+    return take_number(body, session);
+}
+
+void message_put_forward(struct buffer *out, const struct message_forward *m)
+{
+    size_t place = message_begin(out, MESSAGE_FORWARD);
+    buffer_put_u64(out, m->session);
+    buffer_put_u64(out, m->number);
+    buffer_put_u8(out, m->hops);
+    buffer_put_varint(out, m->before);
+    buffer_put_prefixed(out, m->commands);
+    message_end(out, place);
+}
+
+bool message_take_forward(struct span body, struct message_forward *m)
+{
+    return span_take_u64(&body, &m->session) && span_take_u64(&body, &m->number) &&
+           span_take_u8(&body, &m->hops) && span_take_varint(&body, &m->before) &&
+           span_take_prefixed(&body, &m->commands) && body.len == 0 && m->commands.len > 0;
+}
+
+void message_put_answer(struct buffer *out, const struct message_answer *m)
+{
+    size_t place = message_begin(out, MESSAGE_ANSWER);
+    buffer_put_u64(out, m->session);
+    buffer_put_u64(out, m->number);
+    buffer_put_u64(out, m->stamp);
+    buffer_put_prefixed(out, m->reply);
+    message_end(out, place);
+}
+
+bool message_take_answer(struct span body, struct message_answer *m)
+{
+    return span_take_u64(&body, &m->session) && span_take_u64(&body, &m->number) &&
+           span_take_u64(&body, &m->stamp) && span_take_prefixed(&body, &m->reply) &&
+           body.len == 0 && m->reply.len > 0;
+}
+
 void message_put_passed(struct buffer *out, const struct message_passed *m)
 {
     size_t place = message_begin(out, MESSAGE_PASSED);
@@ -394,6 +439,58 @@ bool message_take_rows(struct span body, struct span *rows)
     *rows = body;
     for (; count > 0; count--) {
         if (!message_next_row(&body, &row))
+            return false;
+    }
+    return body.len == 0;
+}
+
+/* --- ROUND_TRIPS --- */
+
+void message_put_round_trips(struct buffer *out, const struct message_round_trips *row)
+{
+    uint64_t count = 0;
+    for (int i = 0; i < STAMP_ORIGINS; i++)
+        count += row->us[i] != 0;
+    buffer_put_u8(out, row->region);
+    buffer_put_u64(out, row->instance);
+    buffer_put_u64(out, row->sequence);
+    buffer_put_varint(out, count);
+    for (int i = 0; i < STAMP_ORIGINS; i++) {
+        if (row->us[i] == 0)
+            continue;
+        buffer_put_u8(out, (uint8_t)i);
+        buffer_put_u32(out, row->us[i]);
+    }
+}
+
+bool message_next_round_trips(struct span *rows, struct message_round_trips *row)
+{
+    uint64_t count;
+    int last = -1;
+    memset(row, 0, sizeof *row);
+    if (!span_take_u8(rows, &row->region) || !span_take_u64(rows, &row->instance) ||
+        !span_take_u64(rows, &row->sequence) || !span_take_varint(rows, &count))
+        return false;
+    for (; count > 0; count--) {
+        uint8_t region;
+        uint32_t us;
+        if (!span_take_u8(rows, &region) || !span_take_u32(rows, &us) || region <= last || us == 0)
+            return false;
+        row->us[region] = us;
+        last = region;
+    }
+    return true;
+}
+
+bool message_take_round_trips(struct span body, struct span *rows)
+{
+    struct message_round_trips row;
+    uint64_t count;
+    if (!span_take_varint(&body, &count) || count > STAMP_ORIGINS)
+        return false;
+    *rows = body;
+    for (; count > 0; count--) {
+        if (!message_next_round_trips(&body, &row))
             return false;
     }
     return body.len == 0;

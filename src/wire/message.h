@@ -35,6 +35,15 @@
  *    17 PASSED     u64 number   vector of last ops, of the sender's own origins
  *    18 WANTED     u64 stamp    of the sender: it waits for this to be acknowledged
  *
+ *     of commands that run in another region (node/forward.h):
+ *    19 FORWARD    u64 session   u64 number   u8 hops   varint before   commands (varint length, bytes)
+ *    20 ANSWER     u64 session   u64 number   u64 stamp   reply (varint length, bytes)
+ *    21 FORGET     u64 session    it has ended
+ *
+ *     of who takes writes at whom (node/topology.h); a region's own links, as it measures them:
+ *    22 ROUND_TRIPS   varint n, n x (u8 region, u64 instance, u64 sequence, varint m,
+ *                     m x (u8 region, u32 microseconds, above 0; ascending))
+ *
  * Integers are little-endian. Nothing may follow a body. A body of an unknown version of HELLO is
  * not looked at. Every decoder takes hostile bytes: it checks lengths and ranges, and refuses.
  */
@@ -72,6 +81,10 @@ enum message_type {
     MESSAGE_BARRIER,
     MESSAGE_PASSED,
     MESSAGE_WANTED,
+    MESSAGE_FORWARD,
+    MESSAGE_ANSWER,
+    MESSAGE_FORGET,
+    MESSAGE_ROUND_TRIPS,
     MESSAGE_TYPE_END,
 };
 
@@ -163,6 +176,29 @@ struct message_passed {
     struct vector last_op;
 };
 
+/* A command of a client elsewhere, to be run as its session would (node/forward.h). */
+struct message_forward {
+    uint64_t session;     /* the sender's number for it */
+    uint64_t number;      /* of the command, to be told with the answer */
+    uint8_t hops;         /* how often it was sent on before */
+    uint64_t before;      /* so many replies come before the one that is wanted: of what prepares it */
+    struct span commands; /* in RESP */
+};
+
+/* What it answered. The reply is in RESP. */
+struct message_answer {
+    uint64_t session, number;
+    stamp_t stamp; /* the session's last write there; 0: none */
+    struct span reply;
+};
+
+/* How long messages take between a region and the others: policy/round_trips.h. */
+struct message_round_trips {
+    uint8_t region;
+    uint64_t instance, sequence;
+    uint32_t us[STAMP_ORIGINS]; /* by the number of the other region; 0: not known */
+};
+
 /* Each appends one whole message. The decoders take a body. */
 void message_put_hello(struct buffer *out, const struct message_hello *m);
 bool message_take_hello(struct span body, struct message_hello *m);
@@ -210,11 +246,25 @@ bool message_take_passed(struct span body, struct message_passed *m);
 void message_put_wanted(struct buffer *out, stamp_t stamp);
 bool message_take_wanted(struct span body, stamp_t *stamp);
 
+void message_put_forward(struct buffer *out, const struct message_forward *m);
+bool message_take_forward(struct span body, struct message_forward *m);
+
+void message_put_answer(struct buffer *out, const struct message_answer *m);
+bool message_take_answer(struct span body, struct message_answer *m);
+
+void message_put_forget(struct buffer *out, uint64_t session);
+bool message_take_forget(struct span body, uint64_t *session);
+
 /* VECTOR: message_begin, the number of rows, the rows, message_end. Taken: the number, then row by
  * row; message_take_rows checks all of it beforehand, so that the walk cannot fail half-way. */
 void message_put_row(struct buffer *out, uint8_t region, uint64_t instance,
                      const struct vector *applied, const struct vector *durable);
 bool message_take_rows(struct span body, struct span *rows);
 bool message_next_row(struct span *rows, struct message_row *row); /* false at the end */
+
+/* ROUND_TRIPS: likewise. */
+void message_put_round_trips(struct buffer *out, const struct message_round_trips *row);
+bool message_take_round_trips(struct span body, struct span *rows);
+bool message_next_round_trips(struct span *rows, struct message_round_trips *row);
 
 #endif

@@ -110,7 +110,18 @@ static void put_random_of_promise(struct prng *rng, struct buffer *out)
 {
     struct message_passed passed = { .number = prng_next(rng) };
     random_vector(rng, &passed.last_op);
-    switch (prng_below(rng, 3)) {
+    struct message_forward forward = { .session = prng_next(rng), .commands = span_str("*1") };
+    struct message_answer answer = { .number = prng_next(rng), .reply = span_str("+OK") };
+    switch (prng_below(rng, 6)) {
+    case 3:
+        message_put_forward(out, &forward);
+        break;
+    case 4:
+        message_put_answer(out, &answer);
+        break;
+    case 5:
+        message_put_forget(out, prng_next(rng));
+        break;
     case 0:
         message_put_barrier(out, prng_next(rng));
         break;
@@ -172,6 +183,17 @@ static bool decode_rows(struct span body)
     return true;
 }
 
+static bool decode_round_trips(struct span body)
+{
+    struct message_round_trips row;
+    struct span rows;
+    if (!message_take_round_trips(body, &rows))
+        return false;
+    while (message_next_round_trips(&rows, &row))
+        ;
+    return rows.len == 0;
+}
+
 /* Calls the decoder of a type; true when the body is well formed. */
 static bool decode(enum message_type type, struct span body)
 {
@@ -183,6 +205,8 @@ static bool decode(enum message_type type, struct span body)
     struct message_bootstrap bootstrap;
     struct message_start start;
     struct message_passed passed;
+    struct message_forward forward;
+    struct message_answer answer;
     struct vector last_op;
     char text[MESSAGE_TEXT_MAX + 1];
     uint64_t t0_us;
@@ -195,6 +219,8 @@ static bool decode(enum message_type type, struct span body)
         return message_take_subscribe(body, &subscribe);
     case MESSAGE_VECTOR:
         return decode_rows(body);
+    case MESSAGE_ROUND_TRIPS:
+        return decode_round_trips(body);
     case MESSAGE_PING:
         return message_take_ping(body, &t0_us);
     case MESSAGE_PONG:
@@ -219,6 +245,12 @@ static bool decode(enum message_type type, struct span body)
         return message_take_wanted(body, &t0_us);
     case MESSAGE_PASSED:
         return message_take_passed(body, &passed);
+    case MESSAGE_FORWARD:
+        return message_take_forward(body, &forward);
+    case MESSAGE_ANSWER:
+        return message_take_answer(body, &answer);
+    case MESSAGE_FORGET:
+        return message_take_forget(body, &t0_us);
     case MESSAGE_IMAGE:
     case MESSAGE_BATCHES:
     case MESSAGE_TYPE_END:
@@ -353,6 +385,59 @@ TEST(rows_come_back_as_they_went)
     }
     EXPECT(!message_next_row(&rows, &got));
     buffer_release(&out);
+}
+
+static void random_round_trips(struct prng *rng, struct message_round_trips *m)
+{
+    *m = (struct message_round_trips){ .region = (uint8_t)prng_next(rng), .instance = prng_next(rng),
+                                       .sequence = prng_next(rng) };
+    for (uint64_t i = prng_below(rng, 20); i > 0; i--)
+        m->us[prng_below(rng, STAMP_ORIGINS)] = (uint32_t)prng_next(rng);
+}
+
+TEST(round_trips_come_back_as_they_went)
+{
+    struct prng rng;
+    prng_seed(&rng, test_seed());
+    for (int round = 0; round < 200; round++) {
+        struct message_round_trips sent[3], got;
+        struct buffer body = { 0 };
+        struct span rows;
+        buffer_put_varint(&body, 3);
+        for (int i = 0; i < 3; i++) {
+            random_round_trips(&rng, &sent[i]);
+            message_put_round_trips(&body, &sent[i]);
+        }
+        EXPECT(message_take_round_trips(buffer_span(&body), &rows));
+        for (int i = 0; i < 3; i++) {
+            EXPECT(message_next_round_trips(&rows, &got));
+            EXPECT(got.region == sent[i].region && got.instance == sent[i].instance &&
+                   got.sequence == sent[i].sequence);
+            EXPECT(memcmp(got.us, sent[i].us, sizeof got.us) == 0);
+        }
+        EXPECT(!message_next_round_trips(&rows, &got));
+        buffer_release(&body);
+    }
+}
+
+/* 1: the same region twice; 0: a time that says nothing. */
+TEST(round_trips_out_of_order_or_without_a_time_are_refused)
+{
+    for (uint32_t second = 0; second < 2; second++) {
+        struct buffer body = { 0 };
+        struct span rows;
+        buffer_put_varint(&body, 1);
+        buffer_put_u8(&body, 3);
+        buffer_put_u64(&body, 1);
+        buffer_put_u64(&body, 1);
+        buffer_put_varint(&body, 2);
+        buffer_put_u8(&body, 7);
+        buffer_put_u32(&body, 1);
+        buffer_put_u8(&body, second == 1 ? 7 : 8);
+        buffer_put_u32(&body, second);
+        EXPECT(!message_take_round_trips(buffer_span(&body), &rows));
+        buffer_release(&body);
+    }
 }
 
 TEST(small_messages_come_back_as_they_went)

@@ -1,0 +1,142 @@
+#include "cmd/route.h"
+
+#include "cmd/command_keys.h"
+#include "cmd/fence.h"
+#include "cmd/handlers.h"
+#include "core/replica.h"
+
+uint16_t route_slot(struct span key)
+{
+    struct span tag = home_tag(key);
+    uint32_t crc = 0;
+
+    for (size_t i = 0; i < tag.len; i++) {
+        crc ^= (uint32_t)tag.at[i] << 8;
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1;
+    }
+    return crc & 0x3fff;
+}
+
+/* What the keys met so far ask for. */
+struct routing {
+    const struct server *server;
+    const struct levels *levels; /* of the session, or the WITH */
+    uint8_t db;
+    bool writes;
+    bool any;
+    struct route route;
+};
+
+static bool is_strong(const struct routing *r, const struct keyspace_live *live)
+{
+    enum keyspace_reads reads = r->levels->has_read ? r->levels->read.reads : live->reads.reads;
+
+    return reads == KEYSPACE_READ_STRONG;
+}
+
+/* The member to ask where we are none: the home if there is one, else the first of the configuration. */
+static uint8_t member_of(const struct server *server, uint32_t fence)
+{
+    const struct deployment *d = server->deployment;
+
+    for (size_t i = 0; i < d->region_count; i++) {
+        if (fence_holds(&d->fences[fence], d->regions[i].id))
+            return d->regions[i].id;
+    }
+    return 0;
+}
+
+static struct route route_key(const struct routing *r, struct span key)
+{
+    const struct server *server = r->server;
+    const struct keyspace_live *live = server_keyspace(server, key);
+    const struct keyspace *k = &server->deployment->keyspaces[live - server->keyspaces];
+    struct route route = { .region = server->replica->options.region, .key = key };
+    bool held = k->fence == 0 || server->replica->options.own[k->fence] != 0;
+    bool single = home_is_single(k);
+
+    if (!held && k->outside == KEYSPACE_REFUSE)
+        return route; /* it is refused here: cmd/fence.h */
+    if (single && (r->writes || !held || is_strong(r, live))) {
+        struct home home = home_of_key(server, r->db, key);
+
+        route.region = home.region;
+        route.error = home.error;
+        route.bound = true;
+    } else if (!held) {
+        route.region = member_of(server, k->fence);
+        route.bound = true;
+    }
+    route.loose = r->writes && !route.bound;
+    route.redirects = k->elsewhere == KEYSPACE_REDIRECT;
+    return route;
+}
+
+#define TWO_WRITERS "CROSSSLOT Keys in request are written by different regions"
+
+static void take_key(struct routing *r, struct span key)
+{
+    struct route one = route_key(r, key);
+
+    if (r->route.error != NULL)
+        return;
+    if (r->any && one.error == NULL && one.bound && r->route.bound && one.region != r->route.region)
+        one.error = TWO_WRITERS;
+    if (r->any && one.error == NULL && one.bound != r->route.bound && r->writes)
+        one.error = TWO_WRITERS;
+    if (!r->any || one.bound || one.error != NULL)
+        r->route = one;
+    r->any = true;
+}
+
+static void take_keys(struct routing *r, const struct command *command, const struct span *argv,
+                      size_t argc)
+{
+    struct key_range range = { 0 };
+
+    /* what is watched is written where the EXEC will be */
+    r->writes = command->flags & CMD_WRITE || command->run == cmd_watch;
+    if (!command_has_keys(command) || !command_key_range(command, argv, argc, &range))
+        return;
+    if (range.before != 0)
+        take_key(r, argv[range.before]);
+    for (size_t i = range.first; i <= range.last; i += range.step)
+        take_key(r, argv[i]);
+}
+
+const char *route_gather(struct transaction *t, const struct route *route)
+{
+    if (route->error != NULL)
+        return route->error;
+    if ((route->bound && (t->loose || (t->region != 0 && t->region != route->region))) ||
+        (route->loose && t->region != 0))
+        return TWO_WRITERS;
+    t->loose |= route->loose;
+    if (route->bound)
+        t->region = route->region;
+    return NULL;
+}
+
+struct route route_of(const struct server *server, const struct session *session,
+                      const struct span *argv, size_t argc)
+{
+    const struct transaction *t = &session->transaction;
+    const struct command *command = command_resolve(argv, argc);
+    struct levels levels = session->levels;
+    struct routing r = { .server = server,
+                         .levels = &levels,
+                         .db = session->db,
+                         .route = { .region = server->replica->options.region } };
+
+    with_raise(&levels, &session->with);
+    if (command == NULL)
+        return r.route;
+    if (command->run != cmd_exec || !t->open) {
+        take_keys(&r, command, argv, argc);
+    } else if (t->region != 0) {
+        r.route.region = t->region;
+        r.route.bound = true;
+    }
+    return r.route;
+}

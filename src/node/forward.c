@@ -1,0 +1,661 @@
+#include "node/forward.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "cmd/command_keys.h"
+#include "cmd/handlers.h"
+#include "cmd/route.h"
+#include "node/client.h"
+#include "node/node.h"
+#include "wire/message.h"
+#include "wire/resp_skip.h"
+
+/* --- a command as bytes --- */
+
+static void put_command(struct buffer *out, const struct span *argv, size_t argc)
+{
+    buffer_printf(out, "*%zu\r\n", argc);
+    for (size_t i = 0; i < argc; i++) {
+        buffer_printf(out, "$%zu\r\n", argv[i].len);
+        buffer_put(out, argv[i]);
+        buffer_put_text(out, "\r\n");
+    }
+}
+
+/* One of words and numbers. */
+static void put_words(struct buffer *out, const char *a, const char *b, struct span c)
+{
+    struct span argv[3] = { span_str(a), span_str(b), c };
+
+    put_command(out, argv, c.at != NULL ? 3 : 2);
+}
+
+/* What the session there has to be told first: as many commands as are returned. */
+static uint64_t put_session(struct client *c, struct buffer *out)
+{
+    struct session *s = &c->session;
+    struct forward *f = &c->forward;
+    struct buffer word = { 0 };
+    uint64_t count = 0;
+
+    if (f->protocol != s->reply.protocol) {
+        put_words(out, "HELLO", s->reply.protocol == 3 ? "3" : "2", (struct span){ 0 });
+        count++;
+    }
+    if (f->db != s->db) {
+        buffer_printf(&word, "%u", s->db);
+        buffer_put_u8(&word, 0);
+        put_words(out, "SELECT", (char *)word.at, (struct span){ 0 });
+        count++;
+    }
+    if (!f->leveled) {
+        put_words(out, "SESSION", "RESET", (struct span){ 0 });
+        count++;
+    }
+    if (!f->leveled && s->levels.has_read) {
+        buffer_clear(&word);
+        read_level_put(&word, s->levels.read);
+        put_words(out, "SESSION", "READ", buffer_span(&word));
+        count++;
+    }
+    if (!f->leveled && s->levels.has_write) {
+        buffer_clear(&word);
+        write_level_put(&word, s->levels.write);
+        put_words(out, "SESSION", "WRITE", buffer_span(&word));
+        count++;
+    }
+    f->protocol = s->reply.protocol;
+    f->db = s->db;
+    f->leveled = true;
+    buffer_release(&word);
+    return count;
+}
+
+/* What the client has seen must be there before it writes, or reads causally: it follows a token. */
+static uint64_t put_token(struct node *n, const struct session *s, struct buffer *out)
+{
+    struct buffer token = { 0 };
+
+    if (s->token == NULL && !s->demand.causal)
+        return 0;
+    session_token_put(&n->replica, s, &token);
+    put_words(out, "SESSION", "FOLLOW", buffer_span(&token));
+    buffer_release(&token);
+    return 1;
+}
+
+/* --- sending --- */
+
+static struct link *way_to(const struct peer *p)
+{
+    return p != NULL && p->intake != NULL && p->intake->ready && !p->intake->close ? p->intake
+                                                                                   : NULL;
+}
+
+static struct peer *peer_of(struct node *n, uint8_t region)
+{
+    for (size_t i = 0; i < n->peer_count; i++) {
+        if (n->peers[i].region->id == region)
+            return &n->peers[i];
+    }
+    return NULL;
+}
+
+/* A session there, as it is when it is new. */
+static void open_session(struct client *c, struct peer *p, const struct link *l)
+{
+    struct forward *f = &c->forward;
+
+    if (f->peer == p && f->link_id == l->id)
+        return;
+    f->peer = p;
+    f->link_id = l->id;
+    f->db = 0;
+    f->protocol = 2;
+    f->leveled = !c->session.levels.has_read && !c->session.levels.has_write;
+    f->watches = false;
+}
+
+static void push_flight(struct node *n, struct client *c, struct forwarded one)
+{
+    struct forward *f = &c->forward;
+
+    if (f->count == f->cap) {
+        f->cap = f->cap ? 2 * f->cap : 4;
+        f->flight = mem_realloc(f->flight, f->cap * sizeof(*f->flight));
+    }
+    f->flight[f->count++] = one;
+    if (!list_linked(&f->link))
+        list_add_tail(&n->forwarding, &f->link);
+    if (one.deadline_us < n->forward_due_us)
+        n->forward_due_us = one.deadline_us;
+}
+
+static uint64_t deadline_of(const struct node *n, const struct session *s,
+                            const struct command *command)
+{
+    uint64_t timeout_us = (uint64_t)s->demand.timeout_ms * 1000;
+
+    if (command != NULL && command->flags & CMD_BLOCKING)
+        return UINT64_MAX; /* it says itself how long it waits */
+    return n->now_us + 2 * timeout_us + FORWARD_SLACK_US;
+}
+
+/* Whether the reply is wanted, as if the command had run here. */
+static bool is_silent(struct session *s)
+{
+    bool silent = s->reply_mode != REPLY_ON;
+
+    if (s->reply_mode == REPLY_SKIP)
+        s->reply_mode = REPLY_ON;
+    return silent;
+}
+
+static void send_commands(struct node *n, struct client *c, struct link *l, struct span commands,
+                          uint64_t before, const struct command *command, bool writes)
+{
+    struct session *s = &c->session;
+    struct message_forward m = {
+        .session = s->id,
+        .number = ++c->forward.numbers,
+        .hops = c->remote != NULL ? (uint8_t)(c->remote->hops + 1) : 0,
+        .before = before,
+        .commands = commands,
+    };
+
+    message_put_forward(&l->output, &m);
+    link_dirty(n, l);
+    push_flight(n, c,
+                (struct forwarded){ .number = m.number,
+                                    .deadline_us = deadline_of(n, s, command),
+                                    .writes = writes,
+                                    .silent = is_silent(s) });
+    n->forwards_sent++;
+}
+
+static void send_one(struct node *n, struct client *c, struct link *l, const struct span *argv,
+                     size_t argc)
+{
+    const struct command *command = command_resolve(argv, argc);
+    struct buffer bytes = { 0 };
+    uint64_t before = put_session(c, &bytes);
+
+    before += put_token(n, &c->session, &bytes);
+    put_command(&bytes, argv, argc);
+    send_commands(n, c, l, buffer_span(&bytes), before, command,
+                  command == NULL || !(command->flags & CMD_READONLY));
+    buffer_release(&bytes);
+}
+
+/* The whole transaction, and its EXEC as it came (which may stand in a WITH). */
+static void send_transaction(struct node *n, struct client *c, struct link *l,
+                             const struct span *argv, size_t argc)
+{
+    struct transaction *t = &c->session.transaction;
+    struct buffer bytes = { 0 };
+    struct span multi = span_str("MULTI");
+    uint64_t before = put_session(c, &bytes);
+
+    before += put_token(n, &c->session, &bytes);
+    put_command(&bytes, &multi, 1);
+    before += 1 + transaction_put(t, put_command, &bytes);
+    put_command(&bytes, argv, argc);
+    send_commands(n, c, l, buffer_span(&bytes), before, NULL, t->writes);
+    buffer_release(&bytes);
+    transaction_discard(&n->server, t);
+    c->forward.watches = false;
+}
+
+/* --- judging --- */
+
+static void refuse(struct node *n, struct client *c, const char *error)
+{
+    struct session *s = &c->session;
+
+    reply_error(&s->reply, error);
+    n->server.statistics.errors++;
+    if (s->transaction.open)
+        transaction_spoil(&s->transaction);
+}
+
+static void redirect(struct node *n, struct client *c, const struct route *route)
+{
+    const struct region *region = deployment_region_with_id(n->options.deployment, route->region);
+    char text[400];
+
+    snprintf(text, sizeof(text), "MOVED %u %s:%u", route_slot(route->key), region->clients.host,
+             region->clients.port);
+    refuse(n, c, text);
+}
+
+static void refuse_unreached(struct node *n, struct client *c, const struct peer *p, uint8_t region)
+{
+    const struct region *known = deployment_region_with_id(n->options.deployment, region);
+    char text[400];
+
+    snprintf(text, sizeof(text), "NOWRITER %s writes that key, and is not reached%s%s",
+             known != NULL ? known->name : "a region that is not in the configuration",
+             p != NULL && p->problem[0] != 0 ? ": " : "", p != NULL ? p->problem : "");
+    refuse(n, c, text);
+}
+
+/* Those before it must have been answered, when it is not to follow them. */
+static bool must_wait_for(const struct client *c, const struct peer *p, const struct link *l)
+{
+    const struct forward *f = &c->forward;
+
+    if (f->count == 0)
+        return false;
+    return f->peer != p || l == NULL || f->link_id != l->id || f->count >= FORWARD_FLIGHT_MAX;
+}
+
+static bool is_exec(const struct session *s, const struct span *argv, size_t argc)
+{
+    const struct command *command = command_resolve(argv, argc);
+
+    return command != NULL && command->run == cmd_exec && s->transaction.open;
+}
+
+static enum forward_verdict send_away(struct node *n, struct client *c, const struct route *route,
+                                      const struct span *argv, size_t argc)
+{
+    struct session *s = &c->session;
+    struct peer *p = peer_of(n, route->region);
+    struct link *l = way_to(p);
+    size_t at = s->with.command_at;
+
+    if (must_wait_for(c, p, l) || (l != NULL && !link_has_room(l)))
+        return FORWARD_WAIT;
+    if (l == NULL) {
+        refuse_unreached(n, c, p, route->region);
+        return FORWARD_GONE;
+    }
+    if (c->remote != NULL && c->remote->hops >= FORWARD_HOPS) {
+        refuse(n, c, "NOWRITER the key's home moves from region to region: try again");
+        return FORWARD_GONE;
+    }
+    open_session(c, p, l);
+    if (is_exec(s, argv + at, argc - at) && transaction_is_stale(&n->server, &s->transaction)) {
+        reply_null_array(&s->reply);
+        transaction_discard(&n->server, &s->transaction);
+    } else if (is_exec(s, argv + at, argc - at)) {
+        send_transaction(n, c, l, argv, argc);
+    } else {
+        c->forward.watches |= command_find(argv[at])->run == cmd_watch;
+        send_one(n, c, l, argv, argc);
+    }
+    return FORWARD_GONE;
+}
+
+/* Where keys are watched elsewhere, what ends that goes there too. */
+static void follow_watch(struct node *n, struct client *c, const struct span *argv, size_t argc,
+                         struct route *route)
+{
+    struct forward *f = &c->forward;
+    const struct command *command = command_resolve(argv, argc);
+
+    if (!f->watches || command == NULL)
+        return;
+    bool reads = command_has_keys(command) && !c->session.transaction.open;
+    if ((command->run == cmd_exec || reads) && !route->bound) {
+        route->region = f->peer->region->id;
+        route->bound = true;
+    }
+    if (command->run == cmd_unwatch || command->run == cmd_discard) {
+        struct link *l = way_to(f->peer);
+        struct span unwatch = span_str("UNWATCH");
+
+        f->watches = false;
+        if (l != NULL && f->link_id == l->id && f->count == 0) {
+            send_one(n, c, l, &unwatch, 1);
+            f->flight[f->count - 1].silent = true;
+        }
+    }
+}
+
+/* It has had the answer of a write that is not here yet. */
+static bool lags_behind(const struct node *n, const struct session *s)
+{
+    uint8_t origin = stamp_origin(s->last_write);
+
+    return s->last_write != 0 && !replica_owns(&n->replica, origin) &&
+           replica_may_hold(&n->replica, origin) &&
+           vector_get(&n->replica.applied, origin) < s->last_write;
+}
+
+static bool comes_from_there(const struct client *c, uint8_t region)
+{
+    return c->remote != NULL && c->remote->from->peer->region->id == region;
+}
+
+/* Who sent it here knows that the key's home has moved here; that will come. */
+static enum forward_verdict wait_for_move(struct node *n, struct client *c)
+{
+    if (n->now_us - c->judged_us < FORWARD_SLACK_US)
+        return FORWARD_WAIT;
+    refuse(n, c, "NOWRITER two regions take each other for the key's home: see its directory");
+    return FORWARD_GONE;
+}
+
+enum forward_verdict forward_judge(struct node *n, struct client *c, const struct span *argv,
+                                   size_t argc)
+{
+    struct session *s = &c->session;
+    size_t at = s->with.command_at;
+
+    if (!n->server.routed && c->forward.count == 0)
+        return FORWARD_HERE;
+
+    struct route route = route_of(&n->server, s, argv + at, argc - at);
+    bool gathers = s->transaction.open && !is_exec(s, argv + at, argc - at);
+
+    if (gathers && !s->transaction.refused)
+        route.error = route_gather(&s->transaction, &route);
+    if (route.error != NULL) {
+        refuse(n, c, route.error);
+        return FORWARD_GONE;
+    }
+    if (gathers && command_find(argv[at])->run != cmd_discard)
+        return FORWARD_HERE;
+    follow_watch(n, c, argv + at, argc - at, &route);
+    if (route.region == n->options.self->id)
+        return c->forward.count > 0 || lags_behind(n, s) ? FORWARD_WAIT : FORWARD_HERE;
+    if (comes_from_there(c, route.region))
+        return wait_for_move(n, c);
+    if (route.redirects && c->remote == NULL) {
+        redirect(n, c, &route);
+        return FORWARD_GONE;
+    }
+    return send_away(n, c, &route, argv, argc);
+}
+
+bool forward_may_resume(const struct client *c)
+{
+    return c->forward.count == 0 || c->forward.count < FORWARD_FLIGHT_MAX / 2;
+}
+
+/* --- answers --- */
+
+static void forget_first(struct client *c)
+{
+    struct forward *f = &c->forward;
+
+    f->count--;
+    memmove(f->flight, f->flight + 1, f->count * sizeof(*f->flight));
+    if (f->count == 0)
+        list_remove(&f->link);
+}
+
+static void wake(struct node *n, struct client *c)
+{
+    client_mark_dirty(n, c);
+    if (c->session.input.len > 0) {
+        client_wait(n, c);
+        n->resume = true;
+    }
+}
+
+static struct client *client_with(struct node *n, uint64_t session)
+{
+    list_each(&n->forwarding, it)
+    {
+        struct client *c = container_of(it, struct client, forward.link);
+        if (c->session.id == session)
+            return c;
+    }
+    return NULL;
+}
+
+void forward_take_answer(struct node *n, struct link *l, struct span body)
+{
+    struct message_answer m;
+    if (!message_take_answer(body, &m)) {
+        link_refuse(n, l, "a malformed ANSWER");
+        return;
+    }
+    struct client *c = client_with(n, m.session);
+    if (c == NULL || c->forward.link_id != l->id || c->forward.flight[0].number != m.number)
+        return; /* nobody waits for it any more */
+    bool silent = c->forward.flight[0].silent;
+    size_t start = c->session.output.len;
+    forget_first(c);
+    if (m.stamp != 0)
+        c->session.last_write = m.stamp;
+    if (!silent)
+        buffer_put(&c->session.output, m.reply);
+    if (!silent && m.stamp != 0)
+        hold_until_applied(n, c, start, m.stamp);
+    wake(n, c);
+}
+
+static void fail_first(struct node *n, struct client *c, const char *what)
+{
+    const struct forwarded *first = &c->forward.flight[0];
+    const char *name = c->forward.peer->region->name;
+
+    if (!first->silent && first->writes)
+        reply_errorf(&c->session.reply,
+                     "UNKNOWN the command was sent to %s, and %s: it may have happened", name,
+                     what);
+    else if (!first->silent)
+        reply_errorf(&c->session.reply, "STALE the read was sent to %s, and %s", name, what);
+    n->server.statistics.errors++;
+    forget_first(c);
+}
+
+static void expire(struct node *n, struct client *c)
+{
+    bool any = false;
+
+    while (c->forward.count > 0 && n->now_us >= c->forward.flight[0].deadline_us) {
+        fail_first(n, c, "no answer has come in time");
+        any = true;
+    }
+    if (any)
+        wake(n, c);
+}
+
+static void expire_all(struct node *n)
+{
+    if (n->now_us < n->forward_due_us)
+        return;
+    n->forward_due_us = UINT64_MAX;
+    list_each(&n->forwarding, it)
+    {
+        struct client *c = container_of(it, struct client, forward.link);
+        expire(n, c);
+        if (c->forward.count > 0 && c->forward.flight[0].deadline_us < n->forward_due_us)
+            n->forward_due_us = c->forward.flight[0].deadline_us;
+    }
+}
+
+uint64_t forward_deadline_us(const struct node *n)
+{
+    return n->forward_due_us;
+}
+
+void forward_forget(struct node *n, struct client *c)
+{
+    struct forward *f = &c->forward;
+    struct link *l = f->peer != NULL ? way_to(f->peer) : NULL;
+
+    if (l != NULL && l->id == f->link_id) {
+        message_put_forget(&l->output, c->session.id);
+        link_dirty(n, l);
+    }
+    list_remove(&f->link);
+    mem_free(f->flight);
+    *f = (struct forward){ 0 };
+}
+
+/* --- for others --- */
+
+static struct remote *remote_with(struct node *n, const struct link *l, uint64_t session)
+{
+    list_each(&n->remotes, it)
+    {
+        struct remote *r = container_of(it, struct remote, link);
+        if (r->from == l && r->session == session)
+            return r;
+    }
+    return NULL;
+}
+
+static struct remote *open_remote(struct node *n, struct link *l, uint64_t session)
+{
+    struct session *s = client_open(n, NULL, l->address, l->peer->region->name);
+    if (s == NULL)
+        return NULL;
+    struct remote *r = mem_zalloc(sizeof(*r));
+    *r = (struct remote){ .client = client_of(s), .from = l, .session = session };
+    r->client->remote = r;
+    list_add_tail(&n->remotes, &r->link);
+    return r;
+}
+
+static void close_remote(struct node *n, struct remote *r)
+{
+    struct client *c = r->client;
+
+    list_remove(&r->link);
+    list_remove(&r->due);
+    c->remote = NULL;
+    client_close(n, &c->session);
+    mem_free(r->commands);
+    mem_free(r);
+}
+
+static void put_answer(struct node *n, const struct remote *r, uint64_t number, struct span reply)
+{
+    struct message_answer m = {
+        .session = r->session,
+        .number = number,
+        .stamp = r->client->session.last_write,
+        .reply = reply,
+    };
+
+    message_put_answer(&r->from->output, &m);
+    link_dirty(n, r->from);
+}
+
+/* Its session here is full: told without one. */
+static void refuse_remote(struct node *n, struct link *l, const struct message_forward *m)
+{
+    struct message_answer answer = {
+        .session = m->session,
+        .number = m->number,
+        .reply = span_str("-NOWRITER too many clients are connected there\r\n"),
+    };
+
+    message_put_answer(&l->output, &answer);
+    link_dirty(n, l);
+}
+
+void forward_mark_due(struct node *n, struct remote *r)
+{
+    if (!list_linked(&r->due))
+        list_add_tail(&n->remotes_due, &r->due);
+}
+
+void forward_take(struct node *n, struct link *l, struct span body)
+{
+    struct message_forward m;
+    if (!message_take_forward(body, &m)) {
+        link_refuse(n, l, "a malformed FORWARD");
+        return;
+    }
+    struct remote *r = remote_with(n, l, m.session);
+    if (r == NULL)
+        r = open_remote(n, l, m.session);
+    if (r == NULL) {
+        refuse_remote(n, l, &m);
+        return;
+    }
+    if (r->count == r->cap) {
+        r->cap = r->cap ? 2 * r->cap : 4;
+        r->commands = mem_realloc(r->commands, r->cap * sizeof(*r->commands));
+    }
+    r->commands[r->count++] = (struct remote_command){ m.number, m.before };
+    r->hops = m.hops;
+    n->forwards_taken++;
+    client_input(n, &r->client->session, m.commands);
+    forward_mark_due(n, r);
+}
+
+void forward_take_forget(struct node *n, struct link *l, struct span body)
+{
+    uint64_t session;
+    if (!message_take_forget(body, &session)) {
+        link_refuse(n, l, "a malformed FORGET");
+        return;
+    }
+    struct remote *r = remote_with(n, l, session);
+    if (r != NULL)
+        close_remote(n, r);
+}
+
+static void take_reply(struct node *n, struct remote *r, struct span reply)
+{
+    struct remote_command *first = &r->commands[0];
+
+    if (first->before > 0) {
+        first->before--;
+        return;
+    }
+    put_answer(n, r, first->number, reply);
+    r->count--;
+    memmove(r->commands, r->commands + 1, r->count * sizeof(*r->commands));
+}
+
+/* Its whole replies become answers. */
+static void see_off(struct node *n, struct remote *r)
+{
+    struct session *s = &r->client->session;
+    size_t bytes;
+
+    while (r->count > 0 && (bytes = resp_skip(client_output(s))) > 0) {
+        take_reply(n, r, span_of(client_output(s).at, bytes));
+        client_sent(n, s, bytes);
+    }
+    if (!s->killed && !s->closing)
+        return;
+    static const char text[] =
+        "-UNKNOWN the session there was ended: the command may have happened\r\n";
+    for (size_t i = 0; i < r->count; i++)
+        put_answer(n, r, r->commands[i].number, span_str(text));
+    close_remote(n, r);
+}
+
+void forward_turn_end(struct node *n)
+{
+    expire_all(n);
+    list_each(&n->remotes_due, it)
+    {
+        struct remote *r = container_of(it, struct remote, due);
+        list_remove(&r->due);
+        see_off(n, r);
+    }
+}
+
+void forward_link_closed(struct node *n, struct link *l)
+{
+    list_each(&n->forwarding, it)
+    {
+        struct client *c = container_of(it, struct client, forward.link);
+        if (c->forward.link_id != l->id)
+            continue;
+        while (c->forward.count > 0)
+            fail_first(n, c, "the link to it was lost");
+        c->forward.peer = NULL;
+        c->forward.watches = false;
+        wake(n, c);
+    }
+    list_each(&n->remotes, it)
+    {
+        struct remote *r = container_of(it, struct remote, link);
+        if (r->from == l)
+            close_remote(n, r);
+    }
+}

@@ -1,0 +1,106 @@
+/*
+ * forward -- commands that run in another region: sent there by us, and run here for others.
+ *
+ *     client -> route (cmd/route.h) -> FORWARD ... the other region: a session of its own for our client
+ *            <- held until our replica has what the command wrote <- ANSWER
+ *
+ * A client's commands run in their order: those for one region follow each other without waiting; what is to run
+ * here, or elsewhere, waits for their answers. A reply goes out when the local replica has caught up with what
+ * the command wrote: a client reads its own writes. A transaction is gathered here and sent whole; a WATCH of keys
+ * that are written elsewhere runs there, and the EXEC after it too.
+ *
+ * A command is sent once. When its answer is lost (the link broke, or it did not come in time) it may have
+ * happened, and the error is UNKNOWN; one that could not be sent is refused: NOWRITER.
+ *
+ * Where it arrives, the key's home may just have moved on (a directory): then it is sent on, at most
+ * FORWARD_HOPS times.
+ */
+#ifndef NODE_FORWARD_H
+#define NODE_FORWARD_H
+
+#include "base/list.h"
+#include "base/span.h"
+
+enum {
+    FORWARD_HOPS = 8,
+    FORWARD_FLIGHT_MAX = 1024,          /* commands of one client on their way */
+    FORWARD_SLACK_US = 2 * 1000 * 1000, /* besides what the keyspace waits for acknowledgements */
+};
+
+struct node;
+struct client;
+struct link;
+struct peer;
+
+/* A command that is on its way. */
+struct forwarded {
+    uint64_t number;
+    uint64_t deadline_us;
+    bool writes;
+    bool silent; /* CLIENT REPLY: the answer is not wanted */
+};
+
+/* What a client has elsewhere. */
+struct forward {
+    struct list link;  /* in node.forwarding, while something is on its way */
+    struct peer *peer; /* where its session is; NULL: nowhere */
+    uint64_t link_id;  /* over which link */
+    uint8_t db;        /* what that session was told last */
+    int protocol;
+    bool leveled; /* it was told the session's levels, as they are */
+    bool watches; /* keys are watched there */
+    uint64_t numbers;
+    struct forwarded *flight; /* [count], in order */
+    size_t count, cap;
+};
+
+/* One that runs here for another region. */
+struct remote_command {
+    uint64_t number;
+    uint64_t before; /* replies that come before the one that is wanted */
+};
+
+/* A session here for a client of another region. */
+struct remote {
+    struct list link; /* in node.remotes */
+    struct list due;  /* in node.remotes_due while it may have answers */
+    struct client *client;
+    struct link *from;               /* NULL: it is gone */
+    uint64_t session;                /* the other region's number */
+    uint8_t hops;                    /* of its newest command */
+    struct remote_command *commands; /* [count] not answered yet, in order */
+    size_t count, cap;
+};
+
+enum forward_verdict {
+    FORWARD_HERE, /* run it */
+    FORWARD_GONE, /* it is on its way, or was answered: the next */
+    FORWARD_WAIT, /* it has to wait for those before it */
+};
+
+/* The command at the front of the session, which has been parsed and judged (node/promise.h begin). */
+enum forward_verdict forward_judge(struct node *n, struct client *c, const struct span *argv,
+                                   size_t argc);
+
+/* Whether a client that waits may be looked at again. */
+bool forward_may_resume(const struct client *c);
+
+/* Of a client that ends. */
+void forward_forget(struct node *n, struct client *c);
+
+/* A link is gone, and with it what was on its way over it. */
+void forward_link_closed(struct node *n, struct link *l);
+
+/* What took too long; the answers of commands that were run for others. */
+void forward_turn_end(struct node *n);
+uint64_t forward_deadline_us(const struct node *n);
+
+/* The session has something to say: see it off at the turn's end. */
+void forward_mark_due(struct node *n, struct remote *r);
+
+/* Messages. */
+void forward_take(struct node *n, struct link *l, struct span body);
+void forward_take_answer(struct node *n, struct link *l, struct span body);
+void forward_take_forget(struct node *n, struct link *l, struct span body);
+
+#endif

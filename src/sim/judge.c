@@ -1,0 +1,392 @@
+/*
+ * judge -- what a traveller may be answered.
+ *
+ * A read shows all that its level promises: what the session has seen where it is; what its token names,
+ * if it waits for that; all that was written longer ago than it allows; all that anybody was told. And
+ * whatever it shows, it shows with its past. A write that some regions were to acknowledge is on their
+ * disks. What is refused is refused for a reason.
+ */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "sim/answer.h"
+#include "sim/world.h"
+
+enum { TEXT_MAX = 160 };
+
+bool sim_holds(const struct sim_world *w, const struct sim_region *r, uint32_t keyspace)
+{
+    return keyspace != 0 || w->plan.fence == 0 || (w->plan.fence >> r->place & 1);
+}
+
+static struct sim_region *region_of(struct sim_world *w, const struct sim_traveller *t)
+{
+    return &w->regions[t->region];
+}
+
+static bool begins(struct span text, const char *word)
+{
+    size_t len = strlen(word);
+    return text.len >= len && memcmp(text.at, word, len) == 0;
+}
+
+/* --- regions that are named --- */
+
+/* A region that is said to have acknowledged a post has it on disk. */
+static void judge_name(struct sim_world *w, const struct sim_traveller *t, struct span name)
+{
+    char text[12] = "";
+    if (name.len < 2 || name.len >= sizeof(text) || name.at[0] != 'r') {
+        sim_fail(w, "region %u: post %u was acknowledged by nobody who is known", t->region + 1,
+                 t->ask.post);
+        return;
+    }
+    memcpy(text, name.at, name.len);
+    const struct sim_region *r = sim_region_named(w, text);
+    if (!w->history_lost && !sim_post_is_kept(w, r, t->ask.post))
+        sim_fail(w, "region %u is named as having post %u on disk, and has not", r->index + 1,
+                 t->ask.post);
+}
+
+/* "... in 300 ms: r2 after 12 ms, r3 after 20 ms; not: r4" */
+static void judge_noacks(struct sim_world *w, const struct sim_traveller *t, struct span text)
+{
+    const struct post *post = &w->posts.at[t->ask.post];
+    size_t at = answer_find(text, span_str("ms: ")), end = answer_find(text, span_str("; not:"));
+    uint32_t count = 0;
+    w->noacks++;
+    if (post->stamp == 0)
+        sim_fail(w, "region %u: NOACKS of a post that was not written", t->region + 1);
+    for (size_t i = at; i < end; i++) {
+        if (text.at[i] != 'r' || text.at[i - 1] != ' ' || i + 1 >= end || text.at[i + 1] > '9')
+            continue;
+        size_t len = 1;
+        while (i + len < end && text.at[i + len] >= '0' && text.at[i + len] <= '9')
+            len++;
+        judge_name(w, t, span_of(text.at + i, len));
+        count++;
+    }
+    if (count >= t->ask.others)
+        sim_fail(w, "region %u: NOACKS of post %u, that %u regions acknowledged and %u were to",
+                 t->region + 1, t->ask.post, count, t->ask.others);
+    w->posts.at[t->ask.post].told_us = w->now_us;
+}
+
+/* --- the answer of a WITH --- */
+
+/* Takes the array's head off: what follows are its items. */
+static int64_t open_array(struct span *in)
+{
+    const uint8_t *end = memchr(in->at, '\n', in->len);
+    int64_t count = -1;
+    if (in->at[0] != '*' || end == NULL ||
+        !span_to_int64(span_of(in->at + 1, (size_t)(end - in->at) - 2), &count))
+        return -1;
+    *in = span_skip(*in, (size_t)(end - in->at) + 1);
+    return count;
+}
+
+static struct span next_item(struct span *in)
+{
+    struct span item = span_of(in->at, (size_t)answer_length(*in));
+    *in = span_skip(*in, item.len);
+    return item;
+}
+
+struct told {
+    struct span reply, token;
+    uint32_t acks;
+};
+
+static void take_acks(struct sim_world *w, const struct sim_traveller *t, struct span in,
+                      struct told *told)
+{
+    struct span name;
+    for (int64_t count = open_array(&in); count > 0; count--) {
+        struct span pair = next_item(&in);
+        if (open_array(&pair) != 2 || !answer_text(next_item(&pair), &name)) {
+            sim_fail(w, "region %u: acknowledgements are not told as they must", t->region + 1);
+            return;
+        }
+        judge_name(w, t, name);
+        told->acks++;
+    }
+}
+
+static void open_with(struct sim_world *w, const struct sim_traveller *t, struct span in,
+                      struct told *told)
+{
+    struct span name;
+    for (int64_t count = open_array(&in); count > 1; count -= 2) {
+        bool named = answer_text(next_item(&in), &name);
+        struct span value = next_item(&in);
+        if (named && begins(name, "reply"))
+            told->reply = value;
+        else if (named && begins(name, "token"))
+            answer_text(value, &told->token);
+        else if (named && begins(name, "acks"))
+            take_acks(w, t, value, told);
+    }
+}
+
+/* --- what a read shows --- */
+
+struct showing {
+    struct post_set shown;
+    struct post_set must; /* their past */
+};
+
+static void take_shown(struct sim_world *w, struct sim_traveller *t, struct span in,
+                       struct showing *s)
+{
+    struct span text;
+    for (int64_t count = open_array(&in); count > 0; count--) {
+        char number[24] = "";
+        answer_text(next_item(&in), &text);
+        size_t skip = begins(text, SIM_SECRET) ? strlen(SIM_SECRET) : 1;
+        text = span_skip(text, skip);
+        if (text.len < sizeof(number))
+            memcpy(number, text.at, text.len);
+        uint32_t post = (uint32_t)strtoul(number, NULL, 10);
+        if (post >= w->posts.count || w->posts.at[post].stamp == 0) {
+            sim_fail(w, "region %u shows post %u, that nobody has written", t->region + 1, post);
+            return;
+        }
+        post_set_add(&s->shown, post);
+        post_set_merge(&s->must, &w->posts.at[post].past);
+    }
+}
+
+/* Clocks may be so far apart, and a heartbeat is not at once. */
+static bool is_old(struct sim_world *w, const struct sim_ask *a, const struct post *post)
+{
+    uint64_t allowed_us = ((uint64_t)a->staleness_ms + w->deployment->max_skew_ms) * 1000;
+    return a->staleness_ms != STALENESS_ANY && w->plan.clock_wild_us == 0 &&
+           post->written_us + allowed_us < w->now_us;
+}
+
+static const char *why_needed(struct sim_world *w, const struct sim_traveller *t,
+                              const struct showing *s, uint32_t number)
+{
+    const struct sim_ask *a = &t->ask;
+    const struct post *post = &w->posts.at[number];
+    if (post_set_has(&s->must, number))
+        return "what it shows was made after it";
+    if (post_set_has(&t->here, number))
+        return "the session has seen it there, or what comes after it";
+    if (a->strong && post->told_us != 0 && post->told_us < a->sent_us)
+        return "the read is strong";
+    if (is_old(w, a, post))
+        return "it is too old to be missing in a bounded read";
+    return NULL;
+}
+
+static bool is_on(const struct post *post, const struct sim_ask *a)
+{
+    for (uint32_t i = 0; i < a->board_count; i++) {
+        if (post->keyspace == a->keyspaces[i] && post->board == a->boards[i])
+            return true;
+    }
+    return false;
+}
+
+static void judge_shown(struct sim_world *w, const struct sim_traveller *t,
+                        const struct showing *s)
+{
+    for (uint32_t i = 0; i < w->posts.count && !w->history_lost; i++) {
+        const struct post *post = &w->posts.at[i];
+        if (post->stamp == 0 || post->lost || !is_on(post, &t->ask) ||
+            post_set_has(&s->shown, i))
+            continue;
+        const char *why = why_needed(w, t, s, i);
+        if (why)
+            sim_fail(w, "region %u does not show post %u of region %u, written %lld ms ago: %s",
+                     t->region + 1, i, post->region + 1,
+                     (long long)(w->now_us - post->written_us) / 1000, why);
+    }
+}
+
+/* What the answer came after is here from now on, in this session. */
+static void came_after_token(struct sim_traveller *t)
+{
+    if (!t->ask.causal)
+        return;
+    if (t->ask.with_token)
+        post_set_merge(&t->here, &t->held);
+    if (t->follows)
+        post_set_merge(&t->here, &t->named);
+}
+
+static void judge_read(struct sim_world *w, struct sim_traveller *t, struct span reply)
+{
+    struct showing s = { 0 };
+    came_after_token(t);
+    take_shown(w, t, reply, &s);
+    if (w->failed)
+        return;
+    judge_shown(w, t, &s);
+    post_set_merge(&t->here, &s.shown);
+    post_set_merge(&t->here, &s.must);
+}
+
+/* --- what is refused --- */
+
+/* What is known of some other writer is older than allowed. */
+static bool is_stale(struct sim_world *w, const struct sim_region *r, const struct sim_ask *a)
+{
+    const struct replica *replica = &r->node.replica;
+    if (a->staleness_ms == STALENESS_ANY)
+        return false;
+    for (uint32_t o = 1; o < ORACLE_ORIGINS; o++) {
+        uint64_t known_ms = stamp_ms(vector_get(&replica->applied, (uint8_t)o));
+        if (!replica_owns(replica, (uint8_t)o) && known_ms + a->staleness_ms < replica->now_ms)
+            return true;
+    }
+    (void)w;
+    return false;
+}
+
+static bool lacks(const struct sim_region *r, const struct token *token)
+{
+    const struct replica *replica = &r->node.replica;
+    for (uint32_t o = 1; token && o < token->seen.high; o++) {
+        const struct vector *has = replica_owns(replica, (uint8_t)o) ? &replica->last_op
+                                                                     : &replica->applied;
+        if (token->seen.at[o] > vector_get(has, (uint8_t)o) &&
+            replica_may_hold(replica, (uint8_t)o))
+            return true;
+    }
+    return false;
+}
+
+/* Something was not there in time: for strong reads, that is for their last round to say. */
+static void judge_stale(struct sim_world *w, const struct sim_traveller *t)
+{
+    const struct sim_ask *a = &t->ask;
+    const struct sim_region *r = region_of(w, t);
+    struct token *token = mem_alloc(sizeof(*token));
+    bool carried = a->with_token && token_take(buffer_span(&t->token), token);
+    bool late = w->now_us >= a->sent_us + (uint64_t)a->timeout_ms * 1000 - 2000;
+    bool reason = a->strong || is_stale(w, r, a) ||
+                  ((a->causal || a->kind == ASK_FOLLOW) &&
+                   (lacks(r, t->session->token) || (carried && lacks(r, token))));
+    mem_free(token);
+    w->stale++;
+    if (!reason)
+        sim_fail(w, "region %u: STALE, and all that was to be waited for is there", t->region + 1);
+    if (!late && w->plan.clock_wild_us == 0)
+        sim_fail(w, "region %u: STALE before its time was over", t->region + 1);
+}
+
+/* A region that may not hold a key says so; one that may never does. */
+static void judge_fenced(struct sim_world *w, const struct sim_traveller *t, bool fenced)
+{
+    const struct sim_region *r = region_of(w, t);
+    bool holds = t->ask.board_count == 0 || sim_holds(w, r, t->ask.keyspaces[0]);
+    if (fenced == holds)
+        sim_fail(w, "region %u %s a command for keys that it %s hold", r->index + 1,
+                 fenced ? "refuses" : "answers", holds ? "may" : "may not");
+}
+
+static void judge_error(struct sim_world *w, struct sim_traveller *t, struct span text)
+{
+    if (begins(text, "-FENCED"))
+        judge_fenced(w, t, true);
+    else if (begins(text, "-NOACKS"))
+        judge_noacks(w, t, text);
+    else if (begins(text, "-STALE"))
+        judge_stale(w, t);
+    if (begins(text, "-NOACKS"))
+        came_after_token(t);
+    if (t->ask.kind == ASK_FOLLOW)
+        t->follows = begins(text, "-STALE");
+    if (t->ask.must)
+        sim_fail(w, "region %u: all is well, and a traveller is told %.*s", t->region + 1,
+                 (int)(text.len < TEXT_MAX ? text.len : TEXT_MAX), (const char *)text.at);
+}
+
+/* --- answers --- */
+
+/* The new token names what this session has seen here, and what it follows. One that names less than what the
+ * traveller has is not taken. */
+static void take_token(struct sim_traveller *t, struct span text, bool always)
+{
+    struct post_set held = t->here;
+    if (t->follows)
+        post_set_merge(&held, &t->named);
+    for (uint32_t i = 0; i < POSTS_MAX / 64 && !always; i++) {
+        if (t->held.words[i] & ~held.words[i])
+            return;
+    }
+    t->held = held;
+    buffer_clear(&t->token);
+    buffer_put(&t->token, text);
+}
+
+static void judge_post(struct sim_world *w, struct sim_traveller *t, const struct told *told)
+{
+    const struct sim_ask *a = &t->ask;
+    if (w->posts.at[a->post].stamp == 0) {
+        sim_fail(w, "region %u: a post was answered, and not written", t->region + 1);
+        return;
+    }
+    if (a->with && told->acks < a->others)
+        sim_fail(w, "region %u: %u regions are told to have acknowledged post %u, %u were to",
+                 t->region + 1, told->acks, a->post, a->others);
+    came_after_token(t);
+    sim_post_told(w, a->post, a->others);
+    post_set_add(&t->here, a->post);
+    post_set_merge(&t->here, &w->posts.at[a->post].past);
+}
+
+static void judge_good(struct sim_world *w, struct sim_traveller *t, const struct told *told)
+{
+    struct span text;
+    switch (t->ask.kind) {
+    case ASK_POST:
+        judge_fenced(w, t, false);
+        judge_post(w, t, told);
+        break;
+    case ASK_READ:
+        judge_fenced(w, t, false);
+        judge_read(w, t, told->reply);
+        break;
+    case ASK_LEVEL:
+        t->levels.has_write |= t->ask.session.has_write;
+        t->levels.has_read |= !t->ask.session.has_write;
+        t->levels.write = t->ask.session.write;
+        t->levels.read = t->ask.session.read;
+        break;
+    case ASK_TOKEN:
+        CHECK(answer_text(told->reply, &text));
+        take_token(t, text, true);
+        break;
+    case ASK_FOLLOW:
+        t->follows = true;
+        post_set_merge(&t->here, &t->named);
+        break;
+    }
+    w->told += t->ask.others > 0 || t->ask.causal || t->ask.strong ||
+               t->ask.staleness_ms != STALENESS_ANY;
+    if (told->token.len > 0)
+        take_token(t, told->token, false);
+}
+
+void sim_judge(struct sim_world *w, struct sim_traveller *t, struct span reply)
+{
+    struct told told = { .reply = reply };
+    struct buffer text = { 0 };
+    char name[24];
+    sim_put_reply(&text, reply);
+    snprintf(name, sizeof(name), "t%u:%u", t->index, t->drawn);
+    sim_tell(w, region_of(w, t), name, "-> %.*s", (int)text.len, (const char *)text.at);
+    buffer_release(&text);
+    if (reply.at[0] == '-') {
+        judge_error(w, t, reply);
+        return;
+    }
+    if (t->ask.with)
+        open_with(w, t, reply, &told);
+    judge_good(w, t, &told);
+}

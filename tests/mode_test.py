@@ -1,0 +1,230 @@
+"""Keyspaces with one writer: primary, partitioned by tag, hash and directory; commands elsewhere are forwarded or redirected."""
+import threading
+import time
+
+import redis
+
+import support
+
+KEYSPACES = """
+fences:
+  europe: [eu-de, jp-tok]
+keyspaces:
+  - { prefix: "" }
+  - { prefix: "p:", mode: primary, writer: eu-de, ack_timeout: 5s }
+  - { prefix: "safe:", mode: primary, writer: eu-de, acks: quorum, reads: strong, ack_timeout: 5s }
+  - { prefix: "go:", mode: primary, writer: eu-de, elsewhere: redirect }
+  - { prefix: "user:", mode: partitioned, readers: [jp-tok], ack_timeout: 5s }
+  - { prefix: "hash:", mode: partitioned, homes: hash, ack_timeout: 5s }
+  - { prefix: "cart:", mode: partitioned, homes: directory, directory: "home:", ack_timeout: 5s }
+  - { prefix: "eu:", fence: europe, outside: forward, ack_timeout: 5s }
+"""
+
+
+def world_of(**options):
+    world = support.World(regions=3, extra=KEYSPACES, **options)
+    world.wait_linked()
+    return world
+
+
+def refused(call, word):
+    try:
+        answer = call()
+    except redis.ResponseError as error:
+        assert str(error).startswith(word), error
+        return str(error)
+    raise AssertionError(f"it was answered {answer!r}")
+
+
+def writer_of(world, i, key):
+    """The region whose stamp a key's last write bears."""
+    return dict(zip(*[iter(world.client(i).execute_command("WITH", "--", "APPEND", key, ""))] * 2))["region"]
+
+
+def test_writes_go_to_the_writer_and_are_read_at_once():
+    with world_of() as world:
+        clients = [world.client(i) for i in range(3)]
+        for number in range(50):
+            client = clients[number % 3]
+            client.set("p:key", number)
+            assert client.get("p:key") == str(number)
+            assert client.incr("p:counter") == number + 1
+        for i in range(3):
+            assert writer_of(world, i, "p:key") == "eu-de"
+            assert writer_of(world, i, "free:%d" % i) == world.names[i]
+        pipeline = clients[2].pipeline(transaction=False)
+        for number in range(300):
+            pipeline.set(f"p:{number}", number)
+            pipeline.rpush("p:list", number)
+            pipeline.get("free") if number % 7 == 0 else pipeline.get(f"p:{number}")
+        answers = pipeline.execute()
+        for number in range(300):
+            assert answers[3 * number:3 * number + 2] == [True, number + 1]
+            assert answers[3 * number + 2] == (None if number % 7 == 0 else str(number))
+        assert clients[0].lrange("p:list", 0, -1) == [str(n) for n in range(300)]
+        assert refused(lambda: clients[0].lpush("p:key", 1), "")
+        world.wait_equal()
+
+
+def test_transactions_and_watches_run_at_the_writer():
+    with world_of() as world:
+        a, b = world.client(0), world.client(2)
+        pipeline = a.pipeline(transaction=True)
+        pipeline.set("p:a", "1").incr("p:n").get("p:a").get("free")
+        assert pipeline.execute() == [True, 1, "1", None]
+        refused(lambda: a.pipeline(transaction=True).set("p:a", "1").set("free", "1").execute(), "")
+        assert a.get("free") is None
+        with a.pipeline() as pipeline:
+            pipeline.watch("p:a")
+            assert pipeline.get("p:a") == "1"
+            b.set("p:a", "2")
+            pipeline.multi()
+            pipeline.set("p:a", "3")
+            try:
+                pipeline.execute()
+                raise AssertionError("it was run")
+            except redis.WatchError:
+                pass
+        with a.pipeline() as pipeline:
+            pipeline.watch("p:a")
+            pipeline.multi()
+            pipeline.set("p:a", "3")
+            assert pipeline.execute() == [True]
+        # many clients add up by WATCH, at three regions
+        a.set("p:sum", 0)
+        def add(i):
+            client = world.client(i)
+            for _ in range(20):
+                while True:
+                    with client.pipeline() as p:
+                        p.watch("p:sum")
+                        value = int(p.get("p:sum"))
+                        p.multi()
+                        p.set("p:sum", value + 1)
+                        try:
+                            p.execute()
+                            break
+                        except redis.WatchError:
+                            pass
+        threads = [threading.Thread(target=add, args=(i,)) for i in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        world.wait_equal()
+        assert int(a.get("p:sum")) == 60, a.get("p:sum")
+
+
+def test_waiting_commands_wait_at_the_writer():
+    with world_of() as world:
+        got = []
+        waiter = threading.Thread(target=lambda: got.append(world.client(0).blpop("p:queue", 10)))
+        waiter.start()
+        time.sleep(0.3)
+        world.client(2).rpush("p:queue", "job")
+        waiter.join()
+        assert got == [("p:queue", "job")], got
+        assert world.client(0).blpop("p:queue", 1) is None
+
+
+def test_redirects_name_the_writer():
+    with world_of() as world:
+        error = refused(lambda: world.client(0).set("go:key", "1"), "")
+        slot = world.client(0).execute_command("CLUSTER", "KEYSLOT", "go:key") if False else None
+        assert error.endswith(f"127.0.0.1:{world.client_ports[1]}"), (error, slot)
+        assert world.client(1).set("go:key", "1")
+
+
+def test_homes_by_tag_hash_and_directory():
+    with world_of() as world:
+        client = world.client(0)
+        client.set("user:{us-east}:1", "1")
+        client.set("user:{eu-de}:1", "1")
+        for i in range(3):
+            assert writer_of(world, i, "user:{us-east}:1") == "us-east"
+            assert writer_of(world, i, "user:{eu-de}:1") == "eu-de"
+        refused(lambda: client.set("user:{jp-tok}:1", "1"), "NOWRITER")
+        refused(lambda: client.set("user:1", "1"), "NOWRITER")
+        refused(lambda: client.mset({"user:{us-east}:1": "1", "user:{eu-de}:1": "1"}), "CROSSSLOT")
+        homes = {}
+        for number in range(60):
+            homes.setdefault(writer_of(world, number % 3, f"hash:{number}"), []).append(number)
+        assert sorted(homes) == sorted(world.names) and all(len(found) > 5 for found in homes.values()), homes
+        for region, found in homes.items():
+            assert writer_of(world, 0, f"hash:{found[0]}") == region
+        refused(lambda: client.set("cart:{42}", "1"), "NOWRITER")
+        client.set("home:42", "jp-tok")
+        world.wait_equal()
+        for i in range(3):
+            assert writer_of(world, i, "cart:{42}") == "jp-tok"
+
+
+def test_a_home_moves_while_it_is_written():
+    with world_of() as world:
+        world.client(0).set("home:7", "us-east")
+        world.wait_equal()
+        stop = threading.Event()
+        counts, problems = [0, 0, 0], []
+
+        def write(i):
+            client = world.client(i)
+            while not stop.is_set():
+                try:
+                    client.incr("cart:{7}")
+                    counts[i] += 1
+                except redis.RedisError as error:
+                    problems.append(error)
+        threads = [threading.Thread(target=write, args=(i,)) for i in range(3)]
+        for thread in threads:
+            thread.start()
+        for home in ("eu-de", "jp-tok", "us-east", "jp-tok", "eu-de"):
+            time.sleep(0.3)
+            assert world.client(0).execute_command("KEYSPACE", "MOVE", "cart:{7}", home) == "OK"
+        time.sleep(0.3)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert not problems, problems[:3]
+        world.wait_equal()
+        assert int(world.client(0).get("cart:{7}")) == sum(counts)
+        assert writer_of(world, 0, "cart:{7}") == "eu-de"
+
+
+def test_fenced_keys_are_reached_through_a_member_where_that_is_allowed():
+    with world_of() as world:
+        outside, member = world.client(0), world.client(1)
+        outside.set("eu:key", "secret")
+        assert member.get("eu:key") == "secret"
+        assert outside.get("eu:key") == "secret"
+        assert outside.dbsize() == 0 and member.dbsize() == 1
+
+
+def test_strong_reads_go_to_the_writer_and_a_lost_answer_is_unknown():
+    with world_of() as world:
+        client = world.client(0)
+        for number in range(10):
+            world.client(2).set("safe:key", number)
+            assert client.get("safe:key") == str(number)
+        world.client(0).execute_command("LINK", "SLOW", "us-east", "eu-de", 300)
+        time.sleep(0.5)
+        error = []
+        def write():
+            try:
+                client.set("p:lost", "1")
+            except redis.ResponseError as e:
+                error.append(str(e))
+        thread = threading.Thread(target=write)
+        thread.start()
+        time.sleep(0.1)
+        world.client(0).execute_command("LINK", "CUT", "us-east", "eu-de")
+        thread.join()
+        assert error and error[0].startswith("UNKNOWN"), error
+        assert "eu-de" in refused(lambda: client.set("p:lost", "2"), "NOWRITER")
+        assert client.get("p:lost") in (None, "1")
+        world.heal(0, 1)
+        world.wait_linked()
+        assert client.set("p:lost", "3")
+
+
+if __name__ == "__main__":
+    support.main(globals())
