@@ -257,6 +257,8 @@ def test_a_tree_crosses_an_ocean_once_where_a_mesh_does_for_every_region():
         assert all({"received_batch_bytes", "sent_batch_bytes", "takes"} <= set(link) for link in counted)
         assert 'meridian_link_takes{peer="' in world.get(0, "/metrics")[1]
     with world_of("mesh", regions, wan=True) as world:
+        support.wait_until(lambda: all(takes(world, i).get(name) == [name] for i in range(regions) for name in world.names
+                                       if name != world.names[i]), 60, "no mesh")
         sent = spread(world, size)
         assert len(over_an_ocean(sent)) == sum(LANDS[name] != LANDS[world.names[0]] for name in world.names), sent
 

@@ -9,6 +9,17 @@
 #include "core/replica.h"
 #include "merge/merge.h"
 
+static void index_prefixes(struct server *server)
+{
+    const struct deployment *d = server->deployment;
+
+    server->prefix_texts = mem_alloc(d->keyspace_count * sizeof(struct span));
+    for (size_t i = 0; i < d->keyspace_count; i++)
+        server->prefix_texts[i] = span_of((const uint8_t *)d->keyspaces[i].prefix,
+                                          d->keyspaces[i].prefix_bytes);
+    prefixes_init(&server->prefixes, server->prefix_texts, d->keyspace_count);
+}
+
 void server_init(struct server *server, struct replica *replica,
                  const struct deployment *deployment)
 {
@@ -39,6 +50,7 @@ void server_init(struct server *server, struct replica *replica,
         server->keyspaces[i].reads = deployment->keyspaces[i].reads;
         server->keyspaces[i].ack_timeout_ms = deployment->keyspaces[i].ack_timeout_ms;
     }
+    index_prefixes(server);
     server_judge_keyspaces(server);
 }
 
@@ -52,8 +64,7 @@ void server_listen(struct server *server)
 
 struct keyspace_live *server_keyspace(const struct server *server, struct span key)
 {
-    const struct keyspace *k = deployment_keyspace_of(server->deployment, key);
-    return &server->keyspaces[k - server->deployment->keyspaces];
+    return &server->keyspaces[prefixes_find(&server->prefixes, key)];
 }
 
 void server_judge_keyspaces(struct server *server)
@@ -137,6 +148,8 @@ void server_release(struct server *server)
         merge_release(server->keyspaces[i].merge);
     }
     mem_free(server->keyspaces);
+    mem_free(server->prefix_texts);
+    prefixes_release(&server->prefixes);
     mem_free(server->figures);
     *server = (struct server){ 0 };
 }
@@ -162,6 +175,7 @@ void server_close_session(struct server *server, struct session *session)
     server->session_count--;
     transaction_discard(server, &session->transaction);
     session_forget(session);
+    session_forget_gather(session);
     with_release(&session->with);
     mem_free(session->name);
     mem_free(session->library_name);

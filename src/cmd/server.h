@@ -13,9 +13,11 @@
 #include "cmd/touch.h"
 #include "crdt/object.h"
 #include "policy/deployment.h"
+#include "policy/prefixes.h"
 
 struct replica;
 struct merge_function;
+struct gather_question;
 struct stream_wake;
 
 /* A keyspace as it is now: what KEYSPACE SET may change in this region, and what was counted. */
@@ -111,6 +113,8 @@ struct server {
     uint64_t now_us;
     const struct deployment *deployment; /* borrowed */
     struct keyspace_live *keyspaces;     /* [deployment->keyspace_count]; owned */
+    struct span *prefix_texts;           /* of them; owned */
+    struct prefixes prefixes;            /* finds a key's */
     const char *region;                  /* our own name */
     struct database_watch watch;         /* of all databases, once server_listen was called */
     struct touch touch;                  /* who waits for keys, or watches them */
@@ -155,6 +159,8 @@ struct server_hooks {
     void (*region_command)(void *node, struct call *call);
     /* How many other regions hold everything up to an own stamp (0: nothing is asked) durably. */
     uint32_t (*regions_with)(void *node, stamp_t stamp);
+    /* Begins a GATHER: the session waits for it. */
+    void (*gather)(void *node, struct session *session, const struct gather_question *question);
     /* Asks for a checkpoint, to begin from now on: its number; or why there will be none. */
     const char *(*checkpoint)(void *node, uint64_t *number);
     uint64_t (*last_checkpoint_s)(void *node); /* when the last was complete, since 1970 */

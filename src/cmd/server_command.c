@@ -77,7 +77,7 @@ void command_wait_refuse(struct session *session)
     CHECK(session->waiting);
     if (!session->wait_silent)
         reply_error(&session->reply, UNBLOCKED_ERROR);
-    session->waiting = session->following = session->wait_silent = false;
+    session->waiting = session->following = session->gathering = session->wait_silent = false;
     session->wait_checkpoint = 0;
 }
 

@@ -19,6 +19,7 @@
 enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
 struct blocked;
+struct gathered;
 
 /* FLUSHALL and FLUSHDB of more keys than one turn can remove. */
 struct flush {
@@ -56,12 +57,15 @@ struct session {
     uint32_t wait_regions;
     uint64_t wait_checkpoint; /* SAVE: its number; 0: a WAIT, or */
     bool following;           /* SESSION FOLLOW; ended by session_follow_end */
+    bool gathering;           /* GATHER; ended by the node */
     stamp_t last_write;       /* stamp of the newest own write of this session; 0: none */
     bool wrote;               /* in the command that runs now */
     bool unfinished;          /* that command is to be run again, and has not replied yet */
     struct flush flush;       /* how far it is: cmd/keys_flush.c */
     uint64_t merge_steps;     /* taken by merge functions in it: cmd/view.c */
 
+    struct gathered *gathered; /* GATHER PART: what it has found so far; owned */
+    uint64_t gather_cursor;
     struct levels levels; /* SESSION READ and WRITE */
     struct token *token;  /* followed; owned; NULL: none */
     struct with with;     /* around the command that runs or waits */
@@ -78,6 +82,9 @@ void session_token_put(const struct replica *r, const struct session *s, struct 
 
 /* Ends a FOLLOW: with OK, or the problem. */
 void session_follow_end(struct session *s, const char *problem);
+
+/* Of a part of a GATHER that is not through. */
+void session_forget_gather(struct session *s);
 
 /* Forgets the token and the levels. */
 void session_forget(struct session *s);

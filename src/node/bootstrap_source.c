@@ -7,6 +7,7 @@
 #include "cmd/fence.h"
 #include "node/bootstrap.h"
 #include "node/node.h"
+#include "store/checkpoint.h"
 
 void source_release(struct node *n)
 {
@@ -161,6 +162,21 @@ bool node_next_export(struct node *n, struct span *cursor, size_t *max_bytes)
     return false;
 }
 
+/* The key that it stands at may be none that the peer may hold: then only where it stands is told. */
+static void put_cursor(struct node *n, const struct peer *p, struct span cursor, struct buffer *out)
+{
+    struct buffer unnamed = { 0 };
+    struct span key;
+    if (n->server.fenced && checkpoint_cursor_key(cursor, &key) &&
+        !fence_holds(&n->options.deployment->fences[fence_of_key(&n->server, key)],
+                     p->region->id)) {
+        checkpoint_cursor_unnamed(cursor, &unnamed);
+        cursor = buffer_span(&unnamed);
+    }
+    buffer_put_prefixed(out, cursor);
+    buffer_release(&unnamed);
+}
+
 static void send_objects(struct node *n, struct link *l, struct span cursor, struct span changes)
 {
     struct source_shared *shared = &n->source;
@@ -168,7 +184,7 @@ static void send_objects(struct node *n, struct link *l, struct span cursor, str
     struct buffer *content = &shared->content;
     size_t before = l->output.len;
     buffer_clear(content);
-    buffer_put_prefixed(content, cursor);
+    put_cursor(n, l->peer, cursor, content);
     buffer_put(content, changes);
     if (content->len > FRAME_CONTENT_MAX) {
         link_close(n, l, "an object of %zu bytes is more than a message may hold", content->len);

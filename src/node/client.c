@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "cmd/blocking.h"
 #include "cmd/save.h"
+#include "node/gather.h"
 #include "node/node.h"
 #include "node/promise.h"
 
@@ -20,6 +21,8 @@ void client_mark_dirty(struct node *n, struct client *c)
 {
     if (c->remote != NULL)
         forward_mark_due(n, c->remote);
+    else if (c->sent_to != 0)
+        ; /* it is looked at in every turn (node/gather.h) */
     else if (!list_linked(&c->dirty))
         list_add_tail(&n->dirty_sessions, &c->dirty);
 }
@@ -48,6 +51,7 @@ void client_close(struct node *n, struct session *s)
     list_remove(&c->held);
     list_remove(&c->waiting);
     list_remove(&c->wrote);
+    gather_forget(n, c);
     forward_forget(n, c);
     server_close_session(&n->server, s);
     hold_forget(c);
@@ -282,6 +286,8 @@ static bool end_wait(struct node *n, struct session *s)
         return end_save(n, s);
     if (s->following)
         return promise_end_follow(n, client_of(s));
+    if (s->gathering)
+        return false;
     uint32_t have = peers_acknowledged(&n->matrix, s->last_write);
     bool over = wait_is_over(n, s, have);
     if (over)

@@ -27,6 +27,8 @@ struct client {
     uint64_t judged_us;     /* since when (node/promise.h), */
     uint64_t barrier;       /* and for which barrier, if it reads strongly */
     struct forward forward; /* what it has elsewhere (node/forward.h) */
+    struct gather *gather;  /* it waits for, or is an agent of (node/gather.h) */
+    uint8_t sent_to;        /* an agent's region; 0: it is none */
     struct remote *remote;  /* it is a session for another region's client; NULL: it is not */
     bool wrote_before;      /* the command that goes on did, in an earlier turn */
     bool stalled;           /* commands are waiting for the clock */

@@ -1,6 +1,7 @@
 /* Sessions in a whole node, without a network. */
 #include "node/client.h"
 
+#include "base/memory.h"
 #include "base/test.h"
 #include "node/alone.h"
 
@@ -34,6 +35,26 @@ TEST(commands_of_one_read_wait_when_they_have_written_more_than_the_disk_may_lag
     node_turn(&alone.node, ALONE_START_US);
     sync_log();
     EXPECT_EQ(s->commands, COMMANDS);
+    alone_release(&alone);
+}
+
+TEST(a_token_from_far_ahead_takes_the_clock_along_no_further_than_clocks_may_differ)
+{
+    enum { AHEAD_MS = 3600 * 1000 };
+    alone_start(&alone, 1, "eu-de");
+    struct session *s = alone_session(&alone);
+    struct node *n = &alone.node;
+    struct token *token = mem_zalloc(sizeof(*token));
+    struct buffer in = { 0 };
+    token->time_ms = ALONE_START_US / 1000 + AHEAD_MS;
+    buffer_put_text(&in, "SESSION FOLLOW ");
+    token_put(&in, token);
+    buffer_put_text(&in, "\r\nSET k v\r\n");
+    node_session_input(n, s, buffer_span(&in));
+    sync_log();
+    EXPECT(hlc_ahead_ms(&n->replica.hlc, ALONE_START_US / 1000) <= n->replica.options.max_skew_ms);
+    mem_free(token);
+    buffer_release(&in);
     alone_release(&alone);
 }
 

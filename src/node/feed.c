@@ -34,6 +34,16 @@ static void leave_out_dropped(struct node *n, struct link *l, struct message_sub
         m->origins[i] &= ~lacking[i];
 }
 
+/* Of these streams all that was sent on this link has come, or will. */
+static void go_on(const struct link *l, struct message_subscribe *m)
+{
+    for (uint32_t o = 0; origins_next(l->origins, &o); o++) {
+        stamp_t sent = vector_get(&l->sent, (uint8_t)o);
+        if (origins_have(m->goes_on, (uint8_t)o) && sent != 0)
+            vector_raise(&m->have, sent);
+    }
+}
+
 void feed_subscribe(struct node *n, struct link *l, struct span body)
 {
     struct message_subscribe m;
@@ -44,6 +54,7 @@ void feed_subscribe(struct node *n, struct link *l, struct span body)
     source_subscribed(n, l, m.origins);
     for (int i = 0; i < 4; i++) /* nothing goes where it may not lie, whoever asks for it */
         m.origins[i] &= MUTATION(sends_fenced) ? UINT64_MAX : ~l->peer->foreign[i];
+    go_on(l, &m);
     leave_out_dropped(n, l, &m);
     memcpy(l->origins, m.origins, sizeof l->origins);
     vector_copy(&l->sent, &m.have);

@@ -133,12 +133,12 @@ static void push_flight(struct node *n, struct client *c, struct forwarded one)
         n->forward_due_us = one.deadline_us;
 }
 
-static uint64_t deadline_of(const struct node *n, const struct session *s,
+static uint64_t deadline_of(const struct node *n, const struct client *c,
                             const struct command *command)
 {
-    uint64_t timeout_us = (uint64_t)s->demand.timeout_ms * 1000;
+    uint64_t timeout_us = (uint64_t)c->session.demand.timeout_ms * 1000;
 
-    if (command != NULL && command->flags & CMD_BLOCKING)
+    if ((command != NULL && command->flags & CMD_BLOCKING) || c->sent_to != 0)
         return UINT64_MAX; /* it says itself how long it waits */
     return n->now_us + 2 * timeout_us + FORWARD_SLACK_US;
 }
@@ -169,7 +169,7 @@ static void send_commands(struct node *n, struct client *c, struct link *l, stru
     link_dirty(n, l);
     push_flight(n, c,
                 (struct forwarded){ .number = m.number,
-                                    .deadline_us = deadline_of(n, s, command),
+                                    .deadline_us = deadline_of(n, c, command),
                                     .writes = writes,
                                     .silent = is_silent(s) });
     n->forwards_sent++;
@@ -345,10 +345,12 @@ enum forward_verdict forward_judge(struct node *n, struct client *c, const struc
     struct session *s = &c->session;
     size_t at = s->with.command_at;
 
-    if (!n->server.routed && c->forward.count == 0)
+    if (!n->server.routed && c->forward.count == 0 && c->sent_to == 0)
         return FORWARD_HERE;
 
     struct route route = route_of(&n->server, s, argv + at, argc - at);
+    if (c->sent_to != 0 && command_find(argv[0])->run == cmd_gather)
+        route.region = c->sent_to;
     bool gathers = s->transaction.open && !is_exec(s, argv + at, argc - at);
 
     if (gathers && !s->transaction.refused)

@@ -30,6 +30,8 @@ static void subscribe(struct node *n, struct link *l)
     for (uint32_t i = 0; i < STAMP_ORIGINS / 64; i++)
         m.origins[i] = (l->origins[i] & ~l->paused[i]) |
                        (MUTATION(sends_fenced) ? n->replica.options.foreign[i] : 0);
+    for (int i = 0; i < 4; i++) /* what is on the way need not come twice */
+        m.goes_on[i] = m.origins[i] & l->asked[i];
     for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
         stamp_t known = origins_have(m.origins, (uint8_t)o) ? replica_known(&n->replica, (uint8_t)o)
                                                             : 0;
@@ -37,6 +39,7 @@ static void subscribe(struct node *n, struct link *l)
             vector_raise(&m.have, known);
     }
     message_put_subscribe(&l->output, &m);
+    memcpy(l->asked, m.origins, sizeof l->asked);
     l->resubscribe = false;
     l->subscribed_us = n->now_us;
     link_dirty(n, l);
@@ -44,6 +47,7 @@ static void subscribe(struct node *n, struct link *l)
 
 static void pause_origin(struct link *l, uint8_t origin)
 {
+    origins_remove(l->asked, origin);
     if (origins_have(l->paused, origin))
         return;
     origins_add(l->paused, origin);
@@ -172,6 +176,7 @@ static bool take_batch(struct node *n, struct link *l, struct span batch)
         return true;
     case RECEIVE_GAP:
         CHECK(batch_peek(batch, &origin, &to));
+        origins_remove(l->asked, origin);
         if (!origins_have(l->paused, origin))
             l->resubscribe = true;
         return true;
@@ -206,8 +211,11 @@ void intake_batches(struct node *n, struct link *l, struct span body)
 
 /* --- the vector --- */
 
+/* None while older ones still wait to go: on a narrow link they would only hold up what comes behind. */
 static uint64_t vector_due_us(const struct node *n, const struct link *l)
 {
+    if (l->output.len > INTAKE_BACKLOG_BYTES)
+        return UINT64_MAX;
     bool moved = !vector_equal(&n->replica.durable, &l->vector_sent);
     return l->vector_us + (moved ? INTAKE_VECTOR_MIN_US : INTAKE_VECTOR_MAX_US);
 }

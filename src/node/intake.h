@@ -18,6 +18,7 @@ enum {
     INTAKE_RELAY_US = 200 * 1000,
     INTAKE_PAUSE_MAX_US = 500 * 1000, /* then it is tried again: others may wait for it */
     INTAKE_VECTOR_MIN_US = 1000,
+    INTAKE_BACKLOG_BYTES = 4 << 10, /* of a link that takes no more: no vector is put behind that */
     INTAKE_VECTOR_MAX_US = 500 * 1000, /* also when nothing moved: the peer hears that we live */
 };
 

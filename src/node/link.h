@@ -81,6 +81,7 @@ struct link {
     struct vector floor; /* up to there, of the origins in `behind` */
     uint64_t
         behind[4]; /* bitmap of wanted origins of which the peer has dropped log that we lack */
+    uint64_t asked[4]; /* bitmap of those in the last SUBSCRIBE of which nothing was lost since */
     uint64_t paused[4];        /* bitmap of wanted origins that are not subscribed to now */
     uint64_t round_trips_told; /* version of the newest row told (node/topology.h) */
     stamp_t awaited;        /* what a batch of it waits for and is not asked for here; 0: nothing */

@@ -1,3 +1,4 @@
+#include "node/gather.h"
 #include "node/node.h"
 #include "policy/origin.h"
 
@@ -64,6 +65,7 @@ static const struct server_hooks hooks = {
     .link_command = node_link_command,
     .region_command = node_region_command,
     .regions_with = node_regions_with,
+    .gather = gather_begin,
     .checkpoint = ask_checkpoint,
     .last_checkpoint_s = last_checkpoint_s,
 };
@@ -148,6 +150,7 @@ void node_init(struct node *n, const struct node_options *options)
     list_init(&n->held);
     list_init(&n->wrote);
     list_init(&n->forwarding);
+    list_init(&n->gathers);
     list_init(&n->remotes);
     list_init(&n->remotes_due);
     n->hold_due_us = n->forward_due_us = UINT64_MAX;
@@ -382,6 +385,7 @@ void node_turn_end(struct node *n)
     if (n->matrix_changed || n->holds_applied || n->now_us >= hold_deadline_us(n))
         hold_release(n);
     forward_turn_end(n);
+    gather_turn_end(n);
     n->matrix_changed = false;
     topology_turn(n);
     list_each(&n->links, it) link_turn_end(n, container_of(it, struct link, link));
@@ -414,6 +418,8 @@ uint64_t node_next_deadline(const struct node *n)
         at = held;
     if (forwarded < at)
         at = forwarded;
+    if (gather_deadline_us(n) < at)
+        at = gather_deadline_us(n);
     uint64_t timeout = blocking_deadline_us(&n->server);
     if (timeout < at)
         at = timeout;

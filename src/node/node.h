@@ -112,6 +112,7 @@ struct node {
     struct vector wanted;           /* by origin: what its region waits for us to acknowledge */
     struct list forwarding;      /* sessions with commands on their way to other regions */
     uint64_t forward_due_us;     /* one of those is due by time alone */
+    struct list gathers;         /* struct gather: asked for, not answered yet */
     struct list remotes;         /* sessions for clients of other regions: struct remote */
     struct list remotes_due;     /* those of them that may have answers */
     uint64_t forwards_sent, forwards_taken;

@@ -226,6 +226,16 @@ bool promise_may_resume(struct node *n, struct client *c)
            !is_missing(n, c, why);
 }
 
+/* What this session writes comes after what it has seen. A token is a client's text, and may come from a region
+ * whose clock is wrong: it takes ours along no further than clocks may be apart. */
+static void see_time(struct node *n, uint64_t time_ms)
+{
+    const struct replica *r = &n->replica;
+    uint64_t most_ms = r->now_ms + r->options.max_skew_ms;
+
+    hlc_see(&n->replica.hlc, stamp_make(time_ms < most_ms ? time_ms : most_ms, 0, 0));
+}
+
 bool promise_end_follow(struct node *n, struct client *c)
 {
     struct session *s = &c->session;
@@ -233,7 +243,7 @@ bool promise_end_follow(struct node *n, struct client *c)
     char problem[200];
 
     if (origin == 0) {
-        hlc_see(&n->replica.hlc, stamp_make(s->token->time_ms, 0, 0));
+        see_time(n, s->token->time_ms);
         session_follow_end(s, NULL);
         return true;
     }

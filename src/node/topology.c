@@ -249,8 +249,10 @@ static void apply(struct node *n, struct link *l)
     if (memcmp(l->origins, taken, sizeof taken) == 0)
         return;
     memcpy(l->origins, taken, sizeof taken);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         l->paused[i] &= taken[i];
+        l->asked[i] &= taken[i]; /* what comes of the others now is not looked at */
+    }
     l->resubscribe = true;
 }
 

@@ -259,6 +259,34 @@ TEST(of_two_rows_the_newer_one_is_believed)
     world_end();
 }
 
+static uint64_t records_of(const struct machine *m)
+{
+    uint64_t count = 0;
+    struct record r;
+    size_t need;
+    for (size_t at = 0; at < m->disk.len; count++) {
+        CHECK(record_read(span_skip(buffer_span(&m->disk), at), at, &r, &need) == RECORD_GOOD);
+        at += r.bytes;
+    }
+    return count;
+}
+
+/* A region asks anew now and again, while much is on the way. */
+TEST(a_subscription_that_changes_fetches_nothing_twice)
+{
+    world_start_as(2, test_seed(), as_mesh);
+    connect_all();
+    for (int round = 0; round < 3000; round++) {
+        write_random(0, 2000);
+        run(1);
+        if (round % 60 == 0)
+            peer_of(1, 0)->intake->resubscribe = true;
+    }
+    EXPECT(converge());
+    EXPECT_EQ(peer_of(0, 1)->feed->batches_out, records_of(&world.machines[0]));
+    world_end();
+}
+
 /* --- round cuts --- */
 
 TEST(a_ring_with_one_cut_goes_the_other_way_round)

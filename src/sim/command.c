@@ -244,7 +244,8 @@ static const struct template *choose(struct sim_world *w, struct prng *p)
 static void put_key(struct sim_world *w, struct prng *p, struct buffer *out, char family,
                     bool mixed)
 {
-    buffer_printf(out, "%s%c%u", w->key_prefix ? w->key_prefix : "", mixed ? 'x' : family, (unsigned)prng_below(p, w->plan.keys));
+    buffer_printf(out, "%s%c%u", w->key_prefix ? w->key_prefix : "", mixed ? 'x' : family,
+                  (unsigned)prng_below(p, w->plan.keys));
 }
 
 static void put_value(struct prng *p, struct buffer *out)

@@ -191,13 +191,11 @@ static bool is_on(const struct post *post, const struct sim_ask *a)
     return false;
 }
 
-static void judge_shown(struct sim_world *w, const struct sim_traveller *t,
-                        const struct showing *s)
+static void judge_shown(struct sim_world *w, const struct sim_traveller *t, const struct showing *s)
 {
     for (uint32_t i = 0; i < w->posts.count && !w->history_lost; i++) {
         const struct post *post = &w->posts.at[i];
-        if (post->stamp == 0 || post->lost || !is_on(post, &t->ask) ||
-            post_set_has(&s->shown, i))
+        if (post->stamp == 0 || post->lost || !is_on(post, &t->ask) || post_set_has(&s->shown, i))
             continue;
         const char *why = why_needed(w, t, s, i);
         if (why)
@@ -247,14 +245,16 @@ static bool is_stale(struct sim_world *w, const struct sim_region *r, const stru
     return false;
 }
 
+/* Of what an earlier run of its own made it may have lacked something until another client wrote, in the same
+ * turn. */
 static bool lacks(const struct sim_region *r, const struct token *token)
 {
     const struct replica *replica = &r->node.replica;
     for (uint32_t o = 1; token && o < token->seen.high; o++) {
-        const struct vector *has = replica_owns(replica, (uint8_t)o) ? &replica->last_op
-                                                                     : &replica->applied;
-        if (token->seen.at[o] > vector_get(has, (uint8_t)o) &&
-            replica_may_hold(replica, (uint8_t)o))
+        bool own = replica_owns(replica, (uint8_t)o);
+        stamp_t has = vector_get(own ? &replica->last_op : &replica->applied, (uint8_t)o);
+        bool of_earlier = own && token->seen.at[o] != 0 && token->instance[o] < r->instance;
+        if ((token->seen.at[o] > has || of_earlier) && replica_may_hold(replica, (uint8_t)o))
             return true;
     }
     return false;

@@ -546,8 +546,8 @@ const char *oracle_check_reclaims(struct oracle *o, const struct oracle_reclaim 
         uint64_t at_ms = is_reclaim(w, reclaims, count) ? deadline_seen_by(o, w) : 0;
         for (size_t k = 0; k < o->op_count && at_ms != 0; k++) {
             stamp_t other = o->ops[k].op.stamp;
-            if (!is_of_fence(o, other, w->op.stamp) || stamp_ms(other) > at_ms || other <= w->seen[stamp_origin(other)] ||
-                other == w->op.stamp)
+            if (!is_of_fence(o, other, w->op.stamp) || stamp_ms(other) > at_ms ||
+                other <= w->seen[stamp_origin(other)] || other == w->op.stamp)
                 continue;
             return fail(o, "%s reclaims what was over at %lld, and has not seen %s",
                         oracle_op_text(&w->op, text), (long long)(at_ms - SIM_START_US / 1000),

@@ -49,8 +49,9 @@ struct oracle {
     size_t batch_count;
     uint32_t *known; /* [known_size] batches by hash, counted from 1; 0: none */
     size_t known_size;
-    const uint8_t *fence_of;       /* [STAMP_ORIGINS] each origin's; borrowed; NULL: there are no fences */
-    bool in_order;                 /* the batches are */
+    const uint8_t
+        *fence_of; /* [STAMP_ORIGINS] each origin's; borrowed; NULL: there are no fences */
+    bool in_order; /* the batches are */
     size_t counts[ORACLE_ORIGINS]; /* batches that count */
     struct oracle_op *ops;
     size_t op_count;

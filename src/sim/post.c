@@ -65,7 +65,8 @@ void sim_post_told(struct sim_world *w, uint32_t number, uint32_t others)
         sim_fail(w, "post %u: %u other regions were to have it on disk, and %u have, of %u", number,
                  others, count, w->plan.regions);
     if (sync && !(kept >> post->region & 1))
-        sim_fail(w, "post %u: its client is told that it stands, and it is not on disk in region %u",
+        sim_fail(w,
+                 "post %u: its client is told that it stands, and it is not on disk in region %u",
                  number, post->region + 1);
     post->kept = others > 0 || sync ? kept : 0;
 }
@@ -75,8 +76,7 @@ void sim_posts_recovered(struct sim_world *w, const struct sim_region *r)
     const struct vector *has = &r->node.replica.last_op;
     for (uint32_t i = 0; i < w->posts.count && !w->history_lost; i++) {
         struct post *post = &w->posts.at[i];
-        bool there = post->stamp != 0 &&
-                     vector_get(has, stamp_origin(post->stamp)) >= post->stamp;
+        bool there = post->stamp != 0 && vector_get(has, stamp_origin(post->stamp)) >= post->stamp;
         if (post->region == r->index && post->stamp != 0 && !there)
             post->lost = true;
         if ((post->kept >> r->index & 1) && !there)

@@ -20,16 +20,16 @@ static uint64_t between(struct prng *p, uint64_t low, uint64_t high)
 
 static struct write_level some_acks(struct prng *p)
 {
-    static const enum keyspace_acks ACKS[] = { KEYSPACE_ASYNC, KEYSPACE_ASYNC, KEYSPACE_SEMI_SYNC,
+    static const enum keyspace_acks ACKS[] = { KEYSPACE_ASYNC,  KEYSPACE_ASYNC,  KEYSPACE_SEMI_SYNC,
                                                KEYSPACE_QUORUM, KEYSPACE_QUORUM, KEYSPACE_SYNC };
     return (struct write_level){ ACKS[prng_below(p, COUNT_OF(ACKS))], 0 };
 }
 
 static struct read_level some_reads(struct prng *p)
 {
-    static const enum keyspace_reads READS[] = { KEYSPACE_READ_LOCAL, KEYSPACE_READ_LOCAL,
+    static const enum keyspace_reads READS[] = { KEYSPACE_READ_LOCAL,   KEYSPACE_READ_LOCAL,
                                                  KEYSPACE_READ_BOUNDED, KEYSPACE_READ_CAUSAL,
-                                                 KEYSPACE_READ_CAUSAL, KEYSPACE_READ_STRONG };
+                                                 KEYSPACE_READ_CAUSAL,  KEYSPACE_READ_STRONG };
     enum keyspace_reads reads = READS[prng_below(p, COUNT_OF(READS))];
     uint32_t ms = (uint32_t)between(p, 100, 1500);
     return (struct read_level){ reads, reads == KEYSPACE_READ_BOUNDED ? ms : 0 };

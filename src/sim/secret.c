@@ -136,7 +136,8 @@ void sim_tap(struct sim_world *w, const struct sim_region *from, const struct si
         return;
     buffer_put(tapped, bytes);
     struct span in = buffer_span(tapped);
-    while (!w->failed && message_read(span_skip(in, used), MESSAGE_MAX, &m, &need) == MESSAGE_GOOD) {
+    while (!w->failed &&
+           message_read(span_skip(in, used), MESSAGE_MAX, &m, &need) == MESSAGE_GOOD) {
         read_message(w, from, to, &m);
         used += m.bytes;
     }

@@ -11,11 +11,11 @@
 
 enum {
     TRAVELLER_DB = 4,
-    AGAIN_US = 20000,          /* where nobody serves */
+    AGAIN_US = 20000, /* where nobody serves */
     FIRST_MAX_US = 5000,
-    POSTS_KEPT = 128,          /* for the last rounds */
-    LATE_US = 250 * 1000,      /* so much later than its time is over an answer may come */
-    MUST_MS = 60000,           /* when all is well nothing takes so long */
+    POSTS_KEPT = 128,     /* for the last rounds */
+    LATE_US = 250 * 1000, /* so much later than its time is over an answer may come */
+    MUST_MS = 60000,      /* when all is well nothing takes so long */
 };
 
 /* --- when --- */
@@ -148,9 +148,9 @@ static void expect(const struct sim_world *w, struct sim_traveller *t, const str
     a->timeout_ms = with->timeout_ms;
     for (uint32_t i = 0; i < a->board_count; i++) {
         const struct sim_keyspace *k = &w->plan.keyspaces[a->keyspaces[i]];
-        struct read_level read = with->has_read         ? with->read
-                                 : t->levels.has_read   ? t->levels.read
-                                                        : k->reads;
+        struct read_level read = with->has_read       ? with->read
+                                 : t->levels.has_read ? t->levels.read
+                                                      : k->reads;
         struct write_level write = with->has_write       ? with->write
                                    : t->levels.has_write ? t->levels.write
                                                          : k->acks;
@@ -170,9 +170,9 @@ static void expect(const struct sim_world *w, struct sim_traveller *t, const str
 
 static struct write_level some_acks(struct prng *p)
 {
-    static const enum keyspace_acks LEVELS[] = { KEYSPACE_ASYNC, KEYSPACE_SEMI_SYNC,
-                                                 KEYSPACE_QUORUM, KEYSPACE_QUORUM, KEYSPACE_SYNC,
-                                                 KEYSPACE_ACK_COUNT };
+    static const enum keyspace_acks LEVELS[] = { KEYSPACE_ASYNC,  KEYSPACE_SEMI_SYNC,
+                                                 KEYSPACE_QUORUM, KEYSPACE_QUORUM,
+                                                 KEYSPACE_SYNC,   KEYSPACE_ACK_COUNT };
     enum keyspace_acks acks = LEVELS[prng_below(p, COUNT_OF(LEVELS))];
     uint32_t count = acks == KEYSPACE_ACK_COUNT ? (uint32_t)prng_below(p, 4) : 0;
     return (struct write_level){ acks, count };
@@ -369,8 +369,10 @@ enum visit_step { VISIT_FOLLOW, VISIT_POST, VISIT_SECRET, VISIT_READ, VISIT_TOKE
 static void visit(struct sim_world *w, struct sim_traveller *t)
 {
     uint32_t region = (t->index + t->visits) % w->plan.regions;
-    struct levels with = { .has_read = true, .read = { KEYSPACE_READ_STRONG, 0 },
-                           .has_write = true, .write = { KEYSPACE_SYNC, 0 },
+    struct levels with = { .has_read = true,
+                           .read = { KEYSPACE_READ_STRONG, 0 },
+                           .has_write = true,
+                           .write = { KEYSPACE_SYNC, 0 },
                            .timeout_ms = MUST_MS };
     t->drawn++;
     t->ask.must = true;

@@ -120,7 +120,8 @@ struct sim_plan {
     uint32_t travellers; /* clients that go from region to region; 0: none, */
     uint64_t travel_us;  /* how often each does something */
     struct sim_keyspace keyspaces[POST_KEYSPACES];
-    uint32_t fence; /* regions that may hold keys of SIM_FENCE_PREFIX, by place, as bits; 0: no fence */
+    uint32_t
+        fence; /* regions that may hold keys of SIM_FENCE_PREFIX, by place, as bits; 0: no fence */
 
     uint32_t clients; /* of each region */
     uint32_t keys, fields;
@@ -206,7 +207,7 @@ struct sim_ask {
     bool causal, strong;
     uint32_t staleness_ms;
     uint32_t timeout_ms;
-    struct levels session; /* ASK_LEVEL: what it will have then */
+    struct levels session;      /* ASK_LEVEL: what it will have then */
     uint64_t sent_us, began_us; /* when it was sent; since when nothing excuses a wait */
     stamp_t last_write;         /* of the session, before */
 };
@@ -371,14 +372,15 @@ struct sim_world {
     uint64_t event_count, tie;
     struct list conns;
     uint64_t conn_count;
-    uint8_t fence_of[STAMP_ORIGINS];       /* each origin's */
-    struct frame_codec tap_codec;          /* secret.c */
-    struct prng fenced;                    /* which commands are for the fence's keys */
-    const char *key_prefix;                /* of the command that is being made */
+    uint8_t fence_of[STAMP_ORIGINS]; /* each origin's */
+    struct frame_codec tap_codec;    /* secret.c */
+    struct prng fenced;              /* which commands are for the fence's keys */
+    const char *key_prefix;          /* of the command that is being made */
     struct sim_traveller travellers[SIM_CLIENTS_MAX];
     struct posts posts;
-    bool history_lost;    /* a directory was: what travellers must see nobody knows any more */
-    uint64_t stale, noacks, told; /* answers of that kind, and such as were promised more than local */
+    bool history_lost; /* a directory was: what travellers must see nobody knows any more */
+    uint64_t stale, noacks,
+        told;             /* answers of that kind, and such as were promised more than local */
     struct oracle oracle; /* what was written by disks that are lost; at the end, by all */
     struct oracle_reclaim *reclaims;
     size_t reclaim_count;
@@ -580,7 +582,8 @@ bool sim_reader_done(struct sim_world *w);      /* each was answered OK */
 /* --- traveller.c --- */
 
 void sim_travellers_start(struct sim_world *w);
-void sim_travellers_turn(struct sim_world *w, struct sim_region *r); /* ended; answers not taken yet */
+void sim_travellers_turn(struct sim_world *w,
+                         struct sim_region *r); /* ended; answers not taken yet */
 void sim_traveller_answers(struct sim_world *w, struct sim_traveller *t);
 void sim_travellers_region_down(struct sim_world *w, struct sim_region *r);
 void sim_travellers_always(struct sim_world *w); /* at intervals: nobody waits too long */

@@ -106,4 +106,9 @@ int checkpoint_write(struct checkpoint_writer *w, const struct checkpoint_write 
 int checkpoint_export(struct checkpoint *c, struct buffer *cursor, size_t max_bytes,
                       struct buffer *changes, bool *end);
 
+/* The key that a cursor stands at, where it names one: not everybody who is told the cursor may know it. And
+ * a cursor without that name, a little before: what stands there comes once more. */
+bool checkpoint_cursor_key(struct span cursor, struct span *key);
+void checkpoint_cursor_unnamed(struct span cursor, struct buffer *out);
+
 #endif

@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "store/checkpoint_order.h"
 
@@ -64,6 +65,28 @@ static struct change change_of(const struct checkpoint_record *record, struct sp
     c.hash = cold_position(position); /* turned round twice, it is itself */
     c.key = record->key;
     return c;
+}
+
+bool checkpoint_cursor_key(struct span cursor, struct span *key)
+{
+    struct cursor at;
+    uint8_t db;
+    uint64_t position;
+    bool has_key;
+    return cursor_take(cursor, &at) && at.place.len > 0 &&
+           place_take(at.place, &db, &position, &has_key, key) && key->len > 0;
+}
+
+void checkpoint_cursor_unnamed(struct span cursor, struct buffer *out)
+{
+    struct cursor at;
+    struct span key;
+    uint8_t db = 0;
+    uint64_t position = 0;
+    bool has_key;
+    CHECK(cursor_take(cursor, &at) && place_take(at.place, &db, &position, &has_key, &key));
+    struct row_key before = row_key_position(db, position);
+    cursor_put(out, &(struct cursor){ .place = row_key_span(&before) });
 }
 
 /* Pieces of an image from the cursor on, and its end, as far as there is room. *whole: to the end.

@@ -220,6 +220,37 @@ TEST(an_export_of_long_keys_of_one_place_has_all_of_them)
     end();
 }
 
+TEST(a_cursor_can_be_told_without_the_key_it_stands_at)
+{
+    begin();
+    struct span a = span_str("first"), b = span_str("second"), key;
+    change(CHANGE_PUT, 0, a, (struct change){ .hash = 7, .piece = span_str("x") });
+    change(CHANGE_PUT, 0, b, (struct change){ .hash = 9, .piece = span_str("y") });
+    EXPECT_EQ(write_all(), E_OK);
+    struct buffer cursor = { 0 }, unnamed = { 0 }, out = { 0 }, again = { 0 };
+    bool at_end = false;
+    EXPECT(!checkpoint_cursor_key(buffer_span(&cursor), &key)); /* from the first */
+    while (!at_end) {
+        EXPECT_EQ(checkpoint_export(&checkpoint, &cursor, 1, &out, &at_end), E_OK);
+        EXPECT(checkpoint_cursor_key(buffer_span(&cursor), &key));
+        bool is_a = span_equal(key, a);
+        EXPECT(is_a || span_equal(key, b));
+        checkpoint_cursor_unnamed(buffer_span(&cursor), &unnamed);
+        EXPECT(!checkpoint_cursor_key(buffer_span(&unnamed), &key));
+        bool end = false;
+        struct change c;
+        buffer_clear(&again);
+        EXPECT_EQ(checkpoint_export(&checkpoint, &unnamed, 1, &again, &end), E_OK);
+        struct span in = buffer_span(&again);
+        EXPECT(change_take(&in, &c) && span_equal(c.key, is_a ? a : b));
+    }
+    buffer_release(&cursor);
+    buffer_release(&unnamed);
+    buffer_release(&out);
+    buffer_release(&again);
+    end();
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

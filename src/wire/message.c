@@ -167,19 +167,22 @@ void message_put_subscribe(struct buffer *out, const struct message_subscribe *m
             continue;
         buffer_put_u8(out, (uint8_t)o);
         buffer_put_u64(out, vector_get(&m->have, (uint8_t)o));
+        buffer_put_u8(out, m->goes_on[o / 64] >> (o % 64) & 1);
     }
     message_end(out, place);
 }
 
 static bool take_wanted(struct span *in, struct message_subscribe *m)
 {
-    uint8_t origin;
+    uint8_t origin, goes_on;
     stamp_t have;
-    if (!span_take_u8(in, &origin) || !span_take_u64(in, &have))
+    if (!span_take_u8(in, &origin) || !span_take_u64(in, &have) || !span_take_u8(in, &goes_on) ||
+        goes_on > 1)
         return false;
     if (wants(m, origin) || (have != 0 && stamp_origin(have) != origin))
         return false;
     m->origins[origin / 64] |= 1ull << (origin % 64);
+    m->goes_on[origin / 64] |= (uint64_t)goes_on << (origin % 64);
     if (have != 0)
         vector_set(&m->have, have);
     return true;
@@ -189,6 +192,7 @@ bool message_take_subscribe(struct span body, struct message_subscribe *m)
 {
     uint64_t count;
     memset(m->origins, 0, sizeof m->origins);
+    memset(m->goes_on, 0, sizeof m->goes_on);
     vector_clear(&m->have);
     if (!span_take_varint(&body, &count) || count > STAMP_ORIGINS)
         return false;

@@ -14,7 +14,8 @@
  *                  deployment   region name      (varint length, bytes)
  *                  vector applied   vector of last ops      (clock/vector.h)
  *     2 REFUSED    text: one line of at most MESSAGE_TEXT_MAX bytes
- *     3 SUBSCRIBE  varint n, n x (u8 origin, u64 stamp that the sender has of it, 0: nothing)
+ *     3 SUBSCRIBE  varint n, n x (u8 origin, u64 stamp that the sender has of it, 0: nothing,
+ *                  u8 1: it was asked for on this link and all came: go on from what was sent)
  *     4 BATCHES    wire/frame.h
  *     5 VECTOR     varint n, n x (u8 region, u64 instance, vector applied, vector durable)
  *     6 PING       u64 t0
@@ -130,6 +131,7 @@ struct message_hello {
 
 struct message_subscribe {
     uint64_t origins[4]; /* bitmap */
+    uint64_t goes_on[4]; /* of these */
     struct vector have;
 };
 

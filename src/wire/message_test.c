@@ -49,6 +49,8 @@ static void random_subscribe(struct prng *rng, struct message_subscribe *m)
         if (vector_get(&m->have, (uint8_t)o) != 0 || prng_chance(rng, 20000))
             m->origins[o / 64] |= 1ull << (o % 64);
     }
+    for (int i = 0; i < 4; i++)
+        m->goes_on[i] = m->origins[i] & prng_next(rng);
 }
 
 static void put_random_vector_message(struct prng *rng, struct buffer *out)
@@ -330,6 +332,7 @@ TEST(subscription_comes_back_as_it_went)
         EXPECT_EQ(message_read(buffer_span(&out), MESSAGE_MAX, &m, &need), MESSAGE_GOOD);
         EXPECT(message_take_subscribe(m.body, &got));
         EXPECT(memcmp(got.origins, sent.origins, sizeof got.origins) == 0);
+        EXPECT(memcmp(got.goes_on, sent.goes_on, sizeof got.goes_on) == 0);
         EXPECT(vector_equal(&got.have, &sent.have));
         buffer_release(&out);
     }
@@ -343,6 +346,7 @@ TEST(subscription_that_names_an_origin_twice_is_refused)
     for (int i = 0; i < 2; i++) {
         buffer_put_u8(&body, 3);
         buffer_put_u64(&body, 0);
+        buffer_put_u8(&body, 0);
     }
     EXPECT(!message_take_subscribe(buffer_span(&body), &got));
     buffer_release(&body);
@@ -355,6 +359,7 @@ TEST(subscription_with_a_stamp_of_another_origin_is_refused)
     buffer_put_varint(&body, 1);
     buffer_put_u8(&body, 3);
     buffer_put_u64(&body, stamp_make(5, 0, 4));
+    buffer_put_u8(&body, 0);
     EXPECT(!message_take_subscribe(buffer_span(&body), &got));
     buffer_release(&body);
 }

@@ -1,0 +1,249 @@
+#include "node/gather.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "node/client.h"
+#include "node/link_info.h"
+#include "node/node.h"
+#include "wire/resp_skip.h"
+
+/* --- asking --- */
+
+static uint32_t distance_us(const void *context, uint8_t region)
+{
+    const struct node *n = context;
+
+    if (region == n->options.self->id)
+        return 0;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peer *p = &n->peers[i];
+        int64_t offset_us;
+        uint64_t rtt_us;
+
+        if (p->region->id != region || p->intake == NULL || !p->intake->ready)
+            continue;
+        if (link_info_rtt_us(n, p, &offset_us, &rtt_us) && rtt_us < UINT32_MAX - 1)
+            return (uint32_t)rtt_us + 1;
+        return UINT32_MAX - 1;
+    }
+    return UINT32_MAX;
+}
+
+static void put_argument(struct buffer *out, struct span text)
+{
+    buffer_printf(out, "$%zu\r\n", text.len);
+    buffer_put(out, text);
+    buffer_put_text(out, "\r\n");
+}
+
+static void put_question(struct buffer *out, const struct gather_question *q, uint8_t db,
+                         uint64_t fences)
+{
+    static const char *const kinds[] = { "count", "sum", "min", "max", "avg", "group" };
+    char number[24];
+
+    snprintf(number, sizeof(number), "%u", db);
+    buffer_put_text(out, "*2\r\n$6\r\nSELECT\r\n");
+    put_argument(out, span_str(number));
+    buffer_put_text(out, "*6\r\n$6\r\nGATHER\r\n$4\r\nPART\r\n");
+    put_argument(out, span_str(kinds[q->kind]));
+    put_argument(out, q->prefix);
+    put_argument(out, q->field.at != NULL ? q->field : span_str(""));
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)fences);
+    put_argument(out, span_str(number));
+}
+
+static uint64_t fences_of(const struct gather_plan *plan, uint8_t region)
+{
+    uint64_t fences = 0;
+
+    for (size_t i = 0; i < COUNT_OF(plan->of_fence); i++)
+        fences |= (uint64_t)(plan->of_fence[i] == region) << i;
+    return fences;
+}
+
+static void begin_part(struct node *n, struct gather *g, struct gather_part *part,
+                       const struct gather_question *q, uint8_t db, uint64_t fences)
+{
+    struct session *s = client_open(n, NULL, "gather", n->options.self->name);
+    struct buffer bytes = { 0 };
+
+    if (s == NULL) {
+        part->failed = true;
+        return;
+    }
+    part->agent = client_of(s);
+    part->agent->gather = g;
+    part->agent->sent_to = part->region;
+    g->open++;
+    put_question(&bytes, q, db, fences);
+    client_input(n, s, buffer_span(&bytes));
+    buffer_release(&bytes);
+}
+
+static bool has(const uint64_t regions[4], uint8_t id)
+{
+    return regions[id / 64] >> (id % 64) & 1;
+}
+
+void gather_begin(void *node, struct session *s, const struct gather_question *q)
+{
+    struct node *n = node;
+    const struct deployment *d = n->options.deployment;
+    struct gather *g = mem_zalloc(sizeof(*g) + d->region_count * sizeof(g->parts[0]));
+    struct gather_plan plan;
+
+    gather_plan(&n->server, q->prefix, distance_us, n, &plan);
+    g->asker = client_of(s);
+    g->kind = q->kind;
+    g->began_us = n->now_us;
+    g->deadline_us = n->now_us + (uint64_t)q->timeout_ms * 1000;
+    gathered_init(&g->found, n->replica.databases[0].keys.seed);
+    list_add_tail(&n->gathers, &g->link);
+    g->asker->gather = g;
+    s->waiting = s->gathering = true;
+    for (size_t i = 0; i < d->region_count; i++) {
+        uint8_t id = d->regions[i].id;
+
+        if (has(plan.regions, id))
+            g->parts[g->count++] = (struct gather_part){ .region = id };
+    }
+    for (size_t i = 0; i < g->count; i++)
+        begin_part(n, g, &g->parts[i], q, s->db, fences_of(&plan, g->parts[i].region));
+}
+
+/* --- telling --- */
+
+static const char *name_of(const struct node *n, uint8_t region)
+{
+    return deployment_region_with_id(n->options.deployment, region)->name;
+}
+
+static void tell(struct node *n, struct gather *g)
+{
+    struct session *s = &g->asker->session;
+    struct reply *reply = &s->reply;
+    size_t failed = 0;
+
+    for (size_t i = 0; i < g->count; i++)
+        failed += g->parts[i].failed;
+    reply_map(reply, 4);
+    reply_bulk_text(reply, "result");
+    gathered_reply(&g->found, g->kind, reply);
+    reply_bulk_text(reply, "regions");
+    reply_array(reply, g->count - failed);
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->parts[i].failed)
+            continue;
+        reply_array(reply, 3);
+        reply_bulk_text(reply, name_of(n, g->parts[i].region));
+        reply_int(reply, (int64_t)g->parts[i].keys);
+        reply_int(reply, (int64_t)((g->parts[i].took_us + 500) / 1000));
+    }
+    reply_bulk_text(reply, "unreachable");
+    reply_array(reply, failed);
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->parts[i].failed)
+            reply_bulk_text(reply, name_of(n, g->parts[i].region));
+    }
+    reply_bulk_text(reply, "skipped");
+    reply_int(reply, (int64_t)g->found.skipped);
+}
+
+static void end_part(struct node *n, struct gather *g, struct gather_part *part)
+{
+    struct client *agent = part->agent;
+
+    part->agent = NULL;
+    part->took_us = n->now_us - g->began_us;
+    g->open--;
+    agent->gather = NULL;
+    client_close(n, &agent->session);
+}
+
+static void finish(struct node *n, struct gather *g)
+{
+    struct client *c = g->asker;
+
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->parts[i].agent == NULL)
+            continue;
+        g->parts[i].failed = true;
+        end_part(n, g, &g->parts[i]);
+    }
+    if (c != NULL) {
+        c->gather = NULL;
+        c->session.waiting = c->session.gathering = false;
+        if (!c->session.wait_silent)
+            tell(n, g);
+        c->session.wait_silent = false;
+        client_mark_dirty(n, c);
+        client_wait(n, c);
+        n->resume = true;
+    }
+    list_remove(&g->link);
+    gathered_release(&g->found);
+    mem_free(g);
+}
+
+/* The first reply is that of SELECT. */
+static void take_answer(struct node *n, struct gather *g, struct gather_part *part)
+{
+    struct span out = client_output(&part->agent->session);
+    size_t first = resp_skip(out), second = first > 0 ? resp_skip(span_skip(out, first)) : 0;
+    uint64_t before = g->found.keys;
+
+    if (second == 0 && !part->agent->session.killed)
+        return;
+    part->failed = second == 0 || !gathered_add(&g->found, span_of(out.at + first, second));
+    part->keys = g->found.keys - before;
+    end_part(n, g, part);
+}
+
+void gather_turn_end(struct node *n)
+{
+    list_each(&n->gathers, it)
+    {
+        struct gather *g = container_of(it, struct gather, link);
+
+        for (size_t i = 0; i < g->count; i++) {
+            if (g->parts[i].agent != NULL)
+                take_answer(n, g, &g->parts[i]);
+        }
+        if (g->open == 0 || n->now_us >= g->deadline_us)
+            finish(n, g);
+    }
+}
+
+uint64_t gather_deadline_us(const struct node *n)
+{
+    uint64_t due_us = UINT64_MAX;
+
+    list_each(&n->gathers, it)
+    {
+        const struct gather *g = container_of(it, struct gather, link);
+        due_us = g->deadline_us < due_us ? g->deadline_us : due_us;
+    }
+    return due_us;
+}
+
+void gather_forget(struct node *n, struct client *c)
+{
+    struct gather *g = c->gather;
+
+    if (g == NULL)
+        return;
+    c->gather = NULL;
+    if (g->asker == c)
+        g->asker = NULL;
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->parts[i].agent != c)
+            continue;
+        g->parts[i].agent = NULL; /* it is being closed */
+        g->parts[i].failed = true;
+        g->open--;
+    }
+    (void)n;
+}

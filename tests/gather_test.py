@@ -1,0 +1,77 @@
+"""GATHER: counts, sums and groups over regions that hold different keys."""
+import redis
+
+import support
+
+KEYSPACES = """
+fences:
+  asia: [jp-tok]
+keyspaces:
+  - { prefix: "" }
+  - { prefix: "user:", mode: partitioned }
+  - { prefix: "primary:", mode: primary, writer: eu-de }
+  - { prefix: "asia:", fence: asia, outside: forward }
+"""
+
+
+def gather(client, *args):
+    answer = client.execute_command("GATHER", *args)
+    return answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2]))
+
+
+def test_each_key_counts_once_wherever_it_is():
+    with support.World(regions=3, extra=KEYSPACES) as world:
+        world.wait_linked()
+        clients = [world.client(i) for i in range(3)]
+        for number in range(3000):
+            clients[0].set(f"user:{{{world.names[number % 3]}}}:{number}", number) if number < 30 else None
+        with clients[0].pipeline(transaction=False) as pipeline:
+            for number in range(5000):
+                pipeline.set(f"n:{number}", number)
+                pipeline.hset(f"h:{number}", mapping={"price": number / 2, "town": ["Ulm", "Linz", "Bern"][number % 3]})
+            pipeline.execute()
+        clients[2].mset({"asia:1": "5", "asia:2": "7.5", "asia:3": "x"})
+        clients[0].mset({"primary:1": "1", "primary:2": "2"})
+        world.wait_linked()
+        support.wait_until(lambda: len(clients[2].keys("h:*")) == 5000, 20, "it did not come")
+        for client in clients:
+            answer = gather(client, "count", "user:")
+            assert answer["result"] == 30 and answer["unreachable"] == [], answer
+            assert sorted(name for name, _, _ in answer["regions"]) == sorted(world.names)
+            assert all(keys == 10 for _, keys, _ in answer["regions"])
+            assert gather(client, "sum", "user:")["result"] == sum(range(30))
+            assert gather(client, "sum", "n:")["result"] == sum(range(5000))
+            assert gather(client, "max", "n:")["result"] == "4999"
+            assert gather(client, "avg", "h:", "FIELD", "price")["result"] == "1249.75"
+            groups = gather(client, "group", "h:", "FIELD", "town")["result"]
+            groups = groups if isinstance(groups, dict) else dict(zip(groups[::2], groups[1::2]))
+            assert groups == {"Ulm": 1667, "Linz": 1667, "Bern": 1666}, groups
+            answer = gather(client, "sum", "asia:")
+            assert answer["result"] == "12.5" and answer["skipped"] == 1, answer
+            assert gather(client, "count", "primary:")["result"] == 2
+            assert gather(client, "min", "nothing:")["result"] is None
+            assert gather(client, "count", "")["result"] == 30 + 10000 + 3 + 2
+        for wrong in (("most", "n:"), ("count",), ("count", "n:", "FIELD")):
+            try:
+                clients[0].execute_command("GATHER", *wrong)
+                raise AssertionError(wrong)
+            except redis.ResponseError:
+                pass
+
+
+def test_who_is_not_reached_is_named():
+    with support.World(regions=3, extra=KEYSPACES) as world:
+        world.wait_linked()
+        client = world.client(0)
+        for name in world.names:
+            client.set(f"user:{{{name}}}:1", 1)
+        world.cut(0, 2)
+        answer = gather(client, "count", "user:")
+        assert answer["unreachable"] == [world.names[2]] and answer["result"] == 2, answer
+        world.heal(0, 2)
+        world.wait_linked()
+        assert gather(client, "count", "user:")["result"] == 3
+
+
+if __name__ == "__main__":
+    support.main(globals())
