@@ -14,6 +14,8 @@ keyspaces:
   - { prefix: "semi:", acks: semi-sync, ack_timeout: 10s }
   - { prefix: "fresh:", reads: bounded 400ms, ack_timeout: 10s }
   - { prefix: "strong:", reads: strong, ack_timeout: 10s }
+  - { prefix: "near:", max_lag: 1s, then: refuse }
+  - { prefix: "slow:", max_lag: 1s }
 """
 
 
@@ -220,6 +222,33 @@ def test_keyspaces_change_live():
         refused(lambda: client.set("a", "2"), "NOACKS")
         for wrong in (("acks", "many"), ("reads", "bounded"), ("ack_timeout", "0"), ("mode", "primary")):
             refused(lambda w=wrong: client.execute_command("KEYSPACE", "SET", "", *w), "")
+
+
+def test_writers_keep_what_readers_were_promised():
+    with world_of() as world:
+        client = world.client(0)
+        assert client.set("near:a", "1") and client.set("slow:a", "1")
+        world.wait_equal()
+        world.cut(0, 2)
+        world.cut(1, 2)
+        client.set("near:a", "2")
+        def is_refused():
+            try:
+                return not client.set("near:a", "3")
+            except redis.ResponseError as error:
+                assert str(error).startswith("BUSY") and world.names[2] in str(error), error
+                return True
+        support.wait_until(is_refused, 10, "it was not refused")
+        assert client.set("free", "1")                  # others are not asked
+        ms, _ = took_ms(lambda: client.set("slow:a", "2"))
+        assert ms > 500, ms
+        world.heal(0, 2)
+        world.heal(1, 2)
+        world.wait_linked()
+        support.wait_until(lambda: not is_refused(), 10, "it is still refused")
+        world.wait_equal()
+        ms, _ = took_ms(lambda: client.set("slow:a", "4"))
+        assert ms < 500, ms
 
 
 if __name__ == "__main__":

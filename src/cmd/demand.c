@@ -22,6 +22,18 @@ void demand_merge(struct demand *d, const struct demand *other)
         d->others = other->others;
     if (other->timeout_ms > d->timeout_ms)
         d->timeout_ms = other->timeout_ms;
+    if (other->max_lag_ms != 0 && (d->max_lag_ms == 0 || other->max_lag_ms < d->max_lag_ms))
+        d->max_lag_ms = other->max_lag_ms;
+    d->refuses |= other->refuses;
+}
+
+static void ask_for_lag(struct demand *d, const struct keyspace *k)
+{
+    struct demand one = { .staleness_ms = STALENESS_ANY,
+                          .max_lag_ms = k->max_lag_ms,
+                          .refuses = k->max_lag_ms != 0 && k->then == KEYSPACE_REFUSE_WRITES };
+
+    demand_merge(d, &one);
 }
 
 static uint32_t count_members(const struct fence *fence)
@@ -62,7 +74,11 @@ static void ask(const struct server *server, const struct levels *levels,
     struct write_level write = { KEYSPACE_ASYNC, 0 };
 
     if (live != NULL) {
-        fence = deployment->keyspaces[live - server->keyspaces].fence;
+        const struct keyspace *k = &deployment->keyspaces[live - server->keyspaces];
+
+        fence = k->fence;
+        if (writes)
+            ask_for_lag(d, k);
         timeout_ms = live->ack_timeout_ms;
         read = live->reads;
         write = live->acks;

@@ -29,6 +29,8 @@ struct demand {
     bool causal;           /* it waits for the session's token */
     bool strong;           /* and for all that was acknowledged before it */
     uint32_t others;       /* regions that must acknowledge */
+    uint32_t max_lag_ms;   /* it writes only while no region is further behind; 0: it always does */
+    bool refuses;          /* it does not wait long for that */
     uint32_t timeout_ms;   /* of either wait */
 };
 

@@ -78,6 +78,8 @@ void server_judge_keyspaces(struct server *server)
             server->plain = false;
         const struct keyspace *told = &server->deployment->keyspaces[i];
 
+        if (told->max_lag_ms != 0)
+            server->plain = false;
         if (told->fence != 0)
             server->fenced = true;
         if (told->mode != KEYSPACE_ACTIVE_ACTIVE || told->outside != KEYSPACE_REFUSE)

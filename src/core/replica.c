@@ -295,7 +295,8 @@ bool replica_heartbeat(struct replica *r, uint8_t self, struct buffer *out)
     return true;
 }
 
-/* Everything up to the durable vector is in the durable log, and no op is between the last one and it. */
+/* Everything up to the durable vector is in the durable log, and no op is between the last one and
+ * it. */
 bool replica_pass_heartbeat(const struct replica *r, uint8_t origin, struct buffer *out)
 {
     CHECK(!replica_owns(r, origin));

@@ -244,9 +244,9 @@ stamp_t replica_awaited(const struct replica *r, uint8_t origin);
  * not yet durable (the batch itself will say so), or the ceiling forbids. */
 bool replica_heartbeat(struct replica *r, uint8_t origin, struct buffer *out);
 
-/* What we have durably of another's stream, as a heartbeat of it, appended to out, for who has been sent
- * all of the stream that is in our durable log. False while an op of it is not durable: its batch will say
- * so. */
+/* What we have durably of another's stream, as a heartbeat of it, appended to out, for who has been
+ * sent all of the stream that is in our durable log. False while an op of it is not durable: its
+ * batch will say so. */
 bool replica_pass_heartbeat(const struct replica *r, uint8_t origin, struct buffer *out);
 
 /* True once for every origin of which something was dropped for lack of room, when there is room

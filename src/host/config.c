@@ -72,6 +72,12 @@ static const struct schema_choice ELSEWHERE[] = {
     { .word = NULL },
 };
 
+static const struct schema_choice THENS[] = {
+    { .word = "slow", .value = KEYSPACE_SLOW },
+    { .word = "refuse", .value = KEYSPACE_REFUSE_WRITES },
+    { .word = NULL },
+};
+
 static const struct schema_choice OUTSIDES[] = {
     { .word = "refuse", .value = KEYSPACE_REFUSE },
     { .word = "forward", .value = KEYSPACE_THROUGH },
@@ -223,6 +229,12 @@ static const struct schema_field KEYSPACE[] = {
       .low = 1,
       .high = 3600000 },
     { .name = "reads", .read = read_reads, .choices = READS },
+    { .name = "max_lag",
+      .read = schema_read_duration_ms,
+      OF_KEYSPACE(max_lag_ms),
+      .low = 100,
+      .high = 3600000 },
+    { .name = "then", .read = schema_read_choice, OF_KEYSPACE(then), .choices = THENS },
     { .name = "elsewhere",
       .read = schema_read_choice,
       OF_KEYSPACE(elsewhere),
@@ -290,6 +302,7 @@ static void read_keyspace(struct schema_reader *r, const struct yamltree *node,
     struct keyspace *k = deployment_add_keyspace(d);
     schema_read_fields(r, KEYSPACE, node, k);
     judge_writer(r, node, k);
+    judge_field(r, node, "then", k->max_lag_ms != 0, "a keyspace with max_lag");
     judge_homes(r, node, k);
     if (k->conflict == KEYSPACE_MERGE && !yamltree_find(node, "merge"))
         schema_problem(r, yamltree_find(node, "conflict")->line,

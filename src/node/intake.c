@@ -106,8 +106,8 @@ static uint64_t patience_us(const struct node *n, const struct link *l)
     return INTAKE_RELAY_US + 2 * rtt_us;
 }
 
-/* The first thing that a batch of this link waits for and that is not asked for here, nor of another
- * relay; 0: nothing. What is relayed may itself wait for what a third region made. */
+/* The first thing that a batch of this link waits for and that is not asked for here, nor of
+ * another relay; 0: nothing. What is relayed may itself wait for what a third region made. */
 static stamp_t unasked(const struct node *n, const struct link *l, bool *waits)
 {
     for (uint32_t o = 0; origins_next(l->origins, &o); o++) {

@@ -36,8 +36,8 @@ uint64_t link_info_bytes_out(const struct peer *peer);
 uint64_t link_info_batch_bytes_in(const struct peer *peer);
 uint64_t link_info_batch_bytes_out(const struct peer *peer);
 
-/* The streams that are taken at a peer, one by one: *o is 0 at first; false at the end. Each has a name: its
- * region's, with ':' and the fence unless it is of the global one. */
+/* The streams that are taken at a peer, one by one: *o is 0 at first; false at the end. Each has a
+ * name: its region's, with ':' and the fence unless it is of the global one. */
 enum { LINK_INFO_STREAM_MAX = 140 };
 bool link_info_next_taken(const struct node *n, const struct peer *peer, uint32_t *o,
                           char name[LINK_INFO_STREAM_MAX]);

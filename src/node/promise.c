@@ -114,6 +114,68 @@ static const struct region *unpassed(const struct node *n, uint32_t fences, uint
     return NULL;
 }
 
+/* --- max_lag --- */
+
+/* Since when the peer lacks something that we wrote to that stream. */
+static uint32_t behind_ms(const struct node *n, const struct peers_row *row, uint8_t own)
+{
+    const struct replica *r = &n->replica;
+    stamp_t theirs = vector_get(&row->applied, own);
+    uint64_t then_ms = stamp_ms(theirs);
+
+    if (theirs >= vector_get(&r->last_op, own) || then_ms >= r->now_ms)
+        return 0;
+    return r->now_ms - then_ms < UINT32_MAX ? (uint32_t)(r->now_ms - then_ms) : UINT32_MAX;
+}
+
+uint32_t promise_lag_ms(const struct node *n, uint32_t fences, const struct region **who)
+{
+    uint32_t most_ms = 0;
+
+    *who = NULL;
+    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
+        for (size_t i = 0; i < n->peer_count && (fences >> n->fence_of[o] & 1); i++) {
+            uint32_t lag_ms = behind_ms(n, &n->matrix.rows[i], (uint8_t)o);
+
+            if (origins_have(n->peers[i].foreign, (uint8_t)o) || lag_ms <= most_ms)
+                continue;
+            most_ms = lag_ms;
+            *who = n->peers[i].region;
+        }
+    }
+    return most_ms;
+}
+
+enum { PACE_MOST_MS = 1000 }; /* a write waits at most so long for those who are behind */
+
+/* From half of what is allowed on, with the square of what is above: writers hardly notice the beginning, and
+ * cannot outrun the end. */
+static uint64_t pace_us(uint32_t lag_ms, uint32_t max_lag_ms)
+{
+    uint32_t half = max_lag_ms / 2;
+    double over = lag_ms > half ? (double)(lag_ms - half) / (max_lag_ms - half) : 0;
+
+    over = over > 1 ? 1 : over;
+    return (uint64_t)(over * over * PACE_MOST_MS * 1000);
+}
+
+/* Whether the write has to wait; PROMISE_OVER: it is refused. */
+static enum promise_verdict judge_lag(struct node *n, struct client *c)
+{
+    struct session *s = &c->session;
+    const struct demand *d = &s->demand;
+    const struct region *who;
+    uint32_t lag_ms = promise_lag_ms(n, d->fences, &who);
+
+    if (lag_ms > d->max_lag_ms && d->refuses) {
+        reply_errorf(&s->reply, "BUSY %s is %u ms behind, and max_lag is %u: try again later",
+                     who->name, lag_ms, d->max_lag_ms);
+        n->server.statistics.errors++;
+        return PROMISE_OVER;
+    }
+    return n->now_us - c->judged_us < pace_us(lag_ms, d->max_lag_ms) ? PROMISE_WAIT : PROMISE_RUN;
+}
+
 /* --- a command --- */
 
 static const char *name_of(const struct node *n, uint8_t origin)
@@ -197,11 +259,29 @@ static bool is_late(const struct node *n, const struct client *c)
     return n->now_us - c->judged_us >= (uint64_t)c->session.demand.timeout_ms * 1000;
 }
 
+/* It has been answered with an error. */
+static void give_up(struct node *n, struct client *c)
+{
+    if (c->session.transaction.open)
+        transaction_discard(&n->server, &c->session.transaction);
+    promise_end(c);
+}
+
 enum promise_verdict promise_judge(struct node *n, struct client *c)
 {
     struct session *s = &c->session;
 
-    if (!c->judged || !demand_waits_to_read(&s->demand))
+    if (!c->judged)
+        return PROMISE_RUN;
+    if (s->demand.max_lag_ms != 0) {
+        enum promise_verdict paced = judge_lag(n, c);
+
+        if (paced == PROMISE_OVER)
+            give_up(n, c);
+        if (paced != PROMISE_RUN)
+            return paced;
+    }
+    if (!demand_waits_to_read(&s->demand))
         return PROMISE_RUN;
 
     char why[MISSING_MAX];
@@ -212,9 +292,7 @@ enum promise_verdict promise_judge(struct node *n, struct client *c)
         return PROMISE_WAIT;
     reply_errorf(&s->reply, "STALE %s: waited %u ms", why, s->demand.timeout_ms);
     n->server.statistics.errors++;
-    if (s->transaction.open)
-        transaction_discard(&n->server, &s->transaction);
-    promise_end(c);
+    give_up(n, c);
     return PROMISE_OVER;
 }
 

@@ -8,6 +8,10 @@
  *                Nothing that was acknowledged before is missed; which of two unseen writes wins is the
  *                stamps' choice.
  *
+ * And a write of a keyspace with max_lag, while others are behind: from half of that on it waits, the longer the
+ * further they are; above, it is refused where the keyspace says so. So what readers were promised is kept by those
+ * who write.
+ *
  * A command that waits stands at the front of its session; what comes behind it waits too. When its
  * time is over it is not run, and answered STALE, with the region that is waited for.
  *
@@ -24,6 +28,7 @@ struct node;
 struct client;
 struct link;
 struct peer;
+struct region;
 
 enum { BARRIER_ANSWERS = 16 }; /* guess: older ones are as good, only later */
 
@@ -60,6 +65,9 @@ bool promise_end_follow(struct node *n, struct client *c);
 /* How old the oldest is of what we know of the writers of some fences (a bit for each place): writes of
  * that age may be missing. UINT32_MAX: nothing was heard of one. */
 uint32_t promise_staleness_ms(const struct node *n, uint32_t fences);
+
+/* How far behind our writes to some fences the region is that is furthest behind; `who` NULL: none is. */
+uint32_t promise_lag_ms(const struct node *n, uint32_t fences, const struct region **who);
 
 /* Messages. */
 void promise_take_barrier(struct node *n, struct link *l, struct span body);

@@ -43,10 +43,10 @@ struct peer;
 /* Where one stream comes from: indices of node.peers, or TAKE_NOWHERE. */
 struct take {
     uint8_t upstream, relay;
-    uint8_t links; /* of the planned way to its owner */
-    bool down;     /* one of them is */
-    bool delivers; /* the upstream has, since the relay was begun */
-    uint8_t tries; /* of relays, since something new came */
+    uint8_t links;          /* of the planned way to its owner */
+    bool down;              /* one of them is */
+    bool delivers;          /* the upstream has, since the relay was begun */
+    uint8_t tries;          /* of relays, since something new came */
     uint32_t round_trip_us; /* of the way; ROUND_TRIP_UNKNOWN */
     stamp_t known;          /* replica_known, when it was last looked at */
     uint64_t came_us;       /* when it last grew, or the upstream changed */
@@ -62,7 +62,7 @@ struct node_topology {
     struct topology_row *rows; /* [region_count], by place */
     uint64_t version;          /* of the newest row */
     bool replan;
-    bool changed;        /* of some stream it is another peer: links are to be told */
+    bool changed; /* of some stream it is another peer: links are to be told */
     uint64_t tick_at_us;
     uint64_t plans; /* that took some stream elsewhere than the one before */
     uint8_t self;   /* our place */

@@ -479,8 +479,7 @@ TEST(streams_of_a_fence_are_taken_from_its_members_only)
         for (size_t p = 0; p < n->peer_count; p++) {
             const struct link *l = n->peers[p].intake;
             for (int k = 0; l != NULL && k < 4; k++)
-                EXPECT_EQ(l->origins[k] &
-                              (n->peers[p].foreign[k] | n->replica.options.foreign[k]),
+                EXPECT_EQ(l->origins[k] & (n->peers[p].foreign[k] | n->replica.options.foreign[k]),
                           0);
         }
     }

@@ -59,6 +59,12 @@ enum keyspace_outside {
     KEYSPACE_THROUGH, /* a region that holds them answers; nothing of it is kept here */
 };
 
+/* What happens to writes when a region is further behind than max_lag. */
+enum keyspace_then {
+    KEYSPACE_SLOW,
+    KEYSPACE_REFUSE_WRITES,
+};
+
 /* Where a partitioned keyspace has a key's home. */
 enum keyspace_homes {
     KEYSPACE_HOMES_TAG,       /* the key's tag names the region: user:{eu-gb}:42 */
@@ -75,6 +81,8 @@ struct keyspace {
     struct write_level acks;
     struct read_level reads;
     uint32_t ack_timeout_ms; /* so long acknowledgements, and what a read needs, are waited for */
+    uint32_t max_lag_ms;     /* so far behind our writes the others may be; 0: as far as they are */
+    enum keyspace_then then;
     enum keyspace_elsewhere elsewhere;
     enum keyspace_outside outside;
     uint8_t writer;            /* with KEYSPACE_PRIMARY: the region's number */

@@ -8,7 +8,7 @@
  * of a way is the sum of its links', the same from both ends; so at whom we take an owner stands
  * nearer to it, takes it at one nearer still, and no circle can form. That holds among regions that
  * have heard the same round trips; until they have, and where the plan leads over links that are
- * down, somebody who is ahead is asked (node/intake.h).
+ * down, somebody who is ahead is asked (node/topology.h).
  *
  * Cost:      O(n^2) for n members (Dijkstra 1959, on a dense graph).
  * Memory:    a value, 11 KB. Pure.

@@ -55,7 +55,6 @@ static void judge_noacks(struct sim_world *w, const struct sim_traveller *t, str
     const struct post *post = &w->posts.at[t->ask.post];
     size_t at = answer_find(text, span_str("ms: ")), end = answer_find(text, span_str("; not:"));
     uint32_t count = 0;
-    w->noacks++;
     if (post->stamp == 0)
         sim_fail(w, "region %u: NOACKS of a post that was not written", t->region + 1);
     for (size_t i = at; i < end; i++) {
@@ -231,7 +230,7 @@ static void judge_read(struct sim_world *w, struct sim_traveller *t, struct span
 /* --- what is refused --- */
 
 /* What is known of some other writer is older than allowed. */
-static bool is_stale(struct sim_world *w, const struct sim_region *r, const struct sim_ask *a)
+static bool is_stale(const struct sim_region *r, const struct sim_ask *a)
 {
     const struct replica *replica = &r->node.replica;
     if (a->staleness_ms == STALENESS_ANY)
@@ -241,7 +240,6 @@ static bool is_stale(struct sim_world *w, const struct sim_region *r, const stru
         if (!replica_owns(replica, (uint8_t)o) && known_ms + a->staleness_ms < replica->now_ms)
             return true;
     }
-    (void)w;
     return false;
 }
 
@@ -268,11 +266,10 @@ static void judge_stale(struct sim_world *w, const struct sim_traveller *t)
     struct token *token = mem_alloc(sizeof(*token));
     bool carried = a->with_token && token_take(buffer_span(&t->token), token);
     bool late = w->now_us >= a->sent_us + (uint64_t)a->timeout_ms * 1000 - 2000;
-    bool reason = a->strong || is_stale(w, r, a) ||
+    bool reason = a->strong || is_stale(r, a) ||
                   ((a->causal || a->kind == ASK_FOLLOW) &&
                    (lacks(r, t->session->token) || (carried && lacks(r, token))));
     mem_free(token);
-    w->stale++;
     if (!reason)
         sim_fail(w, "region %u: STALE, and all that was to be waited for is there", t->region + 1);
     if (!late && w->plan.clock_wild_us == 0)
@@ -367,8 +364,6 @@ static void judge_good(struct sim_world *w, struct sim_traveller *t, const struc
         post_set_merge(&t->here, &t->named);
         break;
     }
-    w->told += t->ask.others > 0 || t->ask.causal || t->ask.strong ||
-               t->ask.staleness_ms != STALENESS_ANY;
     if (told->token.len > 0)
         take_token(t, told->token, false);
 }

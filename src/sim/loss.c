@@ -406,9 +406,22 @@ static void all_is_whole(struct sim_world *w)
     }
 }
 
+/* It met somebody only now who knows more of it than it does. */
+static void look_again(struct sim_world *w)
+{
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        if (!is_amnesiac(&w->regions[i]))
+            continue;
+        w->regions[i].lost = true;
+        w->lost_us = w->now_us;
+    }
+}
+
 static void look_after(struct sim_world *w, struct sim_event *e)
 {
     (void)e;
+    if (w->lost_us == 0 && all_up(w))
+        look_again(w);
     if (w->lost_us != 0 && all_up(w)) {
         bool now = w->healed || prng_chance(&w->fault, 300000);
         if (!needs_number(w) && is_whole(w) && all_agree(w))

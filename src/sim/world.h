@@ -378,9 +378,7 @@ struct sim_world {
     const char *key_prefix;          /* of the command that is being made */
     struct sim_traveller travellers[SIM_CLIENTS_MAX];
     struct posts posts;
-    bool history_lost; /* a directory was: what travellers must see nobody knows any more */
-    uint64_t stale, noacks,
-        told;             /* answers of that kind, and such as were promised more than local */
+    bool history_lost;    /* a directory was: what travellers must see nobody knows any more */
     struct oracle oracle; /* what was written by disks that are lost; at the end, by all */
     struct oracle_reclaim *reclaims;
     size_t reclaim_count;
