@@ -304,8 +304,8 @@ bool promise_may_resume(struct node *n, struct client *c)
            !is_missing(n, c, why);
 }
 
-/* What this session writes comes after what it has seen. A token is a client's text, and may come from a region
- * whose clock is wrong: it takes ours along no further than clocks may be apart. */
+/* What this session writes comes after what it has seen. A token is a client's text, and may come from a
+ * region whose clock is wrong: it takes ours along no further than clocks may be apart. */
 static void see_time(struct node *n, uint64_t time_ms)
 {
     const struct replica *r = &n->replica;
