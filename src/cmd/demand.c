@@ -2,6 +2,7 @@
 
 #include "cmd/command_keys.h"
 #include "cmd/handlers.h"
+#include "cmd/home.h"
 #include "cmd/with.h"
 
 void demand_init(struct demand *d)
@@ -13,11 +14,14 @@ void demand_merge(struct demand *d, const struct demand *other)
 {
     for (int i = 0; i < 4; i++)
         d->members[i] |= other->members[i];
+    for (int i = 0; i < 4; i++)
+        d->writers[i] |= other->writers[i];
     d->fences |= other->fences;
     if (other->staleness_ms < d->staleness_ms)
         d->staleness_ms = other->staleness_ms;
     d->causal |= other->causal;
     d->strong |= other->strong;
+    d->settles |= other->settles;
     if (other->others > d->others)
         d->others = other->others;
     if (other->timeout_ms > d->timeout_ms)
@@ -63,96 +67,115 @@ static void ask_to_read(struct demand *d, struct read_level level)
     }
 }
 
-/* One keyspace's part. `live` NULL: no key says, and so only the levels do. */
-static void ask(const struct server *server, const struct levels *levels,
-                const struct command *command, const struct keyspace_live *live, struct demand *d)
+/* A command, and what speaks for it. */
+struct asking {
+    const struct server *server;
+    const struct levels *levels; /* of the session, or of a WITH */
+    const struct command *command;
+    uint8_t db;
+};
+
+/* The levels that hold for a keyspace's keys. `live` NULL: no key says, and so only the session does. */
+static struct levels levels_for(const struct asking *a, const struct keyspace_live *live)
 {
-    const struct deployment *deployment = server->deployment;
-    bool writes = command->flags & CMD_WRITE;
-    uint32_t fence = 0, timeout_ms = 0;
-    struct read_level read = { KEYSPACE_READ_LOCAL, 0 };
-    struct write_level write = { KEYSPACE_ASYNC, 0 };
+    struct levels of = { .read = { KEYSPACE_READ_LOCAL, 0 }, .write = { KEYSPACE_ASYNC, 0 } };
 
-    if (live != NULL) {
-        const struct keyspace *k = &deployment->keyspaces[live - server->keyspaces];
-
-        fence = k->fence;
-        if (writes)
-            ask_for_lag(d, k);
-        timeout_ms = live->ack_timeout_ms;
-        read = live->reads;
-        write = live->acks;
-    }
-    if (levels != NULL && levels->has_read)
-        read = levels->read;
-    if (levels != NULL && levels->has_write)
-        write = levels->write;
-    if (levels != NULL && levels->timeout_ms != 0)
-        timeout_ms = levels->timeout_ms;
-    if (timeout_ms > d->timeout_ms)
-        d->timeout_ms = timeout_ms;
-
-    const struct fence *f = &deployment->fences[fence];
-    uint32_t others = writes ? write_level_others(write, count_members(f)) : 0;
-
-    for (int i = 0; i < 4; i++)
-        d->members[i] |= f->members[i];
-    d->fences |= 1u << fence;
-    if (others > d->others)
-        d->others = others;
-    if (!writes)
-        ask_to_read(d, read);
+    if (live != NULL)
+        of = (struct levels){ .read = live->reads,
+                              .write = live->acks,
+                              .timeout_ms = live->ack_timeout_ms };
+    if (a->levels->has_read)
+        of.read = a->levels->read;
+    if (a->levels->has_write)
+        of.write = a->levels->write;
+    if (a->levels->timeout_ms != 0)
+        of.timeout_ms = a->levels->timeout_ms;
+    return of;
 }
 
-static void ask_for_key(const struct server *server, const struct levels *levels,
-                        const struct command *command, struct span key, struct demand *d)
+/* `home` HOME_EVERYWHERE: every member may write the key. */
+static void ask(const struct asking *a, const struct keyspace_live *live, uint8_t home,
+                struct demand *d)
 {
-    ask(server, levels, command, server_keyspace(server, key), d);
+    const struct deployment *deployment = a->server->deployment;
+    const struct keyspace *k = live != NULL ? &deployment->keyspaces[live - a->server->keyspaces]
+                                            : NULL;
+    uint32_t fence = k != NULL ? k->fence : 0;
+    const struct fence *f = &deployment->fences[fence];
+    struct levels levels = levels_for(a, live);
+    bool writes = a->command->flags & CMD_WRITE;
+    bool settles = !writes && home != HOME_EVERYWHERE && levels.read.reads == KEYSPACE_READ_STRONG;
+    uint32_t others = writes || settles ? write_level_others(levels.write, count_members(f)) : 0;
+
+    for (int i = 0; i < 4; i++) {
+        d->members[i] |= f->members[i];
+        d->writers[i] |= home == HOME_EVERYWHERE ? f->members[i] : 0;
+    }
+    if (home != HOME_EVERYWHERE)
+        d->writers[home / 64] |= 1ull << (home % 64);
+    d->fences |= 1u << fence;
+    d->settles |= settles;
+    d->others = others > d->others ? others : d->others;
+    d->timeout_ms = levels.timeout_ms > d->timeout_ms ? levels.timeout_ms : d->timeout_ms;
+    if (writes && k != NULL)
+        ask_for_lag(d, k);
+    if (settles)
+        levels.read.reads = KEYSPACE_READ_CAUSAL; /* it runs where the writes are (cmd/route.h) */
+    if (!writes)
+        ask_to_read(d, levels.read);
+}
+
+static void ask_for_key(const struct asking *a, struct span key, struct demand *d)
+{
+    struct home home = { .region = HOME_EVERYWHERE };
+
+    if (a->server->routed)
+        home = home_of_key(a->server, a->db, key);
+    ask(a, server_keyspace(a->server, key), home.region, d);
 }
 
 /* FLUSHALL and its kind write whatever there is; SCAN and its kind read by the session's level. */
-static void ask_without_keys(const struct server *server, const struct levels *levels,
-                             const struct command *command, struct demand *d)
+static void ask_without_keys(const struct asking *a, struct demand *d)
 {
+    const struct server *server = a->server;
     const struct keyspace_live *last = &server->keyspaces[server->deployment->keyspace_count - 1];
 
-    if (!(command->flags & CMD_WRITE)) {
-        ask(server, levels, command, NULL, d);
+    if (!(a->command->flags & CMD_WRITE)) {
+        ask(a, NULL, HOME_EVERYWHERE, d);
         if (d->timeout_ms == 0)
             d->timeout_ms = last->ack_timeout_ms;
         return;
     }
     for (const struct keyspace_live *live = server->keyspaces; live <= last; live++)
-        ask(server, levels, command, live, d);
+        ask(a, live, HOME_EVERYWHERE, d);
 }
 
-static void ask_for_keys(const struct server *server, const struct levels *levels,
-                         const struct command *command, const struct span *argv, size_t argc,
+static void ask_for_keys(const struct asking *a, const struct span *argv, size_t argc,
                          struct demand *d)
 {
     struct key_range range = { 0 };
 
-    if (!command_key_range(command, argv, argc, &range))
+    if (!command_key_range(a->command, argv, argc, &range))
         return;
     if (range.before != 0)
-        ask_for_key(server, levels, command, argv[range.before], d);
+        ask_for_key(a, argv[range.before], d);
     for (size_t i = range.first; i <= range.last; i += range.step)
-        ask_for_key(server, levels, command, argv[i], d);
+        ask_for_key(a, argv[i], d);
 }
 
-void demand_of_plain(const struct server *server, const struct levels *levels, bool has_token,
-                     const struct span *argv, size_t argc, struct demand *d)
+void demand_of_plain(const struct server *server, const struct levels *levels, uint8_t db,
+                     bool has_token, const struct span *argv, size_t argc, struct demand *d)
 {
-    const struct command *command = command_resolve(argv, argc);
+    struct asking a = { server, levels, command_resolve(argv, argc), db };
 
     demand_init(d);
-    if (command == NULL || !(command->flags & (CMD_WRITE | CMD_READONLY)))
+    if (a.command == NULL || !(a.command->flags & (CMD_WRITE | CMD_READONLY)))
         return;
-    if (command_has_keys(command))
-        ask_for_keys(server, levels, command, argv, argc, d);
+    if (command_has_keys(a.command))
+        ask_for_keys(&a, argv, argc, d);
     else
-        ask_without_keys(server, levels, command, d);
-    d->causal = has_token && (d->causal || (command->flags & CMD_WRITE));
+        ask_without_keys(&a, d);
+    d->causal = has_token && (d->causal || (a.command->flags & CMD_WRITE));
 }
 
 void demand_of(const struct server *server, const struct session *session, const struct span *argv,
@@ -166,7 +189,7 @@ void demand_of(const struct server *server, const struct session *session, const
     demand_init(d);
     with_raise(&levels, &session->with);
     if (command != NULL && command->run == cmd_exec)
-        transaction_demand(server, t, &levels, has_token, d);
+        transaction_demand(server, t, &levels, session->db, has_token, d);
     else if (!t->open)
-        demand_of_plain(server, &levels, has_token, argv, argc, d);
+        demand_of_plain(server, &levels, session->db, has_token, argv, argc, d);
 }

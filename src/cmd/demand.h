@@ -24,14 +24,17 @@ enum { STALENESS_ANY = UINT32_MAX };
 
 struct demand {
     uint64_t members[4];   /* a bit for each region that holds a key of it */
+    uint64_t writers[4];   /* a bit for each region that may write one */
     uint32_t fences;       /* a bit for each fence that one of its keys is in, by place */
     uint32_t staleness_ms; /* its answer may be so old, STALENESS_ANY: older */
     bool causal;           /* it waits for the session's token */
-    bool strong;           /* and for all that was acknowledged before it */
-    uint32_t others;       /* regions that must acknowledge */
-    uint32_t max_lag_ms;   /* it writes only while no region is further behind; 0: it always does */
-    bool refuses;          /* it does not wait long for that */
-    uint32_t timeout_ms;   /* of either wait */
+    bool strong;           /* and for all that was acknowledged before it, by any writer */
+    bool
+        settles; /* it reads where its keys are written: what was written has the keyspace's acknowledgements */
+    uint32_t others;     /* regions that must acknowledge */
+    uint32_t max_lag_ms; /* it writes only while no region is further behind; 0: it always does */
+    bool refuses;        /* it does not wait long for that */
+    uint32_t timeout_ms; /* of either wait */
 };
 
 /* Levels instead of the keyspaces'. */
@@ -50,8 +53,8 @@ void demand_of(const struct server *server, const struct session *session, const
                size_t argc, struct demand *d);
 
 /* The same of one that is no EXEC; the levels rule where the keyspaces else would. */
-void demand_of_plain(const struct server *server, const struct levels *levels, bool has_token,
-                     const struct span *argv, size_t argc, struct demand *d);
+void demand_of_plain(const struct server *server, const struct levels *levels, uint8_t db,
+                     bool has_token, const struct span *argv, size_t argc, struct demand *d);
 
 /* The strictest of both. */
 void demand_merge(struct demand *d, const struct demand *other);

@@ -328,7 +328,7 @@ uint64_t transaction_put(const struct transaction *t,
 }
 
 void transaction_demand(const struct server *server, const struct transaction *t,
-                        const struct levels *levels, bool has_token, struct demand *d)
+                        const struct levels *levels, uint8_t db, bool has_token, struct demand *d)
 {
     struct span queue = buffer_span(&t->queue);
     struct queued q = { 0 };
@@ -336,7 +336,7 @@ void transaction_demand(const struct server *server, const struct transaction *t
     while (take_queued(&queue, &q)) {
         struct demand one;
 
-        demand_of_plain(server, levels, has_token, q.argv, q.argc, &one);
+        demand_of_plain(server, levels, db, has_token, q.argv, q.argc, &one);
         demand_merge(d, &one);
     }
     mem_free(q.argv);

@@ -88,7 +88,7 @@ static void finish_command(struct node *n, struct client *c, size_t start)
     struct session *s = &c->session;
 
     s->wrote |= c->wrote_before;
-    if (s->wrote || s->with.on)
+    if (s->wrote || s->with.on || s->demand.settles)
         hold_reply(n, c, start);
     s->wrote = c->wrote_before = false;
     promise_end(c);

@@ -58,6 +58,52 @@ TEST(a_token_from_far_ahead_takes_the_clock_along_no_further_than_clocks_may_dif
     alone_release(&alone);
 }
 
+TEST(the_token_of_a_with_goes_on_in_its_answer)
+{
+    enum { ELSEWHERE = 9, RUN = 3 };
+    alone_start(&alone, 1, "eu-de");
+    struct session *s = alone_session(&alone);
+    struct token *token = mem_zalloc(sizeof(*token));
+    stamp_t seen = stamp_make(ALONE_START_US / 1000, 0, ELSEWHERE);
+    struct buffer in = { 0 };
+    token_see(token, seen, RUN);
+    buffer_put_text(&in, "WITH read=local token=");
+    token_put(&in, token);
+    buffer_put_text(&in, " -- GET k\r\n");
+    node_session_input(&alone.node, s, buffer_span(&in));
+    sync_log();
+    buffer_clear(&in);
+    buffer_put(&in, node_session_output(s));
+    buffer_put_u8(&in, 0);
+    const char *text = strstr((char *)in.at, "token\r\n$");
+    EXPECT(text != NULL);
+    text = strchr(text + strlen("token\r\n$"), '\n') + 1;
+    EXPECT(token_take(span_of(text, strcspn(text, "\r")), token));
+    EXPECT_EQ(vector_get(&token->seen, ELSEWHERE), seen);
+    mem_free(token);
+    buffer_release(&in);
+    alone_release(&alone);
+}
+
+/* A crash took it before it was on disk: nobody has it, and no later write need come for anybody to go on. */
+TEST(what_an_earlier_run_made_and_lost_is_not_waited_for)
+{
+    alone_start(&alone, 1, "eu-de");
+    struct session *s = alone_session(&alone);
+    struct token *token = mem_zalloc(sizeof(*token));
+    struct buffer in = { 0 };
+    token_see(token, stamp_make(ALONE_START_US / 1000, 0, 1), 0);
+    buffer_put_text(&in, "SESSION FOLLOW ");
+    token_put(&in, token);
+    buffer_put_text(&in, "\r\n");
+    node_session_input(&alone.node, s, buffer_span(&in));
+    sync_log();
+    EXPECT_TEXT(node_session_output(s), "+OK\r\n");
+    mem_free(token);
+    buffer_release(&in);
+    alone_release(&alone);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

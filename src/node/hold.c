@@ -20,7 +20,8 @@ struct hold_acks {
     stamp_t stamp;
     uint64_t began_us, deadline_us;
     uint32_t wanted;
-    bool told; /* it came in a WITH: its answer tells of all this */
+    bool told;           /* it came in a WITH: its answer tells of all this */
+    struct token *token; /* that it gave; owned; NULL: none */
     uint64_t members[4];
     uint32_t staleness_ms;
     uint32_t count;      /* of regions that have acknowledged, members only */
@@ -53,6 +54,20 @@ static bool waits_already(const struct client *c)
     return c->hold_count > 0 && c->holds[c->hold_count - 1].lsn == HOLD_OPEN;
 }
 
+/* Our last write to one of the fences: what a reader here has seen at most. */
+static stamp_t newest_own(const struct node *n, uint32_t fences)
+{
+    stamp_t newest = 0;
+
+    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
+        stamp_t last = vector_get(&n->replica.last_op, (uint8_t)o);
+
+        if (fences >> n->fence_of[o] & 1 && last > newest)
+            newest = last;
+    }
+    return newest;
+}
+
 static struct hold_acks *ask(struct node *n, struct client *c)
 {
     struct session *s = &c->session;
@@ -61,16 +76,22 @@ static struct hold_acks *ask(struct node *n, struct client *c)
 
     *a = (struct hold_acks){
         .end = c->sent_total + s->output.len,
-        .stamp = s->wrote ? s->last_write : 0,
+        .stamp = s->wrote     ? s->last_write
+                 : d->settles ? newest_own(n, d->fences)
+                              : 0,
         .began_us = n->now_us,
         .deadline_us = n->now_us + (uint64_t)d->timeout_ms * 1000,
-        .wanted = s->wrote ? d->others : 0,
+        .wanted = s->wrote || d->settles ? d->others : 0,
         .told = s->with.on,
-        .staleness_ms = promise_staleness_ms(n, d->fences),
+        .staleness_ms = promise_staleness_ms(n, d),
     };
     memcpy(a->members, d->members, sizeof(a->members));
     for (size_t i = 0; i < n->matrix.count; i++)
         a->acked_ms[i] = NO_ACK;
+    if (a->told) {
+        a->token = s->with.token;
+        s->with.token = NULL;
+    }
     if (a->wanted == 0) /* it only is to be told */
         a->deadline_us = n->now_us;
     if (a->deadline_us < n->hold_due_us)
@@ -78,22 +99,31 @@ static struct hold_acks *ask(struct node *n, struct client *c)
     return a;
 }
 
+static void free_acks(struct hold_acks *a)
+{
+    if (a != NULL)
+        mem_free(a->token);
+    mem_free(a);
+}
+
 void hold_reply(struct node *n, struct client *c, size_t start)
 {
     struct session *s = &c->session;
     bool answered = s->output.len > start; /* CLIENT REPLY may say that it is not to be */
-    bool acks = s->wrote && s->demand.others > 0 && !MUTATION(answers_unacknowledged);
+    bool acks = (s->wrote || s->demand.settles) && s->demand.others > 0 &&
+                !MUTATION(answers_unacknowledged);
     bool sync = s->wrote && n->server.settings.fsync == FSYNC_ALWAYS &&
                 !MUTATION(answers_undurable);
     bool told = s->with.on && answered && s->output.at[start] != '-';
-    struct hold hold = { .start = c->sent_total + start, .lsn = sync || acks ? HOLD_OPEN : 0 };
+    struct hold hold = { .start = c->sent_total + start,
+                         .lsn = sync || (acks && s->wrote) ? HOLD_OPEN : 0 };
 
     if (told || (acks && answered))
         hold.acks = ask(n, c);
     else if (!sync || waits_already(c))
         return;
-    if (acks && s->last_write > n->acks_wanted)
-        n->acks_wanted = s->last_write;
+    if (acks && hold.acks != NULL && hold.acks->stamp > n->acks_wanted)
+        n->acks_wanted = hold.acks->stamp;
     push(n, c, hold);
 }
 
@@ -189,11 +219,26 @@ static void put_noacks(const struct node *n, const struct hold_acks *a, struct r
 
 /* --- the answer of a WITH --- */
 
-static void put_token(struct node *n, const struct session *s, struct reply *reply)
+/* What its client gave and this region may not hold, or has not waited for, goes on with it. */
+static void carry(struct buffer *text, const struct token *given)
+{
+    struct token *t = mem_alloc(sizeof(*t));
+
+    CHECK(token_take(buffer_span(text), t));
+    token_merge(t, given);
+    buffer_clear(text);
+    token_put(text, t);
+    mem_free(t);
+}
+
+static void put_token(struct node *n, const struct session *s, const struct hold_acks *a,
+                      struct reply *reply)
 {
     struct buffer token = { 0 };
 
     session_token_put(&n->replica, s, &token);
+    if (a->token != NULL)
+        carry(&token, a->token);
     reply_bulk(reply, buffer_span(&token));
     buffer_release(&token);
 }
@@ -226,7 +271,7 @@ static void put_with(struct node *n, struct client *c, const struct hold_acks *a
     snprintf(text, sizeof(text), "%llu", (unsigned long long)a->stamp);
     reply_bulk_text(reply, text);
     reply_bulk_text(reply, "token");
-    put_token(n, &c->session, reply);
+    put_token(n, &c->session, a, reply);
     reply_bulk_text(reply, "acks");
     put_acks(n, a, reply);
     reply_bulk_text(reply, "staleness_ms");
@@ -302,7 +347,7 @@ static void release(struct node *n, struct client *c)
     for (; done < c->hold_count && is_over(n, &c->holds[done]); done++) {
         if (c->holds[done].acks != NULL)
             answer(n, c, done);
-        mem_free(c->holds[done].acks);
+        free_acks(c->holds[done].acks);
     }
     if (done == 0)
         return;
@@ -337,7 +382,7 @@ void hold_release(struct node *n)
 void hold_forget(struct client *c)
 {
     for (size_t i = 0; i < c->hold_count; i++)
-        mem_free(c->holds[i].acks);
+        free_acks(c->holds[i].acks);
     c->hold_count = 0;
 }
 

@@ -8,6 +8,12 @@
 #include "node/node.h"
 #include "wire/message.h"
 
+/* What is asked of which writers. */
+static bool is_writer(const struct demand *d, const struct peer *p)
+{
+    return d->writers[p->region->id / 64] >> (p->region->id % 64) & 1;
+}
+
 /* A stream of the peer that one of the fences holds: *o on the first call is 0. */
 static bool next_stream(const struct node *n, const struct peer *p, uint32_t fences, uint32_t *o)
 {
@@ -27,7 +33,8 @@ static uint32_t age_ms_of(const struct replica *r, uint8_t origin)
 }
 
 /* The writer whose writes may be missing for longest; NULL: there is no other. */
-static const struct region *oldest_writer(const struct node *n, uint32_t fences, uint32_t *age_ms)
+static const struct region *oldest_writer(const struct node *n, const struct demand *d,
+                                          uint32_t *age_ms)
 {
     const struct region *oldest = NULL;
 
@@ -35,7 +42,7 @@ static const struct region *oldest_writer(const struct node *n, uint32_t fences,
     for (size_t i = 0; i < n->peer_count; i++) {
         const struct peer *p = &n->peers[i];
 
-        for (uint32_t o = 0; next_stream(n, p, fences, &o); o++) {
+        for (uint32_t o = 0; is_writer(d, p) && next_stream(n, p, d->fences, &o); o++) {
             uint32_t age = age_ms_of(&n->replica, (uint8_t)o);
 
             if (oldest != NULL && age <= *age_ms)
@@ -47,11 +54,11 @@ static const struct region *oldest_writer(const struct node *n, uint32_t fences,
     return oldest;
 }
 
-uint32_t promise_staleness_ms(const struct node *n, uint32_t fences)
+uint32_t promise_staleness_ms(const struct node *n, const struct demand *d)
 {
     uint32_t age_ms;
 
-    oldest_writer(n, fences, &age_ms);
+    oldest_writer(n, d, &age_ms);
     return age_ms;
 }
 
@@ -66,7 +73,11 @@ static uint8_t missing_origin(struct node *n, const struct token *t)
     if (t == NULL)
         return 0;
     for (uint32_t o = 1; o < t->seen.high; o++) {
-        const struct vector *have = replica_owns(r, (uint8_t)o) ? &r->last_op : &r->applied;
+        bool own = replica_owns(r, (uint8_t)o);
+        const struct vector *have = own ? &r->last_op : &r->applied;
+
+        if (own && t->instance[o] < n->options.instance && !n->known.amnesiac)
+            continue; /* what an earlier run of ours made and we have not is lost */
 
         if (t->seen.at[o] > vector_get(have, (uint8_t)o) && !closed_is(n, (uint8_t)o) &&
             replica_may_hold(r, (uint8_t)o) && !MUTATION(ignores_token))
@@ -104,12 +115,14 @@ static bool has_passed(const struct node *n, const struct peer *p, uint32_t fenc
 }
 
 /* The first writer that has not answered, or of which something is missing. */
-static const struct region *unpassed(const struct node *n, uint32_t fences, uint64_t number)
+static const struct region *unpassed(const struct node *n, const struct demand *d, uint64_t number)
 {
     for (size_t i = 0; i < n->peer_count; i++) {
-        if (!has_passed(n, &n->peers[i], fences, number) &&
+        const struct peer *p = &n->peers[i];
+
+        if (is_writer(d, p) && !has_passed(n, p, d->fences, number) &&
             !(MUTATION(barrier_skips_a_writer) && i == 0))
-            return n->peers[i].region;
+            return p->region;
     }
     return NULL;
 }
@@ -180,7 +193,7 @@ static enum promise_verdict judge_lag(struct node *n, struct client *c)
 
 static const char *name_of(const struct node *n, uint8_t origin)
 {
-    const struct region *region = deployment_region_with_id(n->options.deployment, origin);
+    const struct region *region = node_writer_of(n, origin);
 
     return region != NULL ? region->name : "a region that is not in the configuration";
 }
@@ -203,13 +216,13 @@ static bool is_missing(struct node *n, const struct client *c, char text[MISSING
                  name_of(n, origin));
         return true;
     }
-    region = oldest_writer(n, d->fences, &age_ms);
+    region = oldest_writer(n, d, &age_ms);
     if (region != NULL && age_ms > d->staleness_ms && !MUTATION(bounded_ignores_age)) {
         snprintf(text, MISSING_MAX, "what is known of %s is %u ms old, and %u are allowed",
                  region->name, age_ms, d->staleness_ms);
         return true;
     }
-    region = d->strong ? unpassed(n, d->fences, c->barrier) : NULL;
+    region = d->strong ? unpassed(n, d, c->barrier) : NULL;
     if (region != NULL) {
         snprintf(text, MISSING_MAX, "strong reads wait for every writer, and %s does not answer",
                  region->name);

@@ -62,9 +62,10 @@ bool promise_may_resume(struct node *n, struct client *c);
 /* A FOLLOW that is met, or over, is answered. */
 bool promise_end_follow(struct node *n, struct client *c);
 
-/* How old the oldest is of what we know of the writers of some fences (a bit for each place): writes of
- * that age may be missing. UINT32_MAX: nothing was heard of one. */
-uint32_t promise_staleness_ms(const struct node *n, uint32_t fences);
+/* How old the oldest is of what we know of those who may write what is asked for: writes of that age may be
+ * missing. UINT32_MAX: nothing was heard of one. */
+struct demand;
+uint32_t promise_staleness_ms(const struct node *n, const struct demand *d);
 
 /* How far behind our writes to some fences the region is that is furthest behind; `who` NULL: none is. */
 uint32_t promise_lag_ms(const struct node *n, uint32_t fences, const struct region **who);

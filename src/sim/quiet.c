@@ -12,6 +12,8 @@ enum {
     LINKED_US = 2 * 1000 * 1000,
     SKEW_MAX_MS = 60 * 1000, /* host/config.c: half of it is what clocks may be off */
     CUT = 1,                 /* the number of the one fault there is */
+    /* Nobody is bootstrapped: a restart by itself would take clients' sessions. */
+    RETAIN_BYTES = 1 << 30,
 };
 
 /* --- the world --- */
@@ -97,6 +99,7 @@ void quiet_open(struct quiet *q, const struct quiet_options *options)
     plan_disk(&plan, &q->prng, options->everysec);
     plan_clocks(&plan, &q->prng, options);
     sim_plan_store(&plan, prng_split(&q->prng));
+    plan.retain_bytes = RETAIN_BYTES;
     sim_world_init(w, &plan, &with, &q->outcome);
     add_keyspaces(w->deployment);
     allow_for_clocks(w->deployment, options);

@@ -17,6 +17,7 @@
  *     verify.c   what must hold, at any time           watch.c    clocks, bounds: region by region
  *     trace.c    what happens, told                    oracle.c   the declared contract
  *     traveller.c  clients that carry tokens    judge.c    what they must be answered
+ *     promises.c what is promised here, to whom
  *     post.c     what they write                secret.c   what a fence holds, looked for outside
  *     quiet.c    a world that is moved by hand
  *
