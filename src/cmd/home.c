@@ -85,6 +85,7 @@ static struct home listed(const struct server *server, const struct keyspace *k,
     if (e != NULL && object_visible(e) == COMPONENT_STRING &&
         !object_expired(e, replica_hlc_ms(server->replica)) && object_string(e, scratch, &value))
         home = named(server, k, value);
+    home.listed = e != NULL ? object_newest(e, COMPONENT_STRING) : 0;
     buffer_release(&key);
     return home;
 }

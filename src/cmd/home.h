@@ -18,6 +18,7 @@ enum { HOME_EVERYWHERE = 0 };
 
 struct home {
     uint8_t region;    /* its number; HOME_EVERYWHERE: every region of the fence */
+    stamp_t listed;    /* of the directory's word that says so; 0: none does */
     const char *error; /* nobody may write it: why, as an error reply; else NULL */
 };
 

@@ -63,6 +63,7 @@ static struct route route_key(const struct routing *r, struct span key)
 
         route.region = home.region;
         route.error = home.error;
+        route.listed = home.listed;
         route.bound = true;
     } else if (!held) {
         route.region = member_of(server, k->fence);

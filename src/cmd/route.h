@@ -12,6 +12,7 @@
 
 struct route {
     uint8_t region;    /* where; our own number: here */
+    stamp_t listed;    /* of the directory's word that says so (cmd/home.h) */
     bool bound;        /* it could run nowhere else */
     bool loose;        /* it writes what every region may write */
     bool redirects;    /* the client is told to go there (MOVED) */

@@ -28,6 +28,7 @@ struct client {
     uint64_t barrier;       /* and for which barrier, if it reads strongly */
     struct forward forward; /* what it has elsewhere (node/forward.h) */
     struct gather *gather;  /* it waits for, or is an agent of (node/gather.h) */
+    stamp_t listed;         /* by which word of a directory its command is sent; 0: none */
     uint8_t sent_to;        /* an agent's region; 0: it is none */
     struct remote *remote;  /* it is a session for another region's client; NULL: it is not */
     bool wrote_before;      /* the command that goes on did, in an earlier turn */

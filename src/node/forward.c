@@ -161,6 +161,7 @@ static void send_commands(struct node *n, struct client *c, struct link *l, stru
         .session = s->id,
         .number = ++c->forward.numbers,
         .hops = c->remote != NULL ? (uint8_t)(c->remote->hops + 1) : 0,
+        .after = c->listed,
         .before = before,
         .commands = commands,
     };
@@ -277,6 +278,7 @@ static enum forward_verdict send_away(struct node *n, struct client *c, const st
         return FORWARD_GONE;
     }
     open_session(c, p, l);
+    c->listed = route->listed;
     if (is_exec(s, argv + at, argc - at) && transaction_is_stale(&n->server, &s->transaction)) {
         reply_null_array(&s->reply);
         transaction_discard(&n->server, &s->transaction);
@@ -325,18 +327,10 @@ static bool lags_behind(const struct node *n, const struct session *s)
            vector_get(&n->replica.applied, origin) < s->last_write;
 }
 
-static bool comes_from_there(const struct client *c, uint8_t region)
+/* Who sent it here went by a word of a directory that has not come. */
+static bool knows_less(const struct node *n, const struct client *c)
 {
-    return c->remote != NULL && c->remote->from->peer->region->id == region;
-}
-
-/* Who sent it here knows that the key's home has moved here; that will come. */
-static enum forward_verdict wait_for_move(struct node *n, struct client *c)
-{
-    if (n->now_us - c->judged_us < FORWARD_SLACK_US)
-        return FORWARD_WAIT;
-    refuse(n, c, "NOWRITER two regions take each other for the key's home: see its directory");
-    return FORWARD_GONE;
+    return c->remote != NULL && !vector_covers(&n->replica.applied, &c->remote->after);
 }
 
 enum forward_verdict forward_judge(struct node *n, struct client *c, const struct span *argv,
@@ -347,6 +341,8 @@ enum forward_verdict forward_judge(struct node *n, struct client *c, const struc
 
     if (!n->server.routed && c->forward.count == 0 && c->sent_to == 0)
         return FORWARD_HERE;
+    if (knows_less(n, c))
+        return FORWARD_WAIT;
 
     struct route route = route_of(&n->server, s, argv + at, argc - at);
     if (c->sent_to != 0 && command_find(argv[0])->run == cmd_gather)
@@ -364,8 +360,6 @@ enum forward_verdict forward_judge(struct node *n, struct client *c, const struc
     follow_watch(n, c, argv + at, argc - at, &route);
     if (route.region == n->options.self->id)
         return c->forward.count > 0 || lags_behind(n, s) ? FORWARD_WAIT : FORWARD_HERE;
-    if (comes_from_there(c, route.region))
-        return wait_for_move(n, c);
     if (route.redirects && c->remote == NULL) {
         redirect(n, c, &route);
         return FORWARD_GONE;
@@ -581,6 +575,8 @@ void forward_take(struct node *n, struct link *l, struct span body)
     }
     r->commands[r->count++] = (struct remote_command){ m.number, m.before };
     r->hops = m.hops;
+    if (m.after != 0 && replica_may_hold(&n->replica, stamp_origin(m.after)))
+        vector_raise(&r->after, m.after);
     n->forwards_taken++;
     client_input(n, &r->client->session, m.commands);
     forward_mark_due(n, r);

@@ -13,13 +13,15 @@
  * happened, and the error is UNKNOWN; one that could not be sent is refused: NOWRITER.
  *
  * Where it arrives, the key's home may just have moved on (a directory): then it is sent on, at most
- * FORWARD_HOPS times.
+ * FORWARD_HOPS times. Each sender says which word of the directory it goes by, and the receiver waits until it has
+ * that: so it knows at least as much, and a command is never sent back to one that knows less.
  */
 #ifndef NODE_FORWARD_H
 #define NODE_FORWARD_H
 
 #include "base/list.h"
 #include "base/span.h"
+#include "clock/vector.h"
 
 enum {
     FORWARD_HOPS = 8,
@@ -68,6 +70,7 @@ struct remote {
     struct link *from;               /* NULL: it is gone */
     uint64_t session;                /* the other region's number */
     uint8_t hops;                    /* of its newest command */
+    struct vector after;             /* what its commands come after: see forward_judge */
     struct remote_command *commands; /* [count] not answered yet, in order */
     size_t count, cap;
 };

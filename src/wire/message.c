@@ -363,6 +363,7 @@ void message_put_forward(struct buffer *out, const struct message_forward *m)
     buffer_put_u64(out, m->session);
     buffer_put_u64(out, m->number);
     buffer_put_u8(out, m->hops);
+    buffer_put_u64(out, m->after);
     buffer_put_varint(out, m->before);
     buffer_put_prefixed(out, m->commands);
     message_end(out, place);
@@ -371,8 +372,9 @@ void message_put_forward(struct buffer *out, const struct message_forward *m)
 bool message_take_forward(struct span body, struct message_forward *m)
 {
     return span_take_u64(&body, &m->session) && span_take_u64(&body, &m->number) &&
-           span_take_u8(&body, &m->hops) && span_take_varint(&body, &m->before) &&
-           span_take_prefixed(&body, &m->commands) && body.len == 0 && m->commands.len > 0;
+           span_take_u8(&body, &m->hops) && span_take_u64(&body, &m->after) &&
+           span_take_varint(&body, &m->before) && span_take_prefixed(&body, &m->commands) &&
+           body.len == 0 && m->commands.len > 0;
 }
 
 void message_put_answer(struct buffer *out, const struct message_answer *m)

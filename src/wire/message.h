@@ -37,7 +37,8 @@
  *    18 WANTED     u64 stamp    of the sender: it waits for this to be acknowledged
  *
  *     of commands that run in another region (node/forward.h):
- *    19 FORWARD    u64 session   u64 number   u8 hops   varint before   commands (varint length, bytes)
+ *    19 FORWARD    u64 session   u64 number   u8 hops   u64 after   varint before
+ *                  commands (varint length, bytes)
  *    20 ANSWER     u64 session   u64 number   u64 stamp   reply (varint length, bytes)
  *    21 FORGET     u64 session    it has ended
  *
@@ -180,10 +181,11 @@ struct message_passed {
 
 /* A command of a client elsewhere, to be run as its session would (node/forward.h). */
 struct message_forward {
-    uint64_t session;     /* the sender's number for it */
-    uint64_t number;      /* of the command, to be told with the answer */
-    uint8_t hops;         /* how often it was sent on before */
-    uint64_t before;      /* so many replies come before the one that is wanted: of what prepares it */
+    uint64_t session; /* the sender's number for it */
+    uint64_t number;  /* of the command, to be told with the answer */
+    uint8_t hops;     /* how often it was sent on before */
+    stamp_t after; /* what says that the receiver is to run it; 0: nothing but the configuration */
+    uint64_t before; /* so many replies come before the one that is wanted: of what prepares it */
     struct span commands; /* in RESP */
 };
 
