@@ -543,7 +543,8 @@ TEST(what_cannot_be_set_is_refused_whole)
     BOTH("KEYSPACE SET none conflict lww", "-ERR no keyspace has that prefix: see KEYSPACE LIST");
     BOTH("KEYSPACE SET all: conflict most", "-ERR conflict is one of: lww, siblings, merge");
     BOTH("KEYSPACE SET all: streams closed mode primary",
-         "-ERR mode cannot be changed while the region runs: conflict, merge, streams, acks, ack_timeout and reads can");
+         "-ERR mode cannot be changed while the region runs: conflict, merge, "
+         "streams, acks, ack_timeout and reads can");
     BOTH("KEYSPACE SET all: streams closed colour red", "-ERR a keyspace has no field 'colour'");
     BOTH("KEYSPACE SET all: streams", "-ERR wrong number of arguments for 'keyspace|set' command");
     BOTH("KEYSPACE SET all: streams closed conflict",

@@ -29,8 +29,8 @@ struct demand {
     uint32_t staleness_ms; /* its answer may be so old, STALENESS_ANY: older */
     bool causal;           /* it waits for the session's token */
     bool strong;           /* and for all that was acknowledged before it, by any writer */
-    bool
-        settles; /* it reads where its keys are written: what was written has the keyspace's acknowledgements */
+    /* a strong read where its keys are written: what it sees has the keyspace's acknowledgements */
+    bool settles;
     uint32_t others;     /* regions that must acknowledge */
     uint32_t max_lag_ms; /* it writes only while no region is further behind; 0: it always does */
     bool refuses;        /* it does not wait long for that */

@@ -1,9 +1,9 @@
 /*
  * fence -- which regions may hold a command's keys, and so whether it may run here.
  *
- * A command, and a group, has keys of one fence: their effects are one batch of one stream (policy/origin.h).
- * One that spans two is refused CROSSSLOT; one that would carry what a fence holds into another, FENCED; and so
- * is one whose keys this region may not hold.
+ * A command, and a group, has keys of one fence: their effects are one batch of one stream
+ * (policy/origin.h). One that spans two is refused CROSSSLOT; one that would carry what a fence
+ * holds into another, FENCED; and so is one whose keys this region may not hold.
  */
 #ifndef CMD_FENCE_H
 #define CMD_FENCE_H

@@ -4,17 +4,19 @@
  *     client -> route (cmd/route.h) -> FORWARD ... the other region: a session of its own for our client
  *            <- held until our replica has what the command wrote <- ANSWER
  *
- * A client's commands run in their order: those for one region follow each other without waiting; what is to run
- * here, or elsewhere, waits for their answers. A reply goes out when the local replica has caught up with what
- * the command wrote: a client reads its own writes. A transaction is gathered here and sent whole; a WATCH of keys
- * that are written elsewhere runs there, and the EXEC after it too.
+ * A client's commands run in their order: those for one region follow each other without waiting;
+ * what is to run here, or elsewhere, waits for their answers. A reply goes out when the local
+ * replica has caught up with what the command wrote: a client reads its own writes. A transaction
+ * is gathered here and sent whole; a WATCH of keys that are written elsewhere runs there, and the
+ * EXEC after it too.
  *
- * A command is sent once. When its answer is lost (the link broke, or it did not come in time) it may have
- * happened, and the error is UNKNOWN; one that could not be sent is refused: NOWRITER.
+ * A command is sent once. When its answer is lost (the link broke, or it did not come in time) it
+ * may have happened, and the error is UNKNOWN; one that could not be sent is refused: NOWRITER.
  *
- * Where it arrives, the key's home may just have moved on (a directory): then it is sent on, at most
- * FORWARD_HOPS times. Each sender says which word of the directory it goes by, and the receiver waits until it has
- * that: so it knows at least as much, and a command is never sent back to one that knows less.
+ * Where it arrives, the key's home may just have moved on (a directory): then it is sent on, at
+ * most FORWARD_HOPS times. Each sender says which word of the directory it goes by, and the
+ * receiver waits until it has that: so it knows at least as much, and a command is never sent back
+ * to one that knows less.
  */
 #ifndef NODE_FORWARD_H
 #define NODE_FORWARD_H

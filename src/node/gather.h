@@ -1,9 +1,10 @@
 /*
  * gather -- a GATHER on its way: its parts run in several regions, each in a session of its own.
  *
- * A part is a command like any other, which an agent, a session without a connection, is given: here, or sent to
- * the region it is for (node/forward.h). What they find is merged as it comes; when all have answered, or the
- * time is over, the client is told, with the regions that did not answer by name.
+ * A part is a command like any other, which an agent, a session without a connection, is given:
+ * here, or sent to the region it is for (node/forward.h). What they find is merged as it comes;
+ * when all have answered, or the time is over, the client is told, with the regions that did not
+ * answer by name.
  */
 #ifndef NODE_GATHER_H
 #define NODE_GATHER_H

@@ -2,10 +2,10 @@
  * hold -- replies that may not go yet: until what they tell of is durable here, and until as many other
  * regions as it asks for have acknowledged it.
  *
- * A session's output goes in order, so a held reply holds all behind it; its writes are made all the same,
- * and wait together. An acknowledgement is a region's durable vector that has passed the write's stamp
- * (core/peers.h). Acknowledgements that do not come in time make the reply an error that names who did and who
- * did not: NOACKS; the write stands.
+ * A session's output goes in order, so a held reply holds all behind it; its writes are made all
+ * the same, and wait together. An acknowledgement is a region's durable vector that has passed the
+ * write's stamp (core/peers.h). Acknowledgements that do not come in time make the reply an error
+ * that names who did and who did not: NOACKS; the write stands.
  * Limits:    a hold has some 30 bytes, one with acknowledgements 50 and 4 for each other region.
  */
 #ifndef NODE_HOLD_H
@@ -37,7 +37,8 @@ void hold_until_applied(struct node *n, struct client *c, size_t start, stamp_t 
 /* At a turn's end, after the seal: what was written in it waits for `lsn`. */
 void hold_seal(struct node *n, uint64_t lsn);
 
-/* Lets go what need not wait any more: after the log became durable, a peer told its vector, or time passed. */
+/* Lets go what need not wait any more: after the log became durable, a peer told its vector, or time
+ * passed. */
 void hold_release(struct node *n);
 
 /* The log failed: what is held will never be durable. One error instead of it, and the session ends. */

@@ -1,6 +1,6 @@
 /*
- * promise -- what a command waits for before it runs: what its session has seen, an answer that is fresh
- * enough, or all that was acknowledged anywhere.
+ * promise -- what a command waits for before it runs: what its session has seen, an answer that is
+ * fresh enough, or all that was acknowledged anywhere.
  *
  *     causal     this region's vector covers the session's token
  *     bounded    the oldest of what is known of every writer is at most so old
@@ -8,15 +8,15 @@
  *                Nothing that was acknowledged before is missed; which of two unseen writes wins is the
  *                stamps' choice.
  *
- * And a write of a keyspace with max_lag, while others are behind: from half of that on it waits, the longer the
- * further they are; above, it is refused where the keyspace says so. So what readers were promised is kept by those
- * who write.
+ * And a write of a keyspace with max_lag, while others are behind: from half of that on it waits,
+ * the longer the further they are; above, it is refused where the keyspace says so. So what readers
+ * were promised is kept by those who write.
  *
  * A command that waits stands at the front of its session; what comes behind it waits too. When its
  * time is over it is not run, and answered STALE, with the region that is waited for.
  *
- * Barriers are numbered. One at a time is on its way to a peer, for all commands that came before it was
- * sent; the next leaves when it is answered.
+ * Barriers are numbered. One at a time is on its way to a peer, for all commands that came before
+ * it was sent; the next leaves when it is answered.
  */
 #ifndef NODE_PROMISE_H
 #define NODE_PROMISE_H

@@ -1,8 +1,9 @@
 /*
  * prefixes -- the longest of many prefixes that begins a key, by binary search.
  *
- * Prefixes stand in byte order, so the greatest that is not above the key either begins it, or one of the
- * shorter prefixes that it begins with itself does: those are linked. The first byte of the key bounds the search.
+ * Prefixes stand in byte order, so the greatest that is not above the key either begins it, or one
+ * of the shorter prefixes that it begins with itself does: those are linked. The first byte of the
+ * key bounds the search.
  * Cost: about log2 of the prefixes that begin with the key's first byte, and the nesting.
  * Memory: 8 bytes a prefix and 514; the texts are borrowed.
  */

@@ -1,0 +1,225 @@
+/* What commands ask for, where they run, and what fences refuse: by keyspace, session and command. */
+#include "cmd/fence.h"
+#include "cmd/home.h"
+#include "cmd/route.h"
+#include "cmd/trial.h"
+
+static char *copy(const char *text)
+{
+    return strcpy(mem_alloc(strlen(text) + 1), text);
+}
+
+static struct keyspace *add(struct deployment *d, const char *prefix)
+{
+    struct keyspace *k = deployment_add_keyspace(d);
+
+    k->prefix = copy(prefix);
+    k->prefix_bytes = strlen(prefix);
+    return k;
+}
+
+/* Regions 1 (we), 2 and 3; the fence europe holds 2 and 3. */
+static void prepare(struct deployment *d)
+{
+    static const char *const names[] = { "us-east", "eu-de", "eu-gb" };
+    struct keyspace *k;
+
+    for (uint8_t i = 0; i < 3; i++) {
+        struct region *r = deployment_add_region(d);
+
+        r->name = copy(names[i]);
+        r->id = (uint8_t)(i + 1);
+    }
+    struct fence *f = deployment_add_fence(d);
+    f->name = copy("europe");
+    fence_add(f, 2);
+    fence_add(f, 3);
+    add(d, "q:")->acks = (struct write_level){ KEYSPACE_QUORUM, 0 };
+    k = add(d, "s:");
+    k->acks = (struct write_level){ KEYSPACE_SYNC, 0 };
+    k->reads = (struct read_level){ KEYSPACE_READ_BOUNDED, 500 };
+    k->ack_timeout_ms = 3000;
+    add(d, "strong:")->reads = (struct read_level){ KEYSPACE_READ_STRONG, 0 };
+    add(d, "eu:")->fence = 1;
+    k = add(d, "through:");
+    k->fence = 1;
+    k->outside = KEYSPACE_THROUGH;
+    k = add(d, "p:");
+    k->mode = KEYSPACE_PRIMARY;
+    k->writer = 2;
+    k->acks = (struct write_level){ KEYSPACE_QUORUM, 0 };
+    k->reads = (struct read_level){ KEYSPACE_READ_STRONG, 0 };
+    add(d, "mine:")->mode = KEYSPACE_PRIMARY;
+    d->keyspaces[d->keyspace_count - 1].writer = 1;
+    k = add(d, "tag:");
+    k->mode = KEYSPACE_PARTITIONED;
+    k->readers[0] = 1u << 3;
+    k = add(d, "hash:");
+    k->mode = KEYSPACE_PARTITIONED;
+    k->homes = KEYSPACE_HOMES_HASH;
+    k = add(d, "dir:");
+    k->mode = KEYSPACE_PARTITIONED;
+    k->homes = KEYSPACE_HOMES_DIRECTORY;
+    k->directory = copy("at:");
+}
+
+static size_t split(const char *line, char *text, struct span argv[16])
+{
+    size_t argc = 0;
+
+    strcpy(text, line);
+    for (char *word = strtok(text, " "); word != NULL; word = strtok(NULL, " "))
+        argv[argc++] = span_str(word);
+    return argc;
+}
+
+static struct demand demand(const char *line)
+{
+    char text[200];
+    struct span argv[16];
+    struct demand d;
+    size_t argc = split(line, text, argv);
+
+    demand_of(&world.server, &world.session, argv, argc, &d);
+    return d;
+}
+
+static struct route route(const char *line)
+{
+    char text[200];
+    struct span argv[16];
+    size_t argc = split(line, text, argv);
+
+    return route_of(&world.server, &world.session, argv, argc);
+}
+
+TEST(a_command_asks_for_what_the_strictest_of_its_keys_does)
+{
+    open_world_with(prepare);
+    EXPECT(!world.server.plain && world.server.fenced && world.server.routed);
+    EXPECT_EQ(demand("SET k v").others, 0);
+    EXPECT_EQ(demand("SET q:k v").others, 1);
+    EXPECT_EQ(demand("MSET k v q:k v s:k v").others, 2);
+    EXPECT_EQ(demand("MSET k v s:k v").timeout_ms, 3000);
+    EXPECT_EQ(demand("GET q:k").others, 0);
+    EXPECT_EQ(demand("GET k").staleness_ms, STALENESS_ANY);
+    EXPECT_EQ(demand("MGET k s:k").staleness_ms, 500);
+    EXPECT(demand("MGET s:k strong:k").strong);
+    EXPECT(!demand("SET strong:k v").strong);
+    EXPECT_EQ(demand("FLUSHALL").others, 2);
+    EXPECT_EQ(demand("PING").others, 0);
+    EXPECT_EQ(demand("SET q:k").others, 0); /* it will be refused */
+    EXPECT_EQ(demand("GET eu:k").members[0], 1u << 2 | 1u << 3);
+    close_world();
+}
+
+TEST(sessions_speak_before_keyspaces)
+{
+    open_world_with(prepare);
+    world.session.levels.has_write = true;
+    world.session.levels.write = (struct write_level){ KEYSPACE_ASYNC, 0 };
+    EXPECT_EQ(demand("SET q:k v").others, 0);
+    world.session.levels.write = (struct write_level){ KEYSPACE_ACK_COUNT, 2 };
+    EXPECT_EQ(demand("SET k v").others, 2);
+    world.session.levels.has_read = true;
+    world.session.levels.read = (struct read_level){ KEYSPACE_READ_LOCAL, 0 };
+    EXPECT_EQ(demand("GET s:k").staleness_ms, STALENESS_ANY);
+    close_world();
+}
+
+TEST(who_follows_a_token_waits_for_it_where_it_writes_or_reads_causally)
+{
+    open_world_with(prepare);
+    world.session.token = mem_zalloc(sizeof(struct token));
+    EXPECT(demand("SET k v").causal);
+    EXPECT(!demand("GET k").causal);
+    EXPECT(demand("GET strong:k").causal);
+    EXPECT(!demand("PING").causal);
+    close_world();
+}
+
+TEST(a_strong_read_of_one_writer_settles_there_and_asks_nobody_else)
+{
+    open_world_with(prepare);
+    struct demand d = demand("GET p:k");
+    EXPECT(!d.strong && d.settles);
+    EXPECT_EQ(d.others, 1);
+    EXPECT_EQ(d.writers[0], 1u << 2);
+    EXPECT_EQ(route("GET p:k").region, 2);
+    EXPECT_EQ(route("GET mine:k").region, 1);
+    close_world();
+}
+
+TEST(writes_go_home)
+{
+    open_world_with(prepare);
+    EXPECT_EQ(route("SET k v").region, 1);
+    EXPECT_EQ(route("SET p:k v").region, 2);
+    EXPECT_EQ(route("SET mine:k v").region, 1);
+    EXPECT_EQ(route("SET tag:{eu-de}:1 v").region, 2);
+    EXPECT(route("SET tag:{eu-gb}:1 v").error != NULL); /* it only reads */
+    EXPECT(route("SET tag:1 v").error != NULL);
+    EXPECT_EQ(route("GET tag:{eu-de}:1").region, 1);
+    EXPECT_EQ(route("WATCH p:k").region, 2);
+    EXPECT(route("MSET p:k v mine:k v").error != NULL);
+    EXPECT(route("MSET p:k v k v").error != NULL);
+    EXPECT(route("MSET p:a v p:b v").error == NULL);
+    EXPECT_EQ(route("GET through:k").region, 2);
+    EXPECT_EQ(route("GET eu:k").region, 1); /* to be refused here */
+    close_world();
+}
+
+TEST(a_directory_is_a_string_with_the_regions_name)
+{
+    open_world_with(prepare);
+    EXPECT(route("SET dir:{7} v").error != NULL);
+    EXPECT_REPLY("SET at:7 eu-gb", "OK");
+    EXPECT_EQ(route("SET dir:{7} v").region, 3);
+    EXPECT(route("SET dir:{7} v").listed != 0);
+    EXPECT_REPLY("SET at:7 nowhere", "OK");
+    EXPECT(route("SET dir:{7} v").error != NULL);
+    close_world();
+}
+
+TEST(hashed_homes_are_even_and_move_little_when_a_region_goes)
+{
+    open_world_with(prepare);
+    size_t at[4] = { 0 };
+    for (int i = 0; i < 3000; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "hash:%d", i);
+        at[home_of_key(&world.server, 0, span_str(key)).region]++;
+    }
+    for (int i = 1; i <= 3; i++)
+        EXPECT(at[i] > 800 && at[i] < 1200);
+    EXPECT_EQ(home_of_key(&world.server, 0, span_str("hash:{a}1")).region,
+              home_of_key(&world.server, 0, span_str("hash:{a}2")).region);
+    close_world();
+}
+
+TEST(slots_are_those_of_redis_cluster)
+{
+    EXPECT_EQ(route_slot(span_str("123456789")), 0x31c3);
+    EXPECT_EQ(route_slot(span_str("foo{bar}")), route_slot(span_str("bar")));
+    EXPECT_EQ(route_slot(span_str("foo{}bar")), 8363);
+}
+
+TEST(keys_that_this_region_may_not_hold_are_refused_by_the_names_of_those_that_may)
+{
+    open_world_with(prepare);
+    EXPECT_REPLY("GET eu:k",
+                 "-FENCED this region may not hold that key: fence europe is eu-de, eu-gb");
+    EXPECT_REPLY("MGET k eu:k", "-CROSSSLOT Keys in request lie in different fences");
+    EXPECT_REPLY("COPY k eu:k", "-FENCED the result would leave the fence of its source");
+    EXPECT_REPLY("MULTI", "OK");
+    EXPECT_REPLY("SET k v", "QUEUED");
+    EXPECT_REPLY("GET eu:k",
+                 "-FENCED this region may not hold that key: fence europe is eu-de, eu-gb");
+    EXPECT_REPLY("EXEC", "-EXECABORT Transaction discarded because of previous errors.");
+    close_world();
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}
