@@ -193,7 +193,7 @@ def test_a_new_region_gets_everything():
         write_kinds(world, 1, "kind:")
         write_past(world, [0, 1], before)
         with Writers(world, [0, 1]):
-            world.start(2)
+            world.start_quietly(2)
             wait_phase(world, 2, "objects")
             wait_until(lambda: world.status(2)["bootstrap"]["from"], SECONDS, "no source was chosen")
             # nothing is served meanwhile, and it says why

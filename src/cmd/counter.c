@@ -53,13 +53,13 @@ static struct span float_text(double value, char *scratch)
     return span_of(scratch, decimal_of_double(value, scratch));
 }
 
-/* What stands in argv[1] now, after an emit. */
+/* What stands in argv[1] now, after an emit. Where the disk does not say any more whether the key is there,
+ * the reply is an error whatever this is. */
 static struct span string_now(struct call *call, char *scratch)
 {
     const struct entry *e = data_live(call, call->db, call->argv[1]);
 
-    CHECK(e != NULL);
-    return data_string(e, scratch);
+    return e != NULL ? data_string(e, scratch) : span_str("0");
 }
 
 static struct span field_now(struct call *call, char *scratch)
@@ -69,8 +69,7 @@ static struct span field_now(struct call *call, char *scratch)
                                     ? data_field(object_fields(e, COMPONENT_HASH), call->argv[2])
                                     : NULL;
 
-    CHECK(field != NULL);
-    return data_value(field, scratch);
+    return field != NULL ? data_value(field, scratch) : span_str("0");
 }
 
 static bool beyond_exact(int64_t sum)

@@ -37,6 +37,11 @@ static const char *const elsewheres[] = {
     [KEYSPACE_FORWARD] = "forward",
     [KEYSPACE_REDIRECT] = "redirect",
 };
+static const char *const evicts[] = {
+    [KEYSPACE_EVICT_DEMOTE] = "demote",
+    [KEYSPACE_EVICT_DROP] = "drop",
+    [KEYSPACE_EVICT_LOCAL] = "local",
+};
 static const char *const streams[] = {
     [KEYSPACE_STREAMS_LATEST] = "latest",
     [KEYSPACE_STREAMS_CLOSED] = "closed",
@@ -73,7 +78,7 @@ static void put_keyspace(struct call *call, const struct keyspace_live *live)
     const struct deployment *d = call->server->deployment;
     const struct keyspace *k = &d->keyspaces[live - call->server->keyspaces];
 
-    reply_map(call->reply, 10);
+    reply_map(call->reply, 11);
     put_text(call, "prefix", k->prefix);
     put_text(call, "mode", modes[k->mode]);
     put_text(call, "conflict", conflicts[live->conflict]);
@@ -83,6 +88,7 @@ static void put_keyspace(struct call *call, const struct keyspace_live *live)
     put_text(call, "elsewhere", elsewheres[k->elsewhere]);
     put_text(call, "fence", d->fence_count > 0 ? d->fences[k->fence].name : "");
     put_text(call, "streams", streams[live->streams]);
+    put_text(call, "evict", evicts[k->evict]);
 }
 
 static void list(struct call *call)
@@ -129,8 +135,8 @@ static bool take_word(struct call *call, size_t at, const char *const *words, si
 
 static bool take_pair(struct call *call, size_t at, struct field_change *c)
 {
-    static const char *const others[] = { "prefix", "mode",      "acks", "ack_timeout",
-                                          "reads",  "elsewhere", "fence" };
+    static const char *const others[] = { "prefix", "mode",      "acks",  "ack_timeout",
+                                          "reads",  "elsewhere", "fence", "evict" };
 
     if (call_is(call, at, "conflict"))
         return take_word(call, at, conflicts, COUNT_OF(conflicts), &c->conflict);

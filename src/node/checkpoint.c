@@ -100,7 +100,7 @@ static bool is_due(const struct node *n)
     const struct replica *r = &n->replica;
     if (c->asked > c->begun)
         return true;
-    if (!copier_has_work(r))
+    if (n->loading || !copier_has_work(r))
         return false;
     return r->log_end - c->start_lsn >= deployment(n)->checkpoint.log_bytes ||
            n->now_us - c->completed_us >= (uint64_t)deployment(n)->checkpoint.every_ms * 1000;
@@ -182,6 +182,7 @@ void node_written(struct node *n, int error, const char *why)
         return;
     CHECK(c->is_out);
     c->is_out = false;
+    buffer_empty(&c->written, memory_share(n, 2 * READY_BYTES, 64));
     n->resume |= c->running;
     checkpoint_refresh(c->store);
     if (!c->running)
@@ -249,16 +250,6 @@ bool checkpoint_is_busy(const struct node *n)
 
 /* --- the log's other end --- */
 
-bool checkpoint_reaches_majority(const struct node *n)
-{
-    size_t reached = 1;
-    for (size_t i = 0; i < n->peer_count; i++) {
-        const struct peer *p = &n->peers[i];
-        reached += (p->intake != NULL && p->intake->ready) || (p->feed != NULL && p->feed->ready);
-    }
-    return reached > (n->peer_count + 1) / 2;
-}
-
 /* Below this every region has all there is, durably. */
 static uint64_t held_by_all(const struct node *n)
 {
@@ -269,21 +260,31 @@ static uint64_t held_by_all(const struct node *n)
     return tail_covered(&n->tail, &stable);
 }
 
-/* Below this every own write is held durably by some other region. What nobody else has stays, whatever
- * log.retain says: a region could not be bootstrapped any more without losing it. */
-static uint64_t held_by_another(const struct node *n)
+/* Where the highest of these stands, once so many higher ones were passed over. */
+static uint64_t nth_highest(uint64_t *lsns, size_t count, size_t nth)
 {
-    uint8_t self = n->options.self->id;
-    struct vector held;
-    stamp_t most = n->matrix.count > 0 ? 0 : UINT64_MAX;
-    for (size_t i = 0; i < n->matrix.count; i++) {
-        stamp_t theirs = vector_get(&n->matrix.rows[i].durable, self);
-        most = theirs > most ? theirs : most;
+    for (size_t i = 0; i <= nth; i++) {
+        for (size_t k = i + 1; k < count; k++) {
+            uint64_t lsn = lsns[i];
+            lsns[i] = lsns[k] > lsn ? lsns[k] : lsn;
+            lsns[k] = lsns[k] > lsn ? lsn : lsns[k];
+        }
     }
-    vector_copy(&held, &n->replica.last_op);
-    if (vector_get(&held, self) > most)
-        held.at[self] = most;
-    return tail_covered(&n->tail, &held);
+    return lsns[nth];
+}
+
+/* Below this, all that ever stood in the log, and what went from it before, is held durably by the same
+ * majority of the regions, ourselves counted. What no majority holds stays, whatever log.retain says: two
+ * regions could each drop what the other lacks, and nobody could bootstrap either. */
+static uint64_t held_by_majority(const struct node *n)
+{
+    uint64_t lsns[STAMP_ORIGINS];
+    size_t others = (n->matrix.count + 1) / 2;
+    if (others == 0)
+        return n->replica.log_end;
+    for (size_t i = 0; i < n->matrix.count; i++)
+        lsns[i] = tail_covered(&n->tail, &n->matrix.rows[i].durable);
+    return nth_highest(lsns, n->matrix.count, others - 1);
 }
 
 /* Links that read older log go on; so does a bootstrap. */
@@ -315,12 +316,9 @@ static uint64_t droppable(struct node *n)
     c->log_full = false;
     if (lsn >= over || over <= n->log_start)
         return lsn;
-    uint64_t sole = held_by_another(n);
-    bool majority = checkpoint_reaches_majority(n);
-    c->log_full = !majority || sole + TAIL_MARK_EVERY_BYTES < over;
-    if (!majority)
-        return lsn;
-    return smaller(smaller(c->start_lsn, over), smaller(sole, c->pinned_lsn));
+    uint64_t held = MUTATION(drops_what_few_hold) ? end : held_by_majority(n);
+    c->log_full = held + TAIL_MARK_EVERY_BYTES < over;
+    return smaller(smaller(c->start_lsn, over), smaller(held, c->pinned_lsn));
 }
 
 bool node_next_drop(struct node *n, uint64_t *lsn)
@@ -355,7 +353,7 @@ void checkpoint_turn_end(struct node *n)
     if (c->store == NULL)
         return;
     checkpoint_refresh(c->store);
-    if (n->log_broken || n->loading)
+    if (n->log_broken)
         return;
     if (!c->running && !c->is_out && !c->broken && n->now_us >= c->retry_us && is_due(n))
         begin(n);

@@ -83,11 +83,17 @@ static bool is_write(const struct session *s)
     return s->parser.argc > 0 && command_writes(s, s->parser.argv[0]);
 }
 
+/* Or goes on with what removes a great many keys: that they are gone is remembered until the next
+ * checkpoint. */
+static bool needs_memory(const struct session *s)
+{
+    return s->unfinished || (s->parser.argc > 0 && command_needs_memory(s, s->parser.argv[0]));
+}
+
 /* The command that was parsed waits for the clock, the log's disk, or memory. */
 static bool must_stall(struct node *n, const struct session *s)
 {
-    return (node_must_wait(n) && is_write(s)) || (memory_must_wait(n) && s->parser.argc > 0 &&
-                                                  command_needs_memory(s, s->parser.argv[0]));
+    return (node_must_wait(n) && is_write(s)) || (memory_must_wait(n) && needs_memory(s));
 }
 
 /* --- clients that wait for keys --- */
@@ -144,6 +150,10 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
             c->full = true;
             break;
         }
+        if (memory_turn_is_spent(n)) {
+            c->stalled = n->resume = true;
+            break;
+        }
         if (s->parser.argc == 0) {
             used += s->parser.consumed;
             continue;
@@ -167,8 +177,12 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
 
 static void check_limits(struct node *n, struct session *s)
 {
-    if (s->input.len + transaction_bytes(&s->transaction) > n->server.settings.query_buffer_bytes)
-        kill_session(n, s, "its query buffer is over limits.query_buffer");
+    uint64_t most = memory_share(n, n->server.settings.query_buffer_bytes, 8);
+    if (s->input.len + transaction_bytes(&s->transaction) > most)
+        kill_session(n, s,
+                     most < n->server.settings.query_buffer_bytes
+                         ? "its query buffer is over an eighth of memory.limit"
+                         : "its query buffer is over limits.query_buffer");
     else if (s->output.len - client_of(s)->sent > n->server.settings.output_buffer_bytes)
         kill_session(n, s, "it does not read its replies: over limits.output_buffer");
 }

@@ -271,9 +271,9 @@ void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span re
 
 static bool wants_heartbeat(const struct node *n, const struct link *l)
 {
-    return l->subscribed && origins_have(l->origins, n->options.self->id) && !n->replica.amnesiac &&
-           health_speaks(n) && !l->reading && l->cursor >= n->replica.log_durable &&
-           link_has_room(l);
+    return l->subscribed && origins_have(l->origins, n->options.self->id) &&
+           replica_write_refusal(&n->replica) == NULL && health_speaks(n) && !l->reading &&
+           l->cursor >= n->replica.log_durable && link_has_room(l);
 }
 
 /* One for all feeds. It claims that every op up to its stamp is in the durable log: true from now

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/logfmt.h"
 #include "base/memory.h"
 #include "cmd/blocking.h"
 #include "cmd/stream_wake.h"
@@ -162,9 +163,18 @@ int node_replay(struct node *n, const struct record *record)
 {
     uint64_t end = record->lsn + record->bytes;
     int error = replica_replay(&n->replica, end, record->payload);
-    if (error == E_OK)
-        tail_mark(&n->tail, end, &n->replica.last_op);
-    return error;
+    if (error != E_OK)
+        return error;
+    tail_mark(&n->tail, end, &n->replica.last_op);
+    if (n->replay_durable)
+        n->replica.log_durable = end;
+    memory_keep_pace(n);
+    return E_OK;
+}
+
+bool node_replay_waits(const struct node *n)
+{
+    return memory_bounds_replay(n) && memory_must_wait(n);
 }
 
 void node_loading(struct node *n, uint64_t done_bytes, uint64_t total_bytes)
@@ -187,6 +197,7 @@ void node_recovered(struct node *n, uint64_t end_lsn)
     n->log_taken = end_lsn;
     closed_note(n, &n->replica.last_op);
     server_listen(&n->server);
+    newcomer_recovered(n);
     bootstrap_recovered(n);
 }
 
@@ -202,7 +213,7 @@ void node_notice(struct node *n, enum notice_level level, const char *format, ..
     notice->level = level;
     va_list args;
     va_start(args, format);
-    vsnprintf(notice->text, sizeof(notice->text), format, args);
+    logfmt_print(notice->text, sizeof(notice->text), format, args);
     va_end(args);
 }
 
@@ -290,8 +301,10 @@ void node_turn(struct node *n, uint64_t now_us)
     if (now_us > n->now_us)
         n->now_us = now_us;
     n->server.now_us = n->now_us;
-    if (n->loading)
+    if (n->loading) {
+        memory_turn(n);
         return;
+    }
     if (n->start_us == 0) {
         n->start_us = n->now_us;
         checkpoint_begin_turns(n);
@@ -333,11 +346,21 @@ static void seal(struct node *n)
         client_fail_held(n);
 }
 
+/* What the replay changed is written down where memory is short. */
+static void replay_turn_end(struct node *n)
+{
+    health_look_for_damage(n);
+    memory_turn_end(n);
+    if (memory_bounds_replay(n))
+        checkpoint_turn_end(n);
+}
+
 void node_turn_end(struct node *n)
 {
     tick(n);
     if (n->loading) {
         client_resume_waiting(n);
+        replay_turn_end(n);
         return;
     }
     list_each(&n->links, it) link_go_on(n, container_of(it, struct link, link));
@@ -351,6 +374,7 @@ void node_turn_end(struct node *n)
     seal(n);
     list_each(&n->links, it) link_turn_end(n, container_of(it, struct link, link));
     bootstrap_turn_end(n);
+    newcomer_turn_end(n);
     source_hold_log(n);
     checkpoint_turn_end(n);
     tell_events(n);
