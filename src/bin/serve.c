@@ -368,6 +368,12 @@ static int run_loop(struct serve *s)
     if (error != 0)
         return command_failed("serve", "cannot start: %s", uv_strerror(error));
     loop_run(&s->loop);
+    if (s->node.log_broken && s->node.replica.log_durable < s->node.replica.log_end)
+        return command_failed(
+            "serve",
+            "stopped, but the log failed before: %llu bytes of it are not on "
+            "the disk, and what clients wrote last may be lost",
+            (unsigned long long)(s->node.replica.log_end - s->node.replica.log_durable));
     return EXIT_DONE;
 }
 

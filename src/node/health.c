@@ -140,6 +140,14 @@ void health_look_for_damage(struct node *n)
 
 /* --- refusals --- */
 
+/* The clock began where the last run's ceiling was, which a slow disk had asked for far ahead: no stamp was
+ * made there, and our time will come to it. */
+static bool is_ahead_by_ceiling(const struct node *n, uint64_t ahead_ms)
+{
+    uint64_t at_ms = hlc_now_ms(&n->replica.hlc, n->replica.now_ms);
+    return at_ms <= n->options.ceiling_ms && ahead_ms <= CEILING_AHEAD_MAX_MS;
+}
+
 static void set_refusal(struct node *n)
 {
     struct server *server = &n->server;
@@ -153,7 +161,7 @@ static void set_refusal(struct node *n)
                  "SKEWED this region's clock is %lld ms from the others': set it right and restart",
                  median_ms(n));
         server->refusal = n->refusal;
-    } else if (ahead_ms > limit_ms + AHEAD_WAIT_MS) {
+    } else if (ahead_ms > limit_ms + AHEAD_WAIT_MS && !is_ahead_by_ceiling(n, ahead_ms)) {
         snprintf(n->refusal, sizeof(n->refusal),
                  "SKEWED the newest write here is %llu ms ahead of this region's clock: set the "
                  "clock right and restart, or wait so long",

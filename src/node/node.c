@@ -25,6 +25,10 @@ enum {
     TICK_US = 10 * 1000,           /* expiry, parked batches */
     SWEEP_US = 100 * 1000,         /* clients, the clock's verdict */
     CEILING_AHEAD_MIN_MS = 10,
+    /* one write that is on its way already, its own, and twice that for a disk that is slower next time */
+    CEILING_WRITES_AHEAD = 4,
+    SLOW_DISK_US = 1000 * 1000,
+    TELL_SLOW_US = 60 * 1000 * 1000,
 };
 
 static void tell_line(void *node, bool warning, const char *line)
@@ -436,22 +440,56 @@ bool node_owes_peers(const struct node *n)
            vector_get(&n->replica.durable, self) < vector_get(&n->replica.last_op, self);
 }
 
+/* A ceiling has to be on disk before the clock comes to it: where the disk is slow, it is asked for further
+ * ahead. The next run begins there, and waits for as long as that is too far ahead. */
+static uint64_t ceiling_ahead_ms(const struct node *n)
+{
+    uint64_t ahead_ms = n->options.deployment->max_skew_ms / 2;
+    uint64_t waits_us = n->ceiling_since_us != 0 ? n->now_us - n->ceiling_since_us : 0;
+    uint64_t took_us = n->ceiling_took_us > waits_us ? n->ceiling_took_us : waits_us;
+    uint64_t slow_ms = took_us / 1000 * CEILING_WRITES_AHEAD;
+    if (slow_ms > CEILING_AHEAD_MAX_MS)
+        slow_ms = CEILING_AHEAD_MAX_MS;
+    if (ahead_ms < CEILING_AHEAD_MIN_MS)
+        ahead_ms = CEILING_AHEAD_MIN_MS;
+    return ahead_ms > slow_ms ? ahead_ms : slow_ms;
+}
+
 uint64_t node_want_ceiling(struct node *n)
 {
-    uint64_t ahead = n->options.deployment->max_skew_ms / 2;
-    if (ahead < CEILING_AHEAD_MIN_MS)
-        ahead = CEILING_AHEAD_MIN_MS;
     if (n->log_broken || !health_speaks(n))
         return 0;
+    uint64_t ahead = ceiling_ahead_ms(n);
     uint64_t next = hlc_next_ceiling(&n->replica.hlc, n->replica.now_ms, ahead);
     if (next <= n->ceiling_asked_ms)
         return 0; /* none is due, or it is on its way */
     n->ceiling_asked_ms = next;
+    if (n->ceiling_since_us == 0)
+        n->ceiling_since_us = n->now_us;
     return next;
+}
+
+/* Told now and then: it may go on for hours. */
+static void tell_slow_disk(struct node *n, uint64_t took_us)
+{
+    if (took_us < SLOW_DISK_US ||
+        (n->slow_told_us != 0 && n->now_us - n->slow_told_us < TELL_SLOW_US))
+        return;
+    n->slow_told_us = n->now_us;
+    node_notice(
+        n, NOTICE_WARNING,
+        "ev=disk.slow ms=%llu what=\"so long a small write took to be synced: clients that wait "
+        "for the disk, and all other regions, wait as long\"",
+        (unsigned long long)(took_us / 1000));
 }
 
 void node_ceiling_durable(struct node *n, uint64_t ceiling_ms)
 {
+    uint64_t took_us = n->ceiling_since_us != 0 ? n->now_us - n->ceiling_since_us : 0;
+    uint64_t before_us = n->ceiling_took_us - n->ceiling_took_us / 8;
+    n->ceiling_took_us = took_us > before_us ? took_us : before_us;
+    tell_slow_disk(n, took_us);
+    n->ceiling_since_us = ceiling_ms < n->ceiling_asked_ms ? n->now_us : 0;
     hlc_raise_ceiling(&n->replica.hlc, ceiling_ms);
 }
 

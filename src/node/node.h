@@ -43,6 +43,8 @@
 #include "store/identity.h"
 #include "wire/record.h"
 
+enum { CEILING_AHEAD_MAX_MS = 20000 }; /* for a disk that takes 5 s to sync */
+
 struct node_options {
     const struct deployment *deployment; /* borrowed for the node's life */
     const struct region *self;
@@ -119,6 +121,9 @@ struct node {
     struct node_memory memory;
     struct newcomer newcomer;
     uint64_t ceiling_asked_ms;
+    uint64_t ceiling_since_us; /* one is on its way to the disk since then; 0: none is */
+    uint64_t slow_told_us;     /* that the disk is slow */
+    uint64_t ceiling_took_us;  /* the last ones to get there; the slowest counts, and fades */
     bool log_broken;
     bool damaged; /* the checkpoint is */
     bool lost;    /* ops that are in the log could not be applied to objects that cannot be read */
