@@ -8,7 +8,7 @@
 #   make mutations  would the simulator find them? (T=seals_late: that one)
 #   make fuzz       the fuzz programs (T=resp: that one; SECONDS=60 each)
 #   make corpus     their seeds anew, from the encoders
-#   make lint       the gates: layers, purity, tidy
+#   make lint       the gates: layers, purity, tidy, events
 #   make format     clang-format over src
 #   make bench      side-by-side measurements
 #   make clean      remove everything built

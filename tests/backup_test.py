@@ -208,7 +208,10 @@ def test_times_are_read_as_people_write_them():
                  hex(int(at * 1000) << 20)]
         for number, text in enumerate(texts):
             assert contents_after(place, f"r{number}", "--to", text)[b"k"][1] == b"before", text
-        assert run("restore", "--from", "x", "--data", "y", "--config", "z", "--region", "r", "--to", "soon")[0] == 2
+        for text in ("soon", "2026-02-30T10:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21T10:60:00Z", "2026-11-21T10:00:60Z",
+                     "2026-11-21 10:00:00 or so", "2026-11-21T10:00:00.Z", "2026-11-21T10:00:00+1:00", "2026-1-2T10:00:00Z"):
+            status, _, told = run("restore", "--from", "x", "--data", "y", "--config", "z", "--region", "r", "--to", text)
+            assert status == 2 and text in told, (text, told)
 
 
 # --- while it is written to ---
@@ -244,6 +247,8 @@ def test_back_ups_of_a_busy_region_are_consistent_and_regions_of_them_too():
         bases = sorted(name for name in os.listdir(place.path("backup")) if name.startswith("base-"))
         assert bases == ["base-0001", "base-0002", "base-0003"], bases
         assert run("inspect", place.path("backup"), "--json")[0] == 0
+        reach = re.findall(r"^base-\d+: from (\S+) to (\S+);", good("restore", "--from", place.path("backup"), "--list"), re.M)
+        assert len(reach) == 3 and all(after[0] <= before[1] <= after[1] for before, after in zip(reach, reach[1:])), reach
         last = 0
         for number, (at_ms, _) in enumerate(taken[2:]):
             there = contents_after(place, f"r{number}", "--to", str(at_ms), region="eu-de", numbers=2)
@@ -509,6 +514,10 @@ def test_inspect_shows_what_is_there():
         tail = good("inspect", place.world.data_dir(0), "--from", str(start))
         assert tail.count("\nrecord ") == 1, tail
         assert "No such file" in bad("inspect", place.path("nothing"))
+        assert "with its directory" in bad("inspect", os.path.join(place.world.data_dir(0), "checkpoint", "data.mdb"))
+        assert "with its data directory" in bad("inspect", os.path.join(place.world.data_dir(0), "identity"))
+        place.back_up()
+        assert "with its back-up" in bad("inspect", os.path.join(place.path("backup"), "manifest.json"))
         assert run("inspect")[0] == 2
 
 

@@ -560,5 +560,25 @@ def test_a_disk_that_is_full_at_the_start_is_one_line():
         disk.release()
 
 
+def test_a_start_on_a_damaged_log_is_one_line_that_names_the_repair():
+    with support.World(regions=1, fsync="always") as world:
+        for number in range(30):
+            world.client(0).set(f"k:{number}", number)
+        world.kill(0)
+        path = world.segments(0)[-1]
+        place = RNG.choice(support.log_records(path)[5:-10])[0] + 16
+        with open(path, "r+b") as file:
+            file.seek(place)
+            byte = file.read(1)[0]
+            file.seek(place)
+            file.write(bytes([byte ^ 1]))
+        world.spawn(0)
+        status = world.processes[0].wait(30)
+        world.processes[0] = None
+        line = world.log(0).splitlines()[-1]
+        assert status == 1 and "damaged at offset" in line, line
+        assert f"meridian repair --data {world.data_dir(0)} --config {world.config} --region us-east" in line, line
+
+
 if __name__ == "__main__":
     support.main(globals())

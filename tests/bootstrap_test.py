@@ -77,6 +77,14 @@ def wait_bootstrapped(world, i, count=1):
     wait_until(lambda: bootstraps(world, i) >= count, SECONDS, f"{world.names[i]} was not bootstrapped")
 
 
+def serves(world, i):
+    """Of a region that may just be opening anew."""
+    try:
+        return world.get(i, "/health")[0] == 200
+    except OSError:
+        return False
+
+
 def phase(world, i):
     """What a region that may just be opening anew says."""
     try:
@@ -118,6 +126,12 @@ class Writers:
         for thread in self.threads:
             thread.join()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
 
 def bring_equal(world):
     world.wait_linked(SECONDS)
@@ -155,8 +169,7 @@ def check_own(contents):
 
 
 def test_a_region_that_was_away_comes_back_with_its_own_writes():
-    with isolated_world() as world:
-        writers = Writers(world, [0, 1])
+    with isolated_world() as world, Writers(world, [0, 1]) as writers:
         world.start(2)
         wait_bootstrapped(world, 2)
         writers.stop()
@@ -179,25 +192,24 @@ def test_a_new_region_gets_everything():
         write_many(world, 0, "key", KEYS)
         write_kinds(world, 1, "kind:")
         write_past(world, [0, 1], before)
-        writers = Writers(world, [0, 1])
-        world.start(2)
-        wait_phase(world, 2, "objects")
-        wait_until(lambda: world.status(2)["bootstrap"]["from"], SECONDS, "no source was chosen")
-        # nothing is served meanwhile, and it says why
-        try:
-            world.client(2).get("key1")
-            raise AssertionError("it answered")
-        except redis.RedisError as error:
-            assert isinstance(error, redis.exceptions.BusyLoadingError), error
-            assert "bootstrapped from" in str(error), error
-        assert world.get(2, "/health")[0] == 503
-        status = world.status(2)["bootstrap"]
-        assert status["from"] in world.names[:2] and 0 <= status["percent"] <= 100, status
-        source = world.names.index(status["from"])
-        assert world.status(source)["bootstrap"]["feeding"][0]["region"] == world.names[2]
-        assert "meridian_bootstrap_sent_bytes_total" in world.get(source, "/metrics")[1]
-        wait_bootstrapped(world, 2)
-        writers.stop()
+        with Writers(world, [0, 1]):
+            world.start_quietly(2)
+            wait_phase(world, 2, "objects")
+            wait_until(lambda: world.status(2)["bootstrap"]["from"], SECONDS, "no source was chosen")
+            # nothing is served meanwhile, and it says why
+            try:
+                world.client(2).get("key1")
+                raise AssertionError("it answered")
+            except redis.RedisError as error:
+                assert isinstance(error, redis.exceptions.BusyLoadingError), error
+                assert "bootstrapped from" in str(error), error
+            assert world.get(2, "/health")[0] == 503
+            status = world.status(2)["bootstrap"]
+            assert status["from"] in world.names[:2] and 0 <= status["percent"] <= 100, status
+            source = world.names.index(status["from"])
+            assert world.status(source)["bootstrap"]["feeding"][0]["region"] == world.names[2]
+            assert "meridian_bootstrap_sent_bytes_total" in world.get(source, "/metrics")[1]
+            wait_bootstrapped(world, 2)
         contents = bring_equal(world)
         assert len(contents) > KEYS
         # what comes next comes over the links
@@ -206,8 +218,7 @@ def test_a_new_region_gets_everything():
 
 
 def test_a_cut_and_kills_of_both_ends_do_not_stop_it():
-    with isolated_world(SLOW) as world:
-        writers = Writers(world, [0, 1])
+    with isolated_world(SLOW) as world, Writers(world, [0, 1]) as writers:
         world.start(2)
         wait_phase(world, 2, "objects")
         wait_until(lambda: world.status(2)["bootstrap"]["from"], SECONDS, "no source was chosen")
@@ -235,14 +246,13 @@ def test_a_cut_and_kills_of_both_ends_do_not_stop_it():
 
 
 def test_kills_at_any_moment():
-    with isolated_world(SLOW) as world:
-        writers = Writers(world, [0, 1])
+    with isolated_world(SLOW) as world, Writers(world, [0, 1]) as writers:
         world.start_quietly(2)
         for _ in range(20 if FULL else 6):
             time.sleep(RNG.random() * 2)
             world.kill(2)
             world.start_quietly(2)
-        wait_until(lambda: world.get(2, "/health")[0] == 200, SECONDS, "it does not serve")
+        wait_until(lambda: serves(world, 2), SECONDS, "it does not serve")
         wait_bootstrapped(world, 2)
         writers.stop()
         check_own(bring_equal(world))

@@ -322,7 +322,7 @@ def test_large_keys_come_in_pieces():
         before = contents(server.port)
         assert_same(before, contents(world.client_ports[0]))
         status, output, _ = run_import(server.dump_path, world)
-        assert status == 1 and "imported 0 keys ()" in output and "3 there already" in output, output
+        assert status == 1 and "imported 0 keys from" in output and "3 there already" in output, output
         assert_same(before, contents(world.client_ports[0]))
         bring_in(server.dump_path, world, "--replace")
         assert_same(before, contents(world.client_ports[0]))
@@ -409,6 +409,25 @@ def test_streams_need_one_writer_or_new_ids():
         server.flushall()
         pipe(export(world.client_ports[1]), server.port)
         assert server.xrange("x") == entries and server.get("k") == b"v"
+
+
+def test_a_stream_without_entries_is_left_out_under_new_ids_and_counted():
+    with redis_server() as server, support.World(regions=2) as world:
+        world.wait_linked()
+        server.xadd("emptied", {"f": "v"}, id="7-1")
+        server.xdel("emptied", "7-1")
+        server.xgroup_create("made", "g", mkstream=True)
+        server.expire("made", 1000)
+        server.xadd("full", {"f": "v"}, id="7-1")
+        server.save()
+        for option in "--keep", "--replace":
+            output = bring_in(server.dump_path, world, "--streams", "new-ids", option)
+            assert "1 keys (stream 1)" in output and "2 streams without entries, left out" in output, output
+            assert "1 consumer groups, left out" in output, output
+            assert world.client(0).keys() == ["full"] and world.client(0).xlen("full") == 1
+            world.client(0).flushall()
+        told = support.run("import", "rdb", server.dump_path, "--print", "--streams", "new-ids")[2]
+        assert "printed 1 keys (stream 1)" in told and "2 streams without entries" in told, told
 
 
 # --- what is in files ---

@@ -3,6 +3,7 @@
 
 FULL=1: 256 MB of memory, 2 GB of data. SEED=n repeats the choices of a run.
 """
+import json
 import os
 import random
 import threading
@@ -93,6 +94,11 @@ def use(client, written, rounds):
                     pipeline.get(f"k{key}")
             for key, answer in zip(keys, pipeline.execute()):
                 assert key in writes or answer == value(key, written.get(key, 0)), (key, answer and answer[:30])
+
+
+def health_of(world):
+    status, body = world.get(0, "/health")
+    return status, json.loads(body)
 
 
 class OneLog(support.World):
@@ -224,11 +230,113 @@ def test_a_cache_that_may_drop_nothing_refuses_writes():
         assert refused == "OOM command not allowed when used memory > 'maxmemory'.", refused
         assert client.get("cache:0") == value(0, 0)
         assert world.status(0)["memory"]["state"] == "full"
+        assert world.status(0)["writes"].startswith("memory: ")
+        status, health = health_of(world)
+        assert status == 503 and health["status"] == "not serving writes", health
+        assert health["reason"].startswith("memory: "), health
         for begin in range(0, key - 1000, BATCH):
             client.delete(*(f"cache:{i}" for i in range(begin, begin + BATCH)))
         support.wait_until(lambda: world.status(0)["memory"]["state"] == "ok", 20, "it did not get room")
+        assert health_of(world) == (200, {"status": "serving"})
         assert client.set("cache:new", "v")
         assert figure(client, "evicted_keys") == 0
+
+
+LARGE_BYTES = 1 << 20
+LARGE_KEYS = 4 * LIMIT_MB
+
+
+def fill_large(client):
+    for key in range(LARGE_KEYS):
+        client.hset(f"large{key}", "f", value(key, 1) * (LARGE_BYTES // VALUE_BYTES))
+    client.execute_command("SAVE")
+
+
+def test_large_keys_are_used_and_removed_within_the_limit():
+    with OneLog(regions=1, extra=memory()) as world, Watch(world):
+        client = world.client(0, socket_timeout=120)
+        fill_large(client)
+        with client.pipeline(transaction=False) as pipeline:
+            for key in range(LARGE_KEYS):
+                pipeline.hlen(f"large{key}")
+            assert pipeline.execute() == [1] * LARGE_KEYS
+            for key in range(LARGE_KEYS):
+                pipeline.hset(f"large{key}", "g", key)
+            assert pipeline.execute() == [1] * LARGE_KEYS
+        support.wait_until(lambda: figure(client, "keys_in_memory") < LARGE_KEYS / 4, 20, "no key leaves memory")
+        assert client.delete(*(f"large{key}" for key in range(0, LARGE_KEYS, 2))) == LARGE_KEYS / 2
+        assert client.flushall() and client.dbsize() == 0
+
+
+def test_a_replay_over_keys_on_disk_stays_within_the_limit():
+    with OneLog(regions=1, extra=memory() + "\ncheckpoint: { log: 1GB, every: 1h }") as world:
+        client = world.client(0)
+        with Watch(world):
+            fill_large(client)
+        client.config_set("maxmemory", 0)       # nothing is written down because memory is short
+        for key in range(LARGE_KEYS):
+            client.hset(f"large{key}", "g", key)
+        support.wait_until(lambda: figure(client, "log_end_lsn") == figure(client, "log_durable_lsn"), 20,
+                           "the log is not durable")
+        world.kill(0)
+        with Watch(world):
+            world.start(0)
+            client = world.client(0)
+            assert [client.hget(f"large{key}", "g") for key in range(LARGE_KEYS)] == \
+                [str(key) for key in range(LARGE_KEYS)]
+            assert client.hlen("large0") == 2
+
+
+def test_a_large_value_leaves_nothing_behind():
+    with OneLog(regions=1, extra=memory()) as world, Watch(world):
+        client = world.client(0)
+        client.set("a", "v")
+        before = world.status(0)["memory"]["used_bytes"]
+        for _ in range(3):
+            client.set("large", "x" * (7 << 20))
+            assert client.strlen("large") == 7 << 20
+            assert client.delete("large") == 1
+            assert client.set("a", "v")
+        support.wait_until(lambda: world.status(0)["memory"]["used_bytes"] < before + (8 << 20), 20, "it is still held")
+
+
+def test_caches_of_two_regions_under_load_stay_linked():
+    count = 3 * LIMIT_MB * 1000 // 2
+    with OneLog(regions=2, extra=memory(policy="allkeys-lru") + CACHE) as world:
+        world.wait_linked()
+
+        def load(i):
+            client = world.client(i, socket_timeout=120)
+            for begin in range(0, count, BATCH):
+                with client.pipeline(transaction=False) as pipeline:
+                    for key in range(begin, begin + BATCH):
+                        pipeline.set(f"cache:{key if key % 2 else (i, key)}", value(key, i))
+                    pipeline.execute()
+
+        with Watch(world):
+            threads = [threading.Thread(target=load, args=(i,)) for i in (0, 1)]
+            for thread in threads:
+                thread.start()
+            while any(thread.is_alive() for thread in threads):
+                for i in (0, 1):
+                    link = world.status(i)["links"][0]
+                    assert link["state"] == "up" and link["lag_ms"] < 5000, link
+                time.sleep(0.1)
+            support.wait_until(lambda: world.heads(0) == world.heads(1), 30, "the same writes were not there")
+        for i in (0, 1):
+            assert world.client(i).dbsize() < count
+            world.client(i).config_set("maxmemory", 0)
+        assert world.wait_equal()
+
+
+def test_a_limit_too_small_to_work_in_is_refused():
+    with OneLog(regions=1, extra=memory(limit_mb=47), start=False) as world:
+        status, _, problem = support.run("check", world.config)
+        assert status == 1 and "memory.limit: an empty region takes 10MB" in problem, problem
+    with OneLog(regions=1, extra=memory(limit_mb=48)) as world, Watch(world, 48):
+        client = world.client(0)
+        fill(client, KEYS // 2)
+        assert client.get("k1") == value(1, 0) and client.dbsize() == KEYS // 2
 
 
 def test_the_limit_can_be_changed_while_it_runs():

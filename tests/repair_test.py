@@ -305,6 +305,57 @@ def test_own_writes_that_nobody_had_are_lost_and_then_a_new_number_is_needed():
         assert world.contents(1)[b"unsent:1"] == there[b"unsent:1"]
 
 
+def write_refusal(world, i):
+    try:
+        world.client(i).set("again", "1")
+        return ""
+    except redis.ResponseError as problem:
+        return str(problem)
+
+
+def test_a_repaired_region_takes_no_writes_before_it_has_met_every_other():
+    with World(regions=3, fsync="always", extra=CHECKPOINTS) as world:
+        wanted = three_histories(world)
+        world.kill(0)
+        world.kill(2)
+        damage_record(world, len(log_records(world.segments(0)[-1])) - 20)
+        assert "before it has met every other region" in repair(world)
+        world.start(0)
+        wait_filled(world, 0, wanted)
+        world.restart(0)                # it does not forget
+        wait_filled(world, 0, wanted)
+        assert "AMNESIA" in write_refusal(world, 0) and "until it has met" in write_refusal(world, 0)
+        world.start(2)
+        wait_until(lambda: write_refusal(world, 0) == "", 30, "writes are still refused")
+        world.wait_linked()
+        assert world.wait_equal()[b"again"][1] == b"1"
+
+
+def test_what_another_region_holds_of_the_damaged_part_is_waited_for_and_comes_back():
+    with World(regions=3, fsync="always", extra=CHECKPOINTS) as world:
+        three_histories(world)
+        world.kill(1)                   # the source: it has nothing of what comes now
+        fill_slowly(world.client(0), "later")
+        wait_until(lambda: world.client(2).get("later:39") == "39")
+        fill_slowly(world.client(2), "seen", 20)
+        wait_until(lambda: world.client(0).get("seen:19") == "19")
+        wanted = world.contents(0)
+        world.kill(0)
+        world.kill(2)
+        damage_record(world, len(log_records(world.segments(0)[-1])) - 21)      # later:39, as it was seen
+        repair(world)
+        world.start(1)
+        world.spawn(0)
+        wait_until(lambda: "phase=own" in world.log(0).replace('"', ""), 30)
+        assert not world.is_ready(0)
+        world.start(2)
+        wait_filled(world, 0, wanted)
+        wait_until(lambda: write_refusal(world, 0) == "", 30, "writes are still refused")
+        world.wait_linked()
+        assert world.wait_equal()[b"later:39"][1] == b"39"
+        assert "ev=amnesia" not in world.log(0)
+
+
 def test_a_repair_that_is_interrupted_is_finished_by_the_next():
     for _ in range(4):
         with World(regions=2, fsync="always", extra=CHECKPOINTS) as world:

@@ -31,6 +31,14 @@ static inline void buffer_clear(struct buffer *b)
     b->len = 0;
 }
 
+/* Empties it; room for more than `keep_bytes` is given back. */
+static inline void buffer_empty(struct buffer *b, size_t keep_bytes)
+{
+    b->len = 0;
+    if (b->cap > keep_bytes)
+        buffer_release(b);
+}
+
 static inline struct span buffer_span(const struct buffer *b)
 {
     return span_of(b->at, b->len);

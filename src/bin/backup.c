@@ -181,10 +181,10 @@ static struct manifest_base *newest(struct backup *b)
     return b->manifest.count == 0 ? NULL : &b->manifest.bases[b->manifest.count - 1];
 }
 
-static enum backup_verdict grow(struct backup *b, struct disk *to, const struct backup_look *look)
+static enum backup_verdict grow(struct backup *b, struct manifest_base *base, struct disk *to,
+                                const struct backup_look *look)
 {
     struct backup_log log;
-    struct manifest_base *base = newest(b);
     uint64_t until_ms = clocks_wall_us() / 1000;
     const struct copy_start *meet = look->start_known && look->start.lsn >= base->end_lsn
                                         ? &look->start
@@ -206,20 +206,20 @@ static enum backup_verdict grow(struct backup *b, struct disk *to, const struct 
     return verdict;
 }
 
-/* The newest base's log goes on, when it can. What did not join leaves the manifest as it was. */
-static enum backup_verdict extend(struct backup *b)
+/* The base's log goes on, when it can. What did not join must be forgotten again. */
+static enum backup_verdict extend(struct backup *b, struct manifest_base *base)
 {
     static struct backup_look look;
     struct disk_posix to;
     char path[FILES_PATH_MAX];
     if (!backup_look(b->data, &look, b->problem) ||
-        !files_join(path, b->to, newest(b)->name, b->problem))
+        !files_join(path, b->to, base->name, b->problem))
         return BACKUP_FAILED;
     if (disk_posix_beside(&to, path, true) != E_OK) {
         fail(b, "%s", to.disk.detail);
         return BACKUP_FAILED;
     }
-    enum backup_verdict verdict = grow(b, &to.disk, &look);
+    enum backup_verdict verdict = grow(b, base, &to.disk, &look);
     disk_posix_close(&to);
     return verdict;
 }
@@ -302,7 +302,7 @@ static bool reload(struct backup *b)
 /* The newest base's log goes on, or a new base is taken. */
 static bool catch_up(struct backup *b)
 {
-    enum backup_verdict verdict = extend(b);
+    enum backup_verdict verdict = extend(b, newest(b));
     if (verdict == BACKUP_PARTS) {
         tell_parts(b);
         b->compared = false;
@@ -311,13 +311,40 @@ static bool catch_up(struct backup *b)
     return verdict == BACKUP_GOOD;
 }
 
+/* What was written while a new base was taken goes to the one before as well: its moments reach to
+ * where those of the new one begin. */
+static bool close_gap(struct backup *b)
+{
+    if (b->manifest.count < 2)
+        return true;
+    struct manifest_base *before = newest(b) - 1, kept = *before;
+    kept.segments = mem_alloc((before->segment_count + 1) * sizeof(kept.segments[0]));
+    memcpy(kept.segments, before->segments, before->segment_count * sizeof(kept.segments[0]));
+    enum backup_verdict verdict = extend(b, before);
+    if (verdict == BACKUP_PARTS) {
+        fprintf(stderr, "meridian backup: %s: moments between %s and %s are missing\n", b->problem,
+                before->name, newest(b)->name);
+        mem_free(before->segments);
+        kept.segment_cap = kept.segment_count + 1;
+        *before = kept;
+    } else {
+        mem_free(kept.segments);
+    }
+    return verdict != BACKUP_FAILED;
+}
+
 static bool run(struct backup *b)
 {
     if (!read_identity(b) || !is_whole(b) || !load_manifest(b))
         return false;
     if (newest(b) != NULL && (!catch_up(b) || !save(b)))
         return false;
-    return (newest(b) != NULL && (b->based || !b->full)) || (take_base(b) && save(b));
+    if (newest(b) != NULL && (b->based || !b->full))
+        return true;
+    if (!take_base(b) || !close_gap(b) || !save(b))
+        return false;
+    /* The new one reaches as far as the one before. */
+    return b->manifest.count < 2 || (catch_up(b) && save(b));
 }
 
 /* "1234 bytes", "12.3 MB". */

@@ -94,9 +94,9 @@ static void copy_now(void *memory)
         tell(w, w->from, cause, error);
         return;
     }
-    error = kv_lmdb_copy(&kv, w->file);
+    error = kv_lmdb_copy(&kv, w->file, cause);
     if (error != E_OK)
-        tell(w, w->from, kv.kv.detail, error);
+        tell(w, w->from, cause, error);
     kv_lmdb_close(&kv);
     if (error == E_OK)
         verify(w);

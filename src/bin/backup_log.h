@@ -13,7 +13,7 @@
 
 enum backup_verdict {
     BACKUP_GOOD,
-    BACKUP_PARTS, /* it does not join, or what comes next was dropped; `problem` says why */
+    BACKUP_PARTS,  /* it does not join, or what comes next was dropped; `problem` says why */
     BACKUP_FAILED, /* an error of a disk, or damage; `problem` */
 };
 

@@ -364,27 +364,31 @@ static void tell_count(FILE *to, uint64_t count, const char *what)
 
 static void sum_up(struct import *i)
 {
-    const uint64_t *written = i->print ? i->written : i->region.written;
+    uint64_t *written = i->print ? i->written : i->region.written;
     FILE *to = i->print ? stderr : stdout;
-    const char *between = "";
+    const char *between = " (";
     uint64_t all = 0;
 
     progress_clear(&i->progress);
+    if (i->print) /* counted as they began */
+        written[RDB_STREAM_KEY] -= i->keys.streams_lost;
     for (size_t t = 0; t < RDB_TYPES; t++)
         all += written[t];
-    fprintf(to, "%s %" PRIu64 " keys (", i->print ? "printed" : "imported", all);
+    fprintf(to, "%s %" PRIu64 " keys", i->print ? "printed" : "imported", all);
     for (size_t t = 0; t < RDB_TYPES; t++) {
         if (written[t] > 0) {
             fprintf(to, "%s%s %" PRIu64, between, rdb_type_name((enum rdb_type)t), written[t]);
             between = ", ";
         }
     }
-    fprintf(to, ") from %zu bytes in %.1f s", i->file.len, progress_seconds(&i->progress));
+    fprintf(to, "%s from %zu bytes in %.1f s", all > 0 ? ")" : "", i->file.len,
+            progress_seconds(&i->progress));
     tell_count(to, i->expired, "expired, left out");
     tell_count(to, i->region.there, "there already, left as they are");
     tell_count(to, i->region.failed, "refused by the region");
     tell_count(to, i->modules, "of modules, left out");
     tell_count(to, i->libraries, "libraries of functions, left out");
+    tell_count(to, i->keys.streams_lost, "streams without entries, left out");
     tell_count(to, i->keys.groups_lost, "consumer groups, left out");
     tell_count(to, i->region.unclaimed, "pending entries that were deleted, left out");
     fputc('\n', to);

@@ -18,6 +18,11 @@ static void put(struct import_keys *k, const struct span *argv, size_t argc)
     commands_put(k->commands, argv, argc);
 }
 
+static void put_removal(struct import_keys *k)
+{
+    put(k, (struct span[]){ span_str("DEL"), buffer_span(&k->key) }, 2);
+}
+
 static void begin(struct import_keys *k, const struct rdb_event *e)
 {
     buffer_clear(&k->key);
@@ -26,8 +31,9 @@ static void begin(struct import_keys *k, const struct rdb_event *e)
     k->type = e->type;
     k->expires_ms = e->expires_ms;
     k->empty = true;
-    if (k->replace && k->type != RDB_STRING) /* SET replaces whatever there is */
-        put(k, (struct span[]){ span_str("DEL"), buffer_span(&k->key) }, 2);
+    /* SET replaces whatever there is; whether a stream comes is seen with its first entry. */
+    if (k->replace && k->type != RDB_STRING && !(k->new_ids && k->type == RDB_STREAM_KEY))
+        put_removal(k);
 }
 
 static void end(struct import_keys *k)
@@ -87,6 +93,8 @@ static void put_entry(struct import_keys *k, const struct rdb_event *e)
 
     if (e->field_count == 0)
         return; /* Redis makes none */
+    if (k->replace && k->new_ids && k->empty)
+        put_removal(k);
     struct span *argv = mem_alloc((3 + e->field_count) * sizeof(*argv));
     argv[0] = span_str("XADD");
     argv[1] = key;
@@ -107,10 +115,19 @@ static void put_empty_stream(struct import_keys *k)
     put(k, argv, COUNT_OF(argv));
 }
 
+/* Where several regions write, a stream is there by its entries only. */
+static void leave_out(struct import_keys *k)
+{
+    k->streams_lost++;
+    k->expires_ms = 0;
+}
+
 static void put_stream(struct import_keys *k, const struct rdb_stream *s)
 {
     char last[NUMBER_TEXT_MAX], added[NUMBER_TEXT_MAX], removed[NUMBER_TEXT_MAX];
 
+    if (k->new_ids && k->empty)
+        leave_out(k);
     if (k->new_ids)
         return;
     if (k->empty)

@@ -16,7 +16,8 @@ struct import_keys {
     struct span prefix;        /* is put before every key */
     bool replace;
     bool new_ids;
-    uint64_t groups_lost; /* of streams with new ids */
+    uint64_t groups_lost;  /* of streams with new ids */
+    uint64_t streams_lost; /* with new ids, and without entries: nothing would be there */
     /* private */
     enum rdb_type type;
     uint64_t expires_ms;

@@ -176,15 +176,26 @@ static bool show_directory(struct inspect *x)
 
 /* --- a segment --- */
 
+/* Of files that are parts of something, name the whole. */
+static const char *instead_of(const char *name)
+{
+    if (strcmp(name, "data.mdb") == 0)
+        return "is shown with its directory: name that (DATA/checkpoint, or BACKUP/base-…)";
+    if (strcmp(name, "manifest.json") == 0)
+        return "is shown with its back-up: name the directory that it is in";
+    if (strcmp(name, "identity") == 0 || strcmp(name, "bootstrap") == 0)
+        return "is shown with its data directory: name that";
+    return "cannot be shown: name a data directory, DATA/checkpoint, a back-up, or a segment of "
+           "log, which is called by 16 hex digits and .log";
+}
+
 static bool show_file(struct inspect *x)
 {
     char directory[FILES_PATH_MAX];
     uint64_t start_lsn;
     const char *slash = strrchr(x->path, '/'), *name = slash == NULL ? x->path : slash + 1;
     if (!segment_parse_name(name, &start_lsn)) {
-        inspect_damage(x, x->path,
-                       "is neither a directory nor a segment of log, which is called by 16 hex "
-                       "digits and .log");
+        snprintf(x->problem, sizeof(x->problem), "%s: %s", x->path, instead_of(name));
         return true;
     }
     snprintf(directory, sizeof(directory), "%.*s", slash == NULL ? 1 : (int)(slash - x->path + 1),

@@ -31,11 +31,22 @@ static bool parse_number(const char *text, stamp_t *moment)
     return value > 0;
 }
 
-/* ".123…" at *text, as milliseconds. */
+/* strptime is generous: with spaces, with one digit, with more years than there are. */
+static bool has_form(const char *text, const char *form)
+{
+    for (; *form != '\0'; text++, form++) {
+        bool digit = *text >= '0' && *text <= '9';
+        if (*form == 'd' ? !digit : *text == '\0' || (*form != '?' && *text != *form))
+            return false;
+    }
+    return true;
+}
+
+/* ".123…" at *text, as milliseconds; a point alone stays where it is. */
 static uint64_t take_fraction(const char **text)
 {
     uint64_t ms = 0, digits = 0;
-    if (**text != '.')
+    if (!has_form(*text, ".d"))
         return 0;
     for (++*text; **text >= '0' && **text <= '9'; ++*text, digits++)
         ms = digits < 3 ? ms * 10 + (uint64_t)(**text - '0') : ms;
@@ -44,21 +55,36 @@ static uint64_t take_fraction(const char **text)
     return ms;
 }
 
+/* A day that its month has, hours to 23, seconds to 59: what is not there would become another time. */
+static bool is_real(const struct tm *time)
+{
+    struct tm same = *time;
+    timegm(&same);
+    return same.tm_mday == time->tm_mday && same.tm_mon == time->tm_mon &&
+           same.tm_hour == time->tm_hour && same.tm_min == time->tm_min &&
+           same.tm_sec == time->tm_sec;
+}
+
+/* An hour that the clock leaves out in spring is none. */
+static bool take_local(const struct tm *time, time_t *seconds)
+{
+    struct tm same = *time;
+    same.tm_isdst = -1;
+    *seconds = mktime(&same);
+    return same.tm_hour == time->tm_hour && same.tm_min == time->tm_min;
+}
+
 /* "Z", "+01:00", or nothing: local time. False: something else. */
 static bool take_zone(const char *text, struct tm *time, time_t *seconds)
 {
-    int hours, minutes, used = 0;
-    if (*text == '\0') {
-        time->tm_isdst = -1;
-        *seconds = mktime(time);
-        return true;
-    }
+    int hours, minutes;
+    if (*text == '\0')
+        return take_local(time, seconds);
     *seconds = timegm(time);
     if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0)
         return true;
-    if ((*text != '+' && *text != '-') ||
-        sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || text[1 + used] != '\0' ||
-        hours > 23 || minutes > 59)
+    if ((*text != '+' && *text != '-') || strlen(text) != 6 || !has_form(text + 1, "dd:dd") ||
+        sscanf(text + 1, "%2d:%2d", &hours, &minutes) != 2 || hours > 23 || minutes > 59)
         return false;
     long offset = hours * 3600L + minutes * 60L;
     *seconds += *text == '+' ? -offset : offset;
@@ -74,6 +100,8 @@ static bool parse_time(const char *text, stamp_t *moment)
         const char *rest = strptime(text, forms[i], &time);
         if (rest == NULL)
             continue;
+        if (!has_form(text, "dddd-dd-dd?dd:dd:dd") || !is_real(&time))
+            return false;
         uint64_t ms = take_fraction(&rest);
         if (!take_zone(rest, &time, &seconds) || seconds <= 0)
             return false;

@@ -41,6 +41,39 @@ static void take_links(const json_t *links, struct page *p)
         take_link(json_array_get(links, i), &p->links[i]);
 }
 
+static void take_feeding(const json_t *list, struct page *p)
+{
+    p->feeding_count = json_array_size(list);
+    p->feeding = mem_zalloc(p->feeding_count * sizeof(*p->feeding));
+    for (size_t i = 0; i < p->feeding_count; i++) {
+        const json_t *one = json_array_get(list, i);
+
+        take_text(one, "region", p->feeding[i].region);
+        take_text(one, "phase", p->feeding[i].phase);
+        p->feeding[i].sent_bytes = number(one, "sent_bytes");
+    }
+}
+
+static void take_bootstrap(const json_t *from, struct page *p)
+{
+    take_text(from, "phase", p->bootstrap.phase);
+    take_text(from, "from", p->bootstrap.from);
+    p->bootstrap.percent = number(from, "percent");
+    p->bootstrap.keys = number(from, "keys");
+    p->bootstrap.bytes = number(from, "bytes");
+    take_feeding(json_object_get(from, "feeding"), p);
+}
+
+static void take_memory(const json_t *from, struct page *p)
+{
+    p->used_bytes = number(from, "used_bytes");
+    p->rss_bytes = number(from, "rss_bytes");
+    p->limit_bytes = number(from, "limit_bytes");
+    p->resident_keys = number(from, "resident_keys");
+    take_text(from, "state", p->memory_state);
+    take_text(from, "policy", p->policy);
+}
+
 static uint64_t count_conflicts(const json_t *keyspaces)
 {
     uint64_t count = 0;
@@ -54,14 +87,14 @@ static uint64_t count_conflicts(const json_t *keyspaces)
 static bool parse(struct span json, struct page *out)
 {
     json_t *root = json_loadb((const char *)json.at, json.len, 0, NULL);
-    const json_t *memory, *log;
+    const json_t *log, *loading;
 
     *out = (struct page){ 0 };
     if (!json_is_object(root)) {
         json_decref(root);
         return false;
     }
-    memory = json_object_get(root, "memory");
+    loading = json_object_get(root, "loading");
     log = json_object_get(root, "log");
     take_text(root, "deployment", out->deployment);
     take_text(root, "region", out->region);
@@ -74,8 +107,11 @@ static bool parse(struct span json, struct page *out)
     out->conflicts = count_conflicts(json_object_get(root, "keyspaces"));
     out->clients = number(root, "clients");
     out->commands = number(root, "commands");
-    out->used_bytes = number(memory, "used_bytes");
-    out->rss_bytes = number(memory, "rss_bytes");
+    take_memory(json_object_get(root, "memory"), out);
+    take_text(json_object_get(root, "checkpoint"), "problem", out->checkpoint_problem);
+    out->loading = loading != NULL;
+    out->loading_percent = number(loading, "percent");
+    take_bootstrap(json_object_get(root, "bootstrap"), out);
     out->log_bytes = number(log, "end_bytes");
     out->log_durable_bytes = number(log, "durable_bytes");
     take_links(json_object_get(root, "links"), out);
@@ -86,6 +122,7 @@ static bool parse(struct span json, struct page *out)
 void page_release(struct page *p)
 {
     mem_free(p->links);
+    mem_free(p->feeding);
     *p = (struct page){ 0 };
 }
 

@@ -18,13 +18,33 @@ struct page_link {
     uint64_t lag_ms, received_bytes, sent_bytes, backlog_bytes;
 };
 
+/* A region that this one fills. */
+struct page_feeding {
+    char region[PAGE_TEXT_MAX], phase[PAGE_TEXT_MAX];
+    uint64_t sent_bytes;
+};
+
+/* How far this region is being filled from another. */
+struct page_bootstrap {
+    char phase[PAGE_TEXT_MAX], from[PAGE_TEXT_MAX]; /* "none" or "": it is not */
+    uint64_t percent, keys, bytes;
+};
+
 struct page {
     char deployment[PAGE_TEXT_MAX], region[PAGE_TEXT_MAX], version[PAGE_TEXT_MAX];
     char writes[PAGE_TEXT_MAX]; /* "ok", or why they are refused */
     uint64_t uptime_s, keys, expiring_keys, clients, commands;
     uint64_t contested_keys; /* now */
     uint64_t conflicts;      /* of all keyspaces since it was started */
-    uint64_t used_bytes, rss_bytes, log_bytes, log_durable_bytes;
+    uint64_t used_bytes, rss_bytes, limit_bytes, resident_keys;
+    char memory_state[PAGE_TEXT_MAX], policy[PAGE_TEXT_MAX];
+    uint64_t log_bytes, log_durable_bytes;
+    char checkpoint_problem[PAGE_TEXT_MAX]; /* why the last one failed; "" when it did not */
+    bool loading;
+    uint64_t loading_percent;
+    struct page_bootstrap bootstrap;
+    struct page_feeding *feeding; /* [feeding_count] */
+    size_t feeding_count;
     struct page_link *links; /* [link_count] */
     size_t link_count;
 };

@@ -287,6 +287,10 @@ static void make_marker(struct repair *r, struct marker *m)
             vector_raise(&m->had, last);
     }
     m->end_lsn = examined_log_last(&l->log)->to_lsn;
+    if (!examined_log_is_good(&l->log))
+        m->tail_of = r->self->id;
+    else if (l->has_marker)
+        m->tail_of = l->marker.tail_of;
 }
 
 static bool claim(struct repair *r)
@@ -343,8 +347,10 @@ static bool bootstrap(struct repair *r)
     if (!log_good)
         printf(
             "Writes of this region that stood in the damaged part, and that no other region had, "
-            "are lost.\nIf later ones do not fit without them, it says AMNESIA, and needs a new "
-            "number (docs/operating.md).\n");
+            "are lost.\nIt takes no writes (AMNESIA) before it has met every other region: one may "
+            "hold later ones of it.\nIf one does, or its own later ones do not fit without the "
+            "lost "
+            "ones, it needs a new number (docs/operating.md).\n");
     return true;
 }
 

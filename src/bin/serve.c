@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,15 +285,27 @@ static bool load_merges(struct serve *s)
     return false;
 }
 
+/* A start that failed, with what to do about it when it is known. */
+static int start_failed(const struct serve *s, const char *where, const char *problem)
+{
+    if (!s->datadir.damaged)
+        return command_failed("serve", "%s%s", where, problem);
+    return command_failed("serve",
+                          "%s%s; see what can be saved: meridian repair --data %s --check, then "
+                          "meridian repair --data %s --config %s --region %s",
+                          where, problem, s->data_dir, s->data_dir, s->config_file, s->self->name);
+}
+
 static bool recover(struct serve *s)
 {
     uint64_t began_us = clocks_monotonic_us();
     struct oplog_report report = { 0 };
-    char problem[DATADIR_PROBLEM_MAX];
+    char problem[DATADIR_PROBLEM_MAX], where[PATH_MAX];
 
     if (!datadir_replay(&s->datadir, &s->node, &s->loop, &report, problem)) {
+        snprintf(where, sizeof(where), "%s: ", s->data_dir);
         if (!s->loop.stopping)
-            command_failed("serve", "%s: %s", s->data_dir, problem);
+            start_failed(s, where, problem);
         return false;
     }
     report_recovery(&report, clocks_monotonic_us() - began_us);
@@ -355,6 +368,12 @@ static int run_loop(struct serve *s)
     if (error != 0)
         return command_failed("serve", "cannot start: %s", uv_strerror(error));
     loop_run(&s->loop);
+    if (s->node.log_broken && s->node.replica.log_durable < s->node.replica.log_end)
+        return command_failed(
+            "serve",
+            "stopped, but the log failed before: %llu bytes of it are not on "
+            "the disk, and what clients wrote last may be lost",
+            (unsigned long long)(s->node.replica.log_end - s->node.replica.log_durable));
     return EXIT_DONE;
 }
 
@@ -382,7 +401,7 @@ static int run_once(struct serve *s, bool *again)
 
     *again = false;
     if (!datadir_open(&s->datadir, s->data_dir, &s->deployment, s->self, entropy() | 1, problem))
-        return command_failed("serve", "%s", problem);
+        return start_failed(s, "", problem);
     status = run_node(s);
     *again = status == EXIT_DONE && s->loop.restarting;
     if (*again && !datadir_mark(&s->datadir, &s->loop.restart, problem))

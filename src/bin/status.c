@@ -13,8 +13,8 @@
 const char status_help[] =
     "usage: meridian status [--http HOST:PORT] [--json] [--watch]\n"
     "\n"
-    "Shows one region: its keys, memory and log, its conflicts if there are any, and the links to\n"
-    "every other region.\n"
+    "Shows one region: its keys, memory and log, its conflicts if there are any, how far it is\n"
+    "loaded or filled from another while it is, and the links to every other region.\n"
     "\n"
     "  --http HOST:PORT  the region's HTTP address; 127.0.0.1:9001, where demo has its first\n"
     "  --json            what the region answers, as it is\n"
@@ -66,6 +66,39 @@ static bool read_options(struct status *s, int argc, char **argv)
     }
 }
 
+static void print_memory(const struct page *p)
+{
+    char a[PAGE_FIGURE_MAX], b[PAGE_FIGURE_MAX], c[PAGE_FIGURE_MAX];
+
+    printf("memory %s (resident %s", page_bytes(p->used_bytes, a), page_bytes(p->rss_bytes, b));
+    if (p->limit_bytes > 0)
+        printf(" of %s, %s", page_bytes(p->limit_bytes, c), p->policy);
+    printf(")");
+    if (p->resident_keys < p->keys)
+        printf(", %s keys in memory", page_count(p->resident_keys, a));
+    if (p->memory_state[0] != '\0' && strcmp(p->memory_state, "ok") != 0)
+        printf(", %s", p->memory_state);
+}
+
+/* What only sometimes is the case. */
+static void print_progress(const struct page *p)
+{
+    char a[PAGE_FIGURE_MAX], b[PAGE_FIGURE_MAX];
+
+    if (p->loading)
+        printf("loading the log: %llu%%\n", (unsigned long long)p->loading_percent);
+    if (p->bootstrap.phase[0] != '\0' && strcmp(p->bootstrap.phase, "none") != 0)
+        printf("filled from %s: %s, %llu%%, %s keys, %s received\n",
+               p->bootstrap.from[0] ? p->bootstrap.from : "another region", p->bootstrap.phase,
+               (unsigned long long)p->bootstrap.percent, page_count(p->bootstrap.keys, a),
+               page_bytes(p->bootstrap.bytes, b));
+    for (size_t i = 0; i < p->feeding_count; i++)
+        printf("fills %s: %s, %s sent\n", p->feeding[i].region, p->feeding[i].phase,
+               page_bytes(p->feeding[i].sent_bytes, a));
+    if (p->checkpoint_problem[0] != '\0')
+        printf("the last checkpoint failed: %s\n", p->checkpoint_problem);
+}
+
 static void print_summary(const struct page *p)
 {
     char a[PAGE_FIGURE_MAX], b[PAGE_FIGURE_MAX];
@@ -74,12 +107,13 @@ static void print_summary(const struct page *p)
            p->version, page_duration(p->uptime_s, a), p->writes);
     printf("keys %s (%s with a deadline)", page_count(p->keys, a), page_count(p->expiring_keys, b));
     printf("   clients %s   commands %s\n", page_count(p->clients, a), page_count(p->commands, b));
-    printf("memory %s (resident %s)", page_bytes(p->used_bytes, a), page_bytes(p->rss_bytes, b));
+    print_memory(p);
     printf("   log %s, %s not yet synced\n", page_bytes(p->log_bytes, a),
            page_bytes(p->log_bytes - p->log_durable_bytes, b));
     if (p->contested_keys > 0 || p->conflicts > 0)
         printf("contested keys %s   conflicts %s (CONFLICT LIST has them)\n",
                page_count(p->contested_keys, a), page_count(p->conflicts, b));
+    print_progress(p);
 }
 
 static void print_link(const struct page_link *l)

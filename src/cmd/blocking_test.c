@@ -1,82 +1,5 @@
 /* Clients that wait for keys: who is served, in what order, with what, and how a wait ends. */
-#include "cmd/blocking.h"
-
-#include "cmd/trial.h"
-
-enum { CLIENTS = 4 };
-
-/* world.session writes; these wait. */
-static struct session clients[CLIENTS];
-static struct buffer served; /* "1 0 …": who was answered, in order */
-
-static void open_clients(void)
-{
-    open_world();
-    for (int i = 0; i < CLIENTS; i++)
-        server_open_session(&world.server, &clients[i]);
-    buffer_clear(&served);
-}
-
-static void close_clients(void)
-{
-    for (int i = 0; i < CLIENTS; i++)
-        server_close_session(&world.server, &clients[i]);
-    buffer_release(&served);
-    close_world();
-}
-
-static void answered(void *context, struct session *s, size_t start)
-{
-    CHECK(context == &world && s->blocked == NULL && start <= s->output.len);
-    buffer_printf(&served, "%s%d", served.len > 0 ? " " : "", (int)(s - clients));
-}
-
-static void ask(int client, const char *line)
-{
-    struct buffer text = { 0 };
-    struct session *s = &clients[client];
-
-    buffer_printf(&text, "%s\r\n", line);
-    CHECK(resp_parse(&s->parser, buffer_span(&text)) == RESP_COMMAND);
-    turn(0);
-    command_run(&world.server, s, s->parser.argv, s->parser.argc);
-    buffer_release(&text);
-}
-
-static void serve(void)
-{
-    blocking_serve(&world.server, true, answered, &world);
-}
-
-/* A command of the one who does not wait, and what follows from it. */
-static void run_line(const char *line)
-{
-    execute(line);
-    serve();
-}
-
-static void pass(uint64_t ms)
-{
-    turn(ms);
-    blocking_expire(&world.server, world.server.now_us, answered, &world);
-}
-
-/* All that a client was answered; takes it away. */
-static struct span answers(int client)
-{
-    static struct buffer text;
-    struct span in = buffer_span(&clients[client].output);
-
-    buffer_clear(&text);
-    while (in.len > 0)
-        render(&text, &in, false);
-    buffer_clear(&clients[client].output);
-    return buffer_span(&text);
-}
-
-#define EXPECT_ANSWER(client, text) EXPECT_TEXT(answers(client), text)
-#define EXPECT_WAITS(client)                                                                       \
-    EXPECT(clients[client].blocked != NULL && clients[client].output.len == 0)
+#include "cmd/waiter_trial.h"
 
 TEST(a_push_serves_who_waits)
 {
@@ -88,8 +11,7 @@ TEST(a_push_serves_who_waits)
     run_line("RPUSH l x y");
     EXPECT_TEXT(reply_text(false), "2"); /* as it was when it was pushed */
     EXPECT_ANSWER(0, "[\"l\" \"x\"]");
-    execute("LRANGE l 0 -1");
-    EXPECT_TEXT(reply_text(false), "[\"y\"]");
+    EXPECT_REPLY("LRANGE l 0 -1", "[\"y\"]");
     EXPECT_EQ(world.server.blocking.count, 0);
     close_clients();
 }
@@ -116,8 +38,7 @@ TEST(who_waited_longest_is_served_first)
     EXPECT_ANSWER(2, "[\"l\" \"a\"]");
     EXPECT_ANSWER(0, "[\"l\" \"d\"]");
     EXPECT_ANSWER(1, "[\"l\" [\"b\" \"c\"]]");
-    execute("EXISTS l");
-    EXPECT_TEXT(reply_text(false), "0");
+    EXPECT_REPLY("EXISTS l", "0");
     close_clients();
 }
 
@@ -144,8 +65,7 @@ TEST(keys_are_served_in_the_order_in_which_they_were_touched)
     execute("RPUSH a 2");
     serve();
     EXPECT_ANSWER(0, "[\"b\" \"1\"]");
-    execute("LLEN a");
-    EXPECT_TEXT(reply_text(false), "1");
+    EXPECT_REPLY("LLEN a", "1");
     close_clients();
 }
 
@@ -214,8 +134,7 @@ TEST(a_target_of_another_type_ends_the_wait_with_an_error)
     execute("SET s v");
     run_line("RPUSH l x");
     EXPECT_ANSWER(0, WRONG_TYPE);
-    execute("LLEN l");
-    EXPECT_TEXT(reply_text(false), "1");
+    EXPECT_REPLY("LLEN l", "1");
     close_clients();
 }
 
@@ -225,8 +144,7 @@ TEST(a_list_that_is_its_own_target_is_served_once)
     ask(0, "BLMOVE l l LEFT RIGHT 0");
     run_line("RPUSH l x y");
     EXPECT_ANSWER(0, "\"x\"");
-    execute("LRANGE l 0 -1");
-    EXPECT_TEXT(reply_text(false), "[\"y\" \"x\"]");
+    EXPECT_REPLY("LRANGE l 0 -1", "[\"y\" \"x\"]");
     close_clients();
 }
 
@@ -315,8 +233,7 @@ TEST(a_refusal_of_writes_ends_a_wait_when_its_key_is_touched)
     serve();
     EXPECT_ANSWER(0, "-SKEWED this region's clock is off");
     EXPECT(clients[0].blocked == NULL);
-    execute("LLEN l");
-    EXPECT_TEXT(reply_text(false), "1");
+    EXPECT_REPLY("LLEN l", "1");
     close_clients();
 }
 
@@ -354,8 +271,7 @@ TEST(a_killed_client_takes_nothing)
     clients[0].killed = true;
     run_line("RPUSH l x");
     EXPECT_EQ(clients[0].output.len, 0);
-    execute("LLEN l");
-    EXPECT_TEXT(reply_text(false), "1");
+    EXPECT_REPLY("LLEN l", "1");
     close_clients();
 }
 
@@ -385,10 +301,8 @@ TEST(client_unblock_ends_a_wait)
     ask(0, "BLPOP l 0");
     ask(1, "BLPOP l 0");
     snprintf(line, sizeof(line), "CLIENT UNBLOCK %u", (unsigned)clients[0].id);
-    execute(line);
-    EXPECT_TEXT(reply_text(false), "1");
-    execute(line);
-    EXPECT_TEXT(reply_text(false), "0"); /* once is enough */
+    EXPECT_REPLY(line, "1");
+    EXPECT_REPLY(line, "0"); /* once is enough */
     serve();
     EXPECT_ANSWER(0, "nil-array");
     run_line(line);

@@ -10,6 +10,7 @@
 #include "cmd/glob.h"
 #include "cmd/handlers.h"
 #include "cmd/home.h"
+#include "crdt/resident.h"
 
 enum { QUOTED_MAX = 128 }; /* of a client's text in an error, as Redis */
 
@@ -268,20 +269,21 @@ static void judge_reply(struct call *call, size_t start)
 }
 
 /* A write decides by what it finds: so its keys are read first, or it would leave the region although
- * it is wrong. */
+ * it is wrong. What is much they do not hold together: to remove it, one after the other is enough. */
 static bool can_read_keys(struct call *call)
 {
     struct database *d = &call->replica->databases[call->db];
     struct key_range range = { 0 };
+    uint64_t room_bytes = CALL_KEPT_BYTES;
     int error;
 
     if (d->colds.keys == 0 || !command_has_keys(call->command) ||
         !command_key_range(call->command, call->argv, call->argc, &range))
         return true;
     if (range.before != 0)
-        database_find(d, call->argv[range.before]);
+        resident_try(d, call->argv[range.before], &room_bytes);
     for (size_t i = range.first; i <= range.last; i += range.step)
-        database_find(d, call->argv[i]);
+        resident_try(d, call->argv[i], &room_bytes);
     error = met_damage(call);
     if (error != E_OK)
         refuse_damaged(call, error);

@@ -99,6 +99,9 @@ void command_run_within(struct call *outer, size_t command_at);
 /* One of the commands that `exec` (EXEC) runs: into its group, without a session's formalities. */
 void command_run_nested(const struct call *exec, const struct span *argv, size_t argc);
 
+/* Of cold keys that a command brings in one after the other so much stays in memory, and no more. */
+enum { CALL_KEPT_BYTES = 4 << 20 };
+
 /* Whether a command of this session would write when it came now: one that MULTI queues does not,
  * its EXEC does. */
 bool command_writes(const struct session *session, struct span name);

@@ -5,7 +5,8 @@
  *     cold_begin, cold_step, cold_commit, cold_fail      one copy, as slowly as a test likes
  *     cold_copy      all of one at once
  *
- * What is copied is seen by readers at cold_commit, all at once. Reads of `broken` fail.
+ * What is copied is seen by readers at cold_commit, all at once. Reads of `broken` fail, and those after
+ * `fails_in` others.
  */
 #ifndef CMD_COLD_TRIAL_H
 #define CMD_COLD_TRIAL_H
@@ -34,6 +35,8 @@ struct cold_trial {
     struct buffer changes; /* of the copy that runs */
     const char *broken;    /* a key; NULL: none */
     uint64_t reads;
+    uint32_t fails_in; /* the so manyth read from now fails, and all after it; 0: none */
+    bool failing;
 };
 
 static inline int cold_order(const void *a, const void *b)
@@ -66,6 +69,10 @@ static inline int cold_read(void *store, uint8_t db, uint64_t hash, struct span 
     const struct cold_record *r = cold_find(t, db, key);
     struct span pieces, piece;
 
+    t->failing |= t->fails_in == 1;
+    t->fails_in -= t->fails_in > 0;
+    if (t->failing)
+        return E_IO;
     if (r == NULL)
         return E_MISSING;
     CHECK(r->hash == hash);

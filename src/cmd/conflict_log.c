@@ -6,7 +6,8 @@
 #include "cmd/server.h"
 #include "crdt/score.h"
 
-enum { LINE_TEXT_MAX = 56 }; /* of one text in a line of the log, escapes counted */
+/* Of one text in a line of the log, escapes counted. */
+enum { LINE_TEXT_MAX = 56, LINE_PROBLEM_MAX = 500 };
 
 const char *conflict_type_name(enum component c)
 {
@@ -99,9 +100,9 @@ static struct conflict_record *new_record(const struct conflict *c)
 
 /* --- lines of the log --- */
 
-static void put_quoted(struct buffer *out, const char *name, struct span s)
+static void put_quoted_up_to(struct buffer *out, const char *name, struct span s, size_t max)
 {
-    size_t end = out->len + strlen(name) + 3 + LINE_TEXT_MAX;
+    size_t end = out->len + strlen(name) + 3 + max;
     size_t i = 0;
 
     buffer_printf(out, " %s=\"", name);
@@ -116,6 +117,11 @@ static void put_quoted(struct buffer *out, const char *name, struct span s)
             buffer_put_u8(out, c);
     }
     buffer_put_text(out, i < s.len ? "…\"" : "\"");
+}
+
+static void put_quoted(struct buffer *out, const char *name, struct span s)
+{
+    put_quoted_up_to(out, name, s, LINE_TEXT_MAX);
 }
 
 static void tell(const struct server *server, bool warning, struct buffer *line)
@@ -185,7 +191,8 @@ void conflict_log_failure(struct server *server, struct keyspace_live *k, struct
     buffer_put_text(&line, "ev=merge.failed");
     put_quoted(&line, "keyspace", span_str(server_prefix(server, k)));
     put_quoted(&line, "key", key);
-    buffer_printf(&line, " failures=%" PRIu64 " why=\"%s\"", k->failures_untold, problem);
+    buffer_printf(&line, " failures=%" PRIu64, k->failures_untold);
+    put_quoted_up_to(&line, "why", span_str(problem), LINE_PROBLEM_MAX);
     k->failures_untold = 0;
     tell(server, true, &line);
 }

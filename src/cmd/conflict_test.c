@@ -528,11 +528,12 @@ TEST(keyspaces_are_listed_with_all_fields)
     BOTH("KEYSPACE FOR all:x",
          "[\"prefix\" \"all:\" \"mode\" \"active-active\" \"conflict\" \"siblings\" \"merge\" \"\" "
          "\"acks\" \"async\" \"ack_timeout\" \"1000ms\" \"reads\" \"local\" \"elsewhere\" "
-         "\"forward\" \"fence\" \"global\" \"streams\" \"latest\"]");
+         "\"forward\" \"fence\" \"global\" \"streams\" \"latest\" \"evict\" \"demote\"]");
     EXPECT(holds(ask(&us, "KEYSPACE FOR other"), "[\"prefix\" \"\" "));
     BOTH("KEYSPACE SET all: streams closed conflict lww", "OK");
     EXPECT(holds(ask(&us, "KEYSPACE LIST"), "\"conflict\" \"lww\""));
     EXPECT(holds(ask(&us, "KEYSPACE LIST"), "\"streams\" \"closed\""));
+    EXPECT(holds(ask(&us, "KEYSPACE LIST"), "\"evict\" \"demote\""));
     close_regions();
 }
 

@@ -53,13 +53,13 @@ static struct span float_text(double value, char *scratch)
     return span_of(scratch, decimal_of_double(value, scratch));
 }
 
-/* What stands in argv[1] now, after an emit; nothing where a disk did not give the key just then: an error
- * comes instead of the reply (cmd/call.c). */
+/* What stands in argv[1] now, after an emit. Where the disk does not say any more whether the key is there,
+ * the reply is an error whatever this is. */
 static struct span string_now(struct call *call, char *scratch)
 {
     const struct entry *e = data_live(call, call->db, call->argv[1]);
 
-    return e != NULL ? data_string(e, scratch) : span_of(NULL, 0);
+    return e != NULL ? data_string(e, scratch) : span_str("0");
 }
 
 static struct span field_now(struct call *call, char *scratch)
@@ -69,7 +69,7 @@ static struct span field_now(struct call *call, char *scratch)
                                     ? data_field(object_fields(e, COMPONENT_HASH), call->argv[2])
                                     : NULL;
 
-    return field != NULL ? data_value(field, scratch) : span_of(NULL, 0);
+    return field != NULL ? data_value(field, scratch) : span_str("0");
 }
 
 static bool beyond_exact(int64_t sum)

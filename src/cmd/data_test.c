@@ -336,8 +336,7 @@ TEST(scanning_tells_every_key)
         EXPECT(seen[i]);
     execute("FLUSHALL");
     EXPECT(world.session.wrote);
-    execute("DBSIZE");
-    EXPECT_TEXT(reply_text(false), "0");
+    EXPECT_REPLY("DBSIZE", "0");
     EXPECT_EQ(world.replica.databases[0].keys.count, 0);
     close_world();
 }
@@ -366,8 +365,7 @@ TEST(random_members_differ_and_are_members)
         }
     }
     execute("SPOP s 40");
-    execute("SCARD s");
-    EXPECT_TEXT(reply_text(false), "60");
+    EXPECT_REPLY("SCARD s", "60");
     close_world();
 }
 
@@ -425,11 +423,9 @@ TEST(what_sort_would_store_is_gathered_only_as_far_as_it_is_not_refused)
     execute("SETRANGE v1 20000000 x");
     for (int i = 0; i < 2000; i++)
         execute("RPUSH l 1");
-    execute("SORT l BY nosort GET # GET v* STORE to");
-    EXPECT_TEXT(reply_text(false),
-                "-ERR one command may write at most 64 MB (group.max): split it");
-    execute("SORT l BY nosort LIMIT 0 2 GET # GET v* STORE to");
-    EXPECT_TEXT(reply_text(false), "4");
+    EXPECT_REPLY("SORT l BY nosort GET # GET v* STORE to",
+                 "-ERR one command may write at most 64 MB (group.max): split it");
+    EXPECT_REPLY("SORT l BY nosort LIMIT 0 2 GET # GET v* STORE to", "4");
     close_world();
 }
 

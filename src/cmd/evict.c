@@ -10,10 +10,8 @@
 #include "crdt/resident.h"
 
 enum {
-    SAMPLES = 8,      /* guess between Redis's default 5 and its 10, which is as good as exact */
-    BUCKET_MAX = 64,  /* of one bucket's keys; chains are never so long with a seeded hash */
-    ENTRY_BYTES = 48, /* of a key beside its name and value: header, place in the table, rounding */
-    ITEM_BYTES = 72,  /* of an item of a collection with a short name and value, likewise */
+    SAMPLES = 8,     /* guess between Redis's default 5 and its 10, which is as good as exact */
+    BUCKET_MAX = 64, /* of one bucket's keys; chains are never so long with a seeded hash */
 
     USES_BITS = 2,
     TICK_SHIFT = 20, /* microseconds to ticks of the last use */
@@ -243,24 +241,9 @@ struct step {
     uint32_t count;
 };
 
-static uint64_t bytes_of(const struct entry *e)
-{
-    uint64_t bytes = ENTRY_BYTES + e->name_len + e->value_len;
-
-    if (e->form == ENTRY_INLINE)
-        return bytes;
-    bytes += sizeof(struct body);
-    for (uint16_t i = 0; i < e->body->string.reg_count; i++)
-        bytes += sizeof(struct reg) + e->body->string.regs[i].len;
-    for (const struct part *p = e->body->parts; p; p = p->next)
-        bytes += sizeof(*p) +
-                 (p->component == COMPONENT_HLL ? HLL_REGISTERS : part_count(p) * ITEM_BYTES);
-    return bytes;
-}
-
 static void left(struct step *s, const struct entry *e)
 {
-    s->freed_bytes += bytes_of(e);
+    s->freed_bytes += resident_bytes(e);
     s->server->evict.looked = 0;
 }
 
@@ -381,6 +364,24 @@ uint64_t evict_fetched_keys(const struct server *server)
     for (int i = 0; i < OP_DATABASES; i++)
         keys += server->replica->databases[i].fetched;
     return keys;
+}
+
+uint64_t evict_missed_keys(const struct server *server)
+{
+    uint64_t keys = 0;
+
+    for (int i = 0; i < OP_DATABASES; i++)
+        keys += server->replica->databases[i].missed;
+    return keys;
+}
+
+int64_t evict_moved_bytes(const struct server *server)
+{
+    int64_t bytes = 0;
+
+    for (int i = 0; i < OP_DATABASES; i++)
+        bytes += server->replica->databases[i].moved_bytes;
+    return bytes;
 }
 
 bool evict_is_dry(const struct server *server)

@@ -67,6 +67,10 @@ bool evict_is_dry(const struct server *server);
 /* Keys in memory; that came back from disk since the start. */
 uint64_t evict_resident_keys(const struct server *server);
 uint64_t evict_fetched_keys(const struct server *server);
+uint64_t evict_missed_keys(const struct server *server); /* that were looked for there in vain */
+
+/* Of those that came back, less those that left, about: in bytes. */
+int64_t evict_moved_bytes(const struct server *server);
 
 /* "allkeys-lru" …; by enum memory_policy. NULL past the last. */
 const char *evict_policy_name(uint64_t policy);

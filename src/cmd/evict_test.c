@@ -583,6 +583,134 @@ TEST(a_write_that_cannot_read_its_keys_writes_nothing)
     close_cold_world();
 }
 
+/* What was found not to be there when the command began cannot be looked for any more when the op is
+ * applied. */
+TEST(a_disk_that_fails_within_a_command_that_adds_is_an_error_and_no_more)
+{
+    static const char *const lines[] = {
+        "ZINCRBY k 2 m",
+        "ZADD k INCR 2 m",
+        "ZADD k 1 a 2 b",
+        "HINCRBY k f 2",
+        "HINCRBYFLOAT k f 0.5",
+        "HSET k f v",
+        "INCRBYFLOAT k 2",
+        "INCR k",
+        "INCRBY k 9007199254740993",
+        "APPEND k a",
+        "SETRANGE k 9 x",
+        "SETBIT k 7 1",
+        "SET k v GET",
+        "GETSET k v",
+        "PFADD k a",
+        "PFMERGE k k2",
+        "SADD k m",
+        "LPUSH k a b",
+        "RPUSH k a",
+        "XADD k * f v",
+        "XGROUP CREATE k g 0 MKSTREAM",
+        "GEOADD k 13 38 Palermo",
+        "COPY other k",
+        "RENAME other k",
+        "BITOP NOT k other",
+        "BITFIELD k INCRBY u8 0 3",
+        "MSET k 1 k2 2",
+        "SETEX k 9 v",
+        "SORT k STORE k2",
+    };
+    int lost = 0;
+
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        for (uint32_t reads = 1; reads < 8; reads++) {
+            open_cold_world();
+            execute("SET other 1");
+            cold_copy(&disk);
+            evict_all();
+            disk.fails_in = reads;
+            execute(lines[i]);
+            EXPECT(world.session.output.len > 0);
+            if (db(0)->lost.count > 0)
+                EXPECT_EQ(world.session.output.at[0], '-');
+            lost += db(0)->lost.count > 0;
+            close_cold_world();
+        }
+    }
+    EXPECT(lost >= 6);
+}
+
+/* --- much at once --- */
+
+enum { LARGE_KEYS = 24, LARGE_BYTES = 1 << 20, FITTING_KEYS = 4 };
+
+/* Cold keys of a megabyte. */
+static void open_large_world(void)
+{
+    char line[64];
+
+    open_cold_world();
+    for (int i = 0; i < LARGE_KEYS; i++) {
+        snprintf(line, sizeof(line), "SETRANGE k%d %d x", i, LARGE_BYTES - 1);
+        execute(line);
+    }
+    cold_copy(&disk);
+    evict_all();
+    disk.reads = 0;
+}
+
+TEST(large_keys_of_one_command_are_not_in_memory_together)
+{
+    struct buffer line = { 0 };
+
+    open_large_world();
+    buffer_put_text(&line, "DEL");
+    for (int i = 0; i < LARGE_KEYS; i++)
+        buffer_printf(&line, " k%d", i);
+    buffer_put_u8(&line, 0);
+    EXPECT(answers((const char *)line.at, "24"));
+    buffer_release(&line);
+    EXPECT_EQ(disk.reads, FITTING_KEYS + 2 * (LARGE_KEYS - FITTING_KEYS));
+    EXPECT_EQ(in_memory(), 0);
+    close_cold_world();
+}
+
+TEST(large_keys_that_are_only_counted_leave_again)
+{
+    open_large_world();
+    EXPECT(answers("EXISTS k0 k1 k2 k3 k4 k5 k6 k7 k8 k9", "10"));
+    EXPECT_EQ(in_memory(), FITTING_KEYS);
+    EXPECT_EQ(disk.reads, 10);
+    close_cold_world();
+}
+
+TEST(a_flush_of_large_keys_goes_by_their_bytes)
+{
+    struct span flush = span_str("FLUSHALL");
+    int turns = 0;
+
+    open_large_world();
+    do {
+        command_run(&world.server, &world.session, &flush, 1);
+        turns++;
+    } while (world.session.unfinished);
+    EXPECT(turns >= 4);
+    EXPECT(answers("DBSIZE", "0"));
+    close_cold_world();
+}
+
+TEST(what_came_and_left_is_counted_in_bytes)
+{
+    open_large_world();
+    int64_t before = evict_moved_bytes(&world.server);
+    execute("STRLEN k0");
+    EXPECT(evict_moved_bytes(&world.server) - before >= LARGE_BYTES);
+    evict_all();
+    EXPECT_EQ(evict_moved_bytes(&world.server), before);
+    EXPECT_EQ(evict_missed_keys(&world.server), 0);
+    execute("GET nothing");
+    EXPECT_EQ(evict_missed_keys(&world.server), 1);
+    close_cold_world();
+}
+
 /* --- all of them --- */
 
 TEST(a_flush_removes_what_is_on_disk_over_many_turns)

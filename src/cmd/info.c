@@ -99,6 +99,7 @@ static void memory_section(struct server *server, struct buffer *out)
     put_human(out, "maxmemory_human", server->settings.max_memory_bytes);
     buffer_printf(out, "maxmemory_policy:%s\r\n",
                   evict_policy_name(server->settings.memory_policy));
+    put_u64(out, "maxmemory_reached", server->out_of_memory); /* writes are refused */
     put_u64(out, "keys_in_memory", evict_resident_keys(server));
     put_u64(out, "keys_on_disk_only", cold_keys(server));
     put_u64(out, "mapped_file_bytes", process->memory_file_bytes);

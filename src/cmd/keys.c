@@ -36,10 +36,17 @@ void cmd_unlink(struct call *call)
 
 void cmd_exists(struct call *call)
 {
+    struct database *d = &call->replica->databases[call->db];
+    uint64_t room_bytes = CALL_KEPT_BYTES;
     int64_t count = 0;
 
-    for (size_t i = 1; i < call->argc; i++)
+    for (size_t i = 1; i < call->argc; i++) {
+        uint64_t fetched = d->fetched;
+
         count += is_there(call, call->argv[i]);
+        if (d->fetched != fetched)
+            resident_spare(d, call->argv[i], &room_bytes);
+    }
     reply_int(call->reply, count);
 }
 

@@ -11,13 +11,15 @@
 #include "crdt/resident.h"
 
 enum {
-    TURN_WORK = 1000, /* keys in memory removed in one turn: about a millisecond */
-    COLD_WORK = 8,    /* what one on disk counts for */
+    TURN_WORK = 1000,      /* keys in memory removed in one turn: about a millisecond */
+    COLD_WORK = 8,         /* what one on disk counts for, */
+    BYTES_WORK = 2 << 10,  /* and so much of it for another */
+    TRIED_BYTES = 1 << 20, /* of keys at once, read before any of them is removed */
 };
 
 struct names {
     struct buffer bytes; /* keys with their lengths */
-    uint32_t work;
+    uint64_t work;
 };
 
 static void gather(void *context, const struct scanned *s)
@@ -28,21 +30,25 @@ static void gather(void *context, const struct scanned *s)
     names->work += s->entry != NULL ? 1 : COLD_WORK;
 }
 
-/* Removes every key, the expired and the leftovers too. The table shrinks below the cursor; scanning
- * allows for it. */
-static void remove_names(struct call *call, uint8_t db, struct span names)
+/* Removes every key, the expired and the leftovers too: large ones one by one, so that they are never in
+ * memory together. The table shrinks below the cursor; scanning allows for it. */
+static void remove_names(struct call *call, uint8_t db, struct names *names)
 {
     struct database *d = &call->replica->databases[db];
-    struct span rest = names, key;
+    struct span rest = buffer_span(&names->bytes), key;
+    uint64_t room_bytes = TRIED_BYTES;
+    int64_t before = d->moved_bytes;
 
     while (span_take_prefixed(&rest, &key))
-        database_find(d, key);
+        resident_try(d, key, &room_bytes);
     if (d->damage != E_OK)
         return; /* it cannot be said what a removal here observes */
-    while (span_take_prefixed(&names, &key)) {
+    rest = buffer_span(&names->bytes);
+    while (span_take_prefixed(&rest, &key)) {
         fence_follow(call, key);
         emit_remove(call->replica, db, key);
     }
+    names->work += (uint64_t)(d->moved_bytes - before) / BYTES_WORK;
 }
 
 /* True when the database is through. */
@@ -51,10 +57,8 @@ static bool flush_some(struct call *call, struct flush *f, struct names *names)
     struct database *d = &call->replica->databases[f->db];
 
     buffer_clear(&names->bytes);
-    do {
-        f->cursor = resident_scan(d, f->cursor, gather, names);
-    } while (f->cursor != 0 && names->work < TURN_WORK);
-    remove_names(call, f->db, buffer_span(&names->bytes));
+    f->cursor = resident_scan(d, f->cursor, gather, names);
+    remove_names(call, f->db, names);
     return f->cursor == 0;
 }
 

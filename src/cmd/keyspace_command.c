@@ -27,6 +27,11 @@ static const char *const elsewheres[] = {
     [KEYSPACE_FORWARD] = "forward",
     [KEYSPACE_REDIRECT] = "redirect",
 };
+static const char *const evicts[] = {
+    [KEYSPACE_EVICT_DEMOTE] = "demote",
+    [KEYSPACE_EVICT_DROP] = "drop",
+    [KEYSPACE_EVICT_LOCAL] = "local",
+};
 static const char *const streams[] = {
     [KEYSPACE_STREAMS_LATEST] = "latest",
     [KEYSPACE_STREAMS_CLOSED] = "closed",
@@ -63,7 +68,7 @@ static void put_keyspace(struct call *call, const struct keyspace_live *live)
     const struct deployment *d = call->server->deployment;
     const struct keyspace *k = &d->keyspaces[live - call->server->keyspaces];
 
-    reply_map(call->reply, 10);
+    reply_map(call->reply, 11);
     put_text(call, "prefix", k->prefix);
     put_text(call, "mode", modes[k->mode]);
     put_text(call, "conflict", conflicts[live->conflict]);
@@ -72,6 +77,7 @@ static void put_keyspace(struct call *call, const struct keyspace_live *live)
     put_text(call, "elsewhere", elsewheres[k->elsewhere]);
     put_text(call, "fence", d->fence_count > 0 ? d->fences[k->fence].name : "");
     put_text(call, "streams", streams[live->streams]);
+    put_text(call, "evict", evicts[k->evict]);
 }
 
 static void list(struct call *call)

@@ -145,9 +145,8 @@ TEST(many_elements_go_by_one_op)
     stamp_t after = vector_get(&world.replica.last_op, 1);
     EXPECT_EQ(world.replica.open_ops, 1);
     EXPECT(after > before);
-    execute("LRANGE l 0 -1");
-    EXPECT_TEXT(reply_text(false), "[\"19990\" \"19991\" \"19992\" \"19993\" \"19994\" \"19995\" "
-                                   "\"19996\" \"19997\" \"19998\" \"19999\"]");
+    EXPECT_REPLY("LRANGE l 0 -1", "[\"19990\" \"19991\" \"19992\" \"19993\" \"19994\" \"19995\" "
+                                  "\"19996\" \"19997\" \"19998\" \"19999\"]");
     execute("LPUSH l 1 2 1 2 1");
     EXPECT_EQ(world.replica.open_ops, 2);
     execute("LREM l 0 1");

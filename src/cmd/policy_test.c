@@ -201,7 +201,7 @@ TEST(slots_are_those_of_redis_cluster)
 {
     EXPECT_EQ(route_slot(span_str("123456789")), 0x31c3);
     EXPECT_EQ(route_slot(span_str("foo{bar}")), route_slot(span_str("bar")));
-    EXPECT_EQ(route_slot(span_str("foo{}bar")), 8363);
+    EXPECT_EQ(route_slot(span_str("foo{}{bar}")), 8363);
 }
 
 TEST(keys_that_this_region_may_not_hold_are_refused_by_the_names_of_those_that_may)

@@ -2,15 +2,13 @@
  * Streams that several regions write: what is refused, and what `streams: closed` keeps from
  * readers until nothing earlier can come.
  */
-#include "cmd/blocking.h"
 #include "cmd/stream_wake.h"
-#include "cmd/trial.h"
+#include "cmd/waiter_trial.h"
 #include "wire/record.h"
 
 /* Another region, whose batches come when the test says so. */
 static struct replica peer;
 static struct buffer on_the_way; /* its records */
-static struct session waiter;
 
 static void open_regions(enum keyspace_streams streams)
 {
@@ -24,22 +22,20 @@ static void open_regions(enum keyspace_streams streams)
         .writer_count = COUNT_OF(writers),
     };
 
-    open_world();
+    open_clients();
     world.replica.options.writers = writers;
     world.replica.options.writer_count = COUNT_OF(writers);
     world.server.keyspaces[0].streams = streams;
     replica_init(&peer, &options);
     replica_recovered(&peer, 0);
     hlc_raise_ceiling(&peer.hlc, UINT64_C(1) << 40);
-    server_open_session(&world.server, &waiter);
 }
 
 static void close_regions(void)
 {
-    server_close_session(&world.server, &waiter);
     replica_release(&peer);
     buffer_release(&on_the_way);
-    close_world();
+    close_clients();
 }
 
 static void peer_seals(void)
@@ -64,22 +60,17 @@ static void peer_adds(const char *value)
     buffer_release(&fields);
 }
 
-static void answered(void *context, struct session *s, size_t start)
-{
-    CHECK(context == &world && s == &waiter && start == 0);
-}
-
 /* As the node's turn ends. */
-static void serve(void)
+static void end_turn(void)
 {
     stream_wake_moved(&world.server);
-    blocking_serve(&world.server, true, answered, &world);
+    serve();
 }
 
 static void deliver(struct span batch)
 {
     CHECK(replica_receive(&world.replica, batch) == RECEIVE_APPLIED);
-    serve();
+    end_turn();
 }
 
 static void hear_peer(void)
@@ -107,34 +98,6 @@ static void peer_is_quiet(void)
     deliver(buffer_span(&heartbeat));
     buffer_release(&heartbeat);
 }
-
-static void ask(const char *line)
-{
-    struct buffer text = { 0 };
-
-    buffer_printf(&text, "%s\r\n", line);
-    CHECK(resp_parse(&waiter.parser, buffer_span(&text)) == RESP_COMMAND);
-    buffer_clear(&waiter.output);
-    command_run(&world.server, &waiter, waiter.parser.argv, waiter.parser.argc);
-    buffer_release(&text);
-}
-
-static struct span answer(void)
-{
-    static struct buffer text;
-    struct span in = buffer_span(&waiter.output);
-
-    buffer_clear(&text);
-    if (in.len > 0)
-        render(&text, &in, false);
-    return buffer_span(&text);
-}
-
-#define EXPECT_REPLY(line, reply)                                                                  \
-    do {                                                                                           \
-        execute(line);                                                                             \
-        EXPECT_TEXT(reply_text(false), reply);                                                     \
-    } while (0)
 
 #define NEEDS_ONE_WRITER(what)                                                                     \
     "-ERR " what " needs a keyspace in which one region writes: here 2 regions write at once"
@@ -232,14 +195,14 @@ TEST(who_waits_for_a_closed_stream_is_served_when_its_entry_comes_into_sight)
     open_regions(KEYSPACE_STREAMS_CLOSED);
     turn(1);
     peer_is_quiet();
-    ask("XREAD BLOCK 0 STREAMS x y $ $");
+    ask(0, "XREAD BLOCK 0 STREAMS x y $ $");
     EXPECT_REPLY("XADD x * f own", "\"1000001-1\"");
-    serve();
-    EXPECT(waiter.blocked != NULL && waiter.output.len == 0);
+    end_turn();
+    EXPECT_WAITS(0);
     turn(1);
     peer_is_quiet();
-    EXPECT_TEXT(answer(), "[[\"x\" [[\"1000001-1\" [\"f\" \"own\"]]]]]");
-    EXPECT(waiter.blocked == NULL);
+    EXPECT_ANSWER(0, "[[\"x\" [[\"1000001-1\" [\"f\" \"own\"]]]]]");
+    EXPECT(clients[0].blocked == NULL);
     turn(1);
     peer_is_quiet(); /* forgets the keys */
     close_regions();
@@ -248,13 +211,13 @@ TEST(who_waits_for_a_closed_stream_is_served_when_its_entry_comes_into_sight)
 TEST(who_waits_is_served_when_the_keyspace_is_opened)
 {
     open_regions(KEYSPACE_STREAMS_CLOSED);
-    ask("XREAD BLOCK 0 STREAMS x 0");
+    ask(0, "XREAD BLOCK 0 STREAMS x 0");
     EXPECT_REPLY("XADD x * f own", "\"1000000-1\"");
-    serve();
-    EXPECT(waiter.blocked != NULL && waiter.output.len == 0);
+    end_turn();
+    EXPECT_WAITS(0);
     world.server.keyspaces[0].streams = KEYSPACE_STREAMS_LATEST;
-    serve();
-    EXPECT_TEXT(answer(), "[[\"x\" [[\"1000000-1\" [\"f\" \"own\"]]]]]");
+    end_turn();
+    EXPECT_ANSWER(0, "[[\"x\" [[\"1000000-1\" [\"f\" \"own\"]]]]]");
     close_regions();
 }
 

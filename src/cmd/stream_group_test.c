@@ -206,8 +206,7 @@ TEST(metadata_in_another_form_is_none)
     open_world();
     execute("XADD x 5 f v");
     put_item(span_str("s"), span_str("short"));
-    execute("XADD x 6 f v");
-    EXPECT_TEXT(reply_text(false), "\"6-0\"");
+    EXPECT_REPLY("XADD x 6 f v", "\"6-0\"");
     execute("XDEL x 5");
     execute("XINFO STREAM x");
     struct span text = reply_text(false);

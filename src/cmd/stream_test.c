@@ -3,8 +3,7 @@
  * consumer groups are in stream_group_test.c, several writers in stream_closed_test.c; all of it is
  * compared with Redis in tests/differential/streams.py.
  */
-#include "cmd/blocking.h"
-#include "cmd/trial.h"
+#include "cmd/waiter_trial.h"
 
 #define BAD_ID "-ERR Invalid stream ID specified as stream command argument"
 #define SMALL  "-ERR The ID specified in XADD is equal or smaller than the target stream top item"
@@ -115,16 +114,11 @@ TEST(about_a_length_is_kept_by_hundreds)
         snprintf(line, sizeof(line), "XADD x %d f v", i);
         execute(line);
     }
-    execute("XTRIM x MAXLEN ~ 101");
-    EXPECT_TEXT(reply_text(false), "200");
-    execute("XTRIM x MAXLEN ~ 51");
-    EXPECT_TEXT(reply_text(false), "0");
-    execute("XTRIM x MINID ~ 350 LIMIT 99");
-    EXPECT_TEXT(reply_text(false), "0");
-    execute("XTRIM x MINID ~ 350 LIMIT 100");
-    EXPECT_TEXT(reply_text(false), "100");
-    execute("XLEN x");
-    EXPECT_TEXT(reply_text(false), "50");
+    EXPECT_REPLY("XTRIM x MAXLEN ~ 101", "200");
+    EXPECT_REPLY("XTRIM x MAXLEN ~ 51", "0");
+    EXPECT_REPLY("XTRIM x MINID ~ 350 LIMIT 99", "0");
+    EXPECT_REPLY("XTRIM x MINID ~ 350 LIMIT 100", "100");
+    EXPECT_REPLY("XLEN x", "50");
     close_world();
 }
 
@@ -134,95 +128,42 @@ TEST(a_long_stream_is_trimmed_at_once)
     open_world();
     for (int i = 0; i < 10000; i++)
         execute("XADD x * f v");
-    execute("XTRIM x MAXLEN 3");
-    EXPECT_TEXT(reply_text(false), "9997");
-    execute("XLEN x");
-    EXPECT_TEXT(reply_text(false), "3");
+    EXPECT_REPLY("XTRIM x MAXLEN 3", "9997");
+    EXPECT_REPLY("XLEN x", "3");
     execute("XADD x MAXLEN 0 * f v");
-    execute("XLEN x");
-    EXPECT_TEXT(reply_text(false), "0");
+    EXPECT_REPLY("XLEN x", "0");
     close_world();
 }
 
 /* --- waiting --- */
 
-static struct session waiter;
-
-static void open_waiter(void)
-{
-    open_world();
-    server_open_session(&world.server, &waiter);
-}
-
-static void close_waiter(void)
-{
-    server_close_session(&world.server, &waiter);
-    close_world();
-}
-
-static void ask(const char *line)
-{
-    struct buffer text = { 0 };
-
-    buffer_printf(&text, "%s\r\n", line);
-    CHECK(resp_parse(&waiter.parser, buffer_span(&text)) == RESP_COMMAND);
-    buffer_clear(&waiter.output);
-    command_run(&world.server, &waiter, waiter.parser.argv, waiter.parser.argc);
-    buffer_release(&text);
-}
-
-static void answered(void *context, struct session *s, size_t start)
-{
-    CHECK(context == &world && s == &waiter && start == 0);
-}
-
-static void run_line(const char *line)
-{
-    execute(line);
-    blocking_serve(&world.server, true, answered, &world);
-}
-
-static struct span answer(void)
-{
-    static struct buffer text;
-    struct span in = buffer_span(&waiter.output);
-
-    buffer_clear(&text);
-    if (in.len > 0)
-        render(&text, &in, false);
-    return buffer_span(&text);
-}
-
-#define EXPECT_WAITS() EXPECT(waiter.blocked != NULL && waiter.output.len == 0)
-
 TEST(a_reader_waits_for_what_comes_after_the_last_entry_then)
 {
-    open_waiter();
+    open_clients();
     execute("XADD x 5 f v");
-    ask("XREAD BLOCK 0 STREAMS y x $ $");
-    EXPECT_WAITS();
+    ask(0, "XREAD BLOCK 0 STREAMS y x $ $");
+    EXPECT_WAITS(0);
     run_line("SET y v");
-    EXPECT_WAITS();
+    EXPECT_WAITS(0);
     run_line("DEL x");
     run_line("XADD x 4 f v");
-    EXPECT_WAITS();
+    EXPECT_WAITS(0);
     run_line("XADD x 6 f w");
-    EXPECT_TEXT(answer(), "[[\"x\" [[\"6-0\" [\"f\" \"w\"]]]]]");
-    close_waiter();
+    EXPECT_ANSWER(0, "[[\"x\" [[\"6-0\" [\"f\" \"w\"]]]]]");
+    close_clients();
 }
 
 TEST(what_is_there_is_not_waited_for)
 {
-    open_waiter();
+    open_clients();
     execute("XADD x 5 f v");
-    ask("XREAD BLOCK 0 STREAMS x 4");
-    EXPECT_TEXT(answer(), "[[\"x\" [[\"5-0\" [\"f\" \"v\"]]]]]");
-    ask("XREAD BLOCK 20 STREAMS x $");
-    EXPECT_WAITS();
-    turn(20);
-    blocking_expire(&world.server, world.server.now_us, answered, &world);
-    EXPECT_TEXT(answer(), "nil-array");
-    close_waiter();
+    ask(0, "XREAD BLOCK 0 STREAMS x 4");
+    EXPECT_ANSWER(0, "[[\"x\" [[\"5-0\" [\"f\" \"v\"]]]]]");
+    ask(0, "XREAD BLOCK 20 STREAMS x $");
+    EXPECT_WAITS(0);
+    pass(20);
+    EXPECT_ANSWER(0, "nil-array");
+    close_clients();
 }
 
 TEST(a_consumer_that_waits_is_told_when_its_group_goes)
@@ -235,16 +176,16 @@ TEST(a_consumer_that_waits_is_told_when_its_group_goes)
         { "XADD x 5 f v", "[[\"x\" [[\"5-0\" [\"f\" \"v\"]]]]]" },
     };
     for (size_t i = 0; i < COUNT_OF(ends); i++) {
-        open_waiter();
+        open_clients();
         execute("XGROUP CREATE x g $ MKSTREAM");
         execute("XGROUP CREATE y g $ MKSTREAM");
-        ask("XREADGROUP GROUP g c BLOCK 0 STREAMS y x > >");
-        EXPECT_WAITS();
+        ask(0, "XREADGROUP GROUP g c BLOCK 0 STREAMS y x > >");
+        EXPECT_WAITS(0);
         run_line("XGROUP CREATECONSUMER x g other");
-        EXPECT_WAITS();
+        EXPECT_WAITS(0);
         run_line(ends[i][0]);
-        EXPECT_TEXT(answer(), ends[i][1]);
-        close_waiter();
+        EXPECT_ANSWER(0, ends[i][1]);
+        close_clients();
     }
 }
 

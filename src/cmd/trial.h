@@ -189,6 +189,12 @@ static inline struct span reply_text(bool sorted)
     return buffer_span(&text);
 }
 
+#define EXPECT_REPLY(line, reply)                                                                  \
+    do {                                                                                           \
+        execute(line);                                                                             \
+        EXPECT_TEXT(reply_text(false), reply);                                                     \
+    } while (0)
+
 static inline bool run_step(const struct step *step)
 {
     if (step->line[0] == '@') {

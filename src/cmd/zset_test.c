@@ -320,16 +320,13 @@ TEST(long_names_and_many_members)
     for (int i = 0; i < MANY; i++)
         buffer_printf(&line, " %d %0300d", i % 7, i);
     buffer_put_u8(&line, 0);
-    execute((const char *)line.at);
-    EXPECT_TEXT(reply_text(false), "180");
+    EXPECT_REPLY((const char *)line.at, "180");
     buffer_clear(&line);
     buffer_printf(&line, "ZLEXCOUNT z - [%0300d", 1);
     buffer_put_u8(&line, 0);
     execute("ZREMRANGEBYSCORE z 1 6");
-    execute("ZCARD z");
-    EXPECT_TEXT(reply_text(false), "26");
-    execute((const char *)line.at);
-    EXPECT_TEXT(reply_text(false), "1"); /* 0, and not 7 */
+    EXPECT_REPLY("ZCARD z", "26");
+    EXPECT_REPLY((const char *)line.at, "1"); /* 0, and not 7 */
     buffer_release(&line);
     close_world();
 }
@@ -462,13 +459,11 @@ TEST(pops_take_both_ends_of_the_order)
             }
             char expected[96];
             snprintf(expected, sizeof(expected), "[\"%04zu\" \"%.17g\"]", popped, m.scores[popped]);
-            execute(max ? "ZPOPMAX z" : "ZPOPMIN z");
-            EXPECT_TEXT(reply_text(false), expected);
+            EXPECT_REPLY(max ? "ZPOPMAX z" : "ZPOPMIN z", expected);
             m.scores[popped] = NAN;
             m.count--;
         }
-        execute("EXISTS z");
-        EXPECT_TEXT(reply_text(false), "0");
+        EXPECT_REPLY("EXISTS z", "0");
         close_world();
     }
 }
@@ -489,12 +484,9 @@ TEST(a_union_makes_room_for_what_it_finds)
         buffer_printf(&line, " z%d z%d z%d", i, i, SETS - 1 - i);
     }
     buffer_put_u8(&line, 0);
-    execute((const char *)line.at);
-    EXPECT_TEXT(reply_text(false), "1025");
-    execute("ZCOUNT all 3 3");
-    EXPECT_TEXT(reply_text(false), "50");
-    execute("ZCOUNT all 6 6");
-    EXPECT_TEXT(reply_text(false), "975");
+    EXPECT_REPLY((const char *)line.at, "1025");
+    EXPECT_REPLY("ZCOUNT all 3 3", "50");
+    EXPECT_REPLY("ZCOUNT all 6 6", "975");
     buffer_release(&line);
     close_world();
 }

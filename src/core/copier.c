@@ -12,6 +12,7 @@ enum {
     STEP_SORTS = 4096,      /* places put in order, twice a step */
     PIECE_BYTES = 16 << 10, /* of an object that is copied in several: some hundred items, */
     PIECE_LOOKS = 250,      /* which count as so many keys */
+    KEEP_BYTES = 1 << 20,   /* of room, after a large string */
     EPOCHS = 31,
 };
 
@@ -373,6 +374,7 @@ bool copier_step(struct replica *r, struct buffer *changes, uint64_t *lsn)
             begin_database(c, r);
     }
     c->bytes += changes->len - before;
+    buffer_empty(&r->payload, KEEP_BYTES);
     if (c->db == OP_DATABASES && MUTATION(starts_late))
         fix_start(r, &c->start);
     return c->db < OP_DATABASES;

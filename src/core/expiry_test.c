@@ -33,9 +33,8 @@ static size_t keys_at(size_t region)
         EXPECT(ttl_ > (int64_t)(ms)-200 && ttl_ <= (int64_t)(ms));                                 \
     } while (0)
 
-TEST(of_concurrent_deadlines_the_longest_counts)
+STORY(2, of_concurrent_deadlines_the_longest_counts)
 {
-    world(2);
     set(A, "k", "v");
     synced();
     expire(A, "k", 50000);
@@ -47,12 +46,10 @@ TEST(of_concurrent_deadlines_the_longest_counts)
     synced();
     EXPECT_TTL_NEAR(A, "k", 10000);
     EXPECT(all_equal());
-    end_of_world();
 }
 
-TEST(persist_beats_a_concurrent_deadline)
+STORY(2, persist_beats_a_concurrent_deadline)
 {
-    world(2);
     set_ex(A, "k", "v", 10000);
     synced();
     persist(A, "k");
@@ -61,12 +58,10 @@ TEST(persist_beats_a_concurrent_deadline)
     EXPECT_EQ(ttl(A, "k"), -1);
     EXPECT_EQ(ttl(B, "k"), -1);
     EXPECT(all_equal());
-    end_of_world();
 }
 
-TEST(a_leftover_deadline_never_touches_a_key_made_later)
+STORY(2, a_leftover_deadline_never_touches_a_key_made_later)
 {
-    world(2);
     set(A, "k", "v");
     sadd(A, "s", "m");
     synced();
@@ -86,12 +81,10 @@ TEST(a_leftover_deadline_never_touches_a_key_made_later)
     EXPECT_EQ(ttl(B, "s"), -1);
     EXPECT_EVERYWHERE("s", "new");
     EXPECT_EQ(trial.regions[A].replica.databases[0].ghosts, 0);
-    end_of_world();
 }
 
-TEST(a_leftover_deadline_is_reclaimed)
+STORY(2, a_leftover_deadline_is_reclaimed)
 {
-    world(2);
     set(A, "k", "v");
     synced();
     del(A, "k");
@@ -105,15 +98,13 @@ TEST(a_leftover_deadline_is_reclaimed)
     EXPECT_EQ(keys_at(B), 0);
     EXPECT_EQ(trial.regions[B].replica.databases[0].ghosts, 0);
     EXPECT(all_equal());
-    end_of_world();
 }
 
 /* B leaves two deadlines without an object, the newer one the shorter. C has not seen that the object
  * is gone and writes it anew within the longer: its write is over with that, so that must stay until C
  * was heard past it. */
-TEST(of_leftover_deadlines_the_longest_is_waited_for)
+STORY(3, of_leftover_deadlines_the_longest_is_waited_for)
 {
-    world(3);
     set(A, "k", "v");
     synced();
     expire(C, "k", 500);
@@ -138,12 +129,10 @@ TEST(of_leftover_deadlines_the_longest_is_waited_for)
     tick_everywhere();
     EXPECT_EVERYWHERE("k", "(nil)");
     EXPECT_EQ(keys_at(A), 0);
-    end_of_world();
 }
 
-TEST(a_rewrite_keeps_what_the_write_said_about_the_deadline)
+STORY(2, a_rewrite_keeps_what_the_write_said_about_the_deadline)
 {
-    world(2);
     set(A, "k", "v");
     rewrite(A, "k", "vx");
     expire(B, "k", 10000); /* of a key it has not seen: in effect before A's */
@@ -155,12 +144,10 @@ TEST(a_rewrite_keeps_what_the_write_said_about_the_deadline)
     synced();
     EXPECT_TTL_NEAR(A, "k", 10000); /* the deadline had observed the write that said none */
     EXPECT_EVERYWHERE("k", "vxy");
-    end_of_world();
 }
 
-TEST(a_hidden_string_that_is_dropped_leaves_what_it_said_about_the_deadline)
+STORY(4, a_hidden_string_that_is_dropped_leaves_what_it_said_about_the_deadline)
 {
-    world(4);
     set(A, "k", "v");
     sadd(B, "k", "m");
     deliver_next(B, A);
@@ -174,12 +161,10 @@ TEST(a_hidden_string_that_is_dropped_leaves_what_it_said_about_the_deadline)
     synced();
     EXPECT_EVERYWHERE("k", "vx");
     EXPECT_EQ(ttl(A, "k"), -1);
-    end_of_world();
 }
 
-TEST(a_deadline_is_the_keys_and_not_the_fields)
+STORY(2, a_deadline_is_the_keys_and_not_the_fields)
 {
-    world(2);
     hset(A, "h", "f", "v");
     expire(A, "h", 1000);
     hset(B, "h", "g", "w");
@@ -187,12 +172,10 @@ TEST(a_deadline_is_the_keys_and_not_the_fields)
     EXPECT_EVERYWHERE("h", "f=v g=w");
     later(1001);
     EXPECT_EVERYWHERE("h", "(nil)");
-    end_of_world();
 }
 
-TEST(a_write_without_a_time_counts_as_none)
+STORY(2, a_write_without_a_time_counts_as_none)
 {
-    world(2);
     set_ex(A, "k", "v", 1000);
     set(B, "k", "w");
     synced();
@@ -201,12 +184,10 @@ TEST(a_write_without_a_time_counts_as_none)
     set_ex(B, "k", "w", 2000);
     synced();
     EXPECT_TTL_NEAR(A, "k", 2000);
-    end_of_world();
 }
 
-TEST(a_write_to_an_expired_key_removes_the_old_first)
+STORY(2, a_write_to_an_expired_key_removes_the_old_first)
 {
-    world(2);
     sadd(A, "k", "old");
     expire(A, "k", 100);
     synced();
@@ -216,12 +197,10 @@ TEST(a_write_to_an_expired_key_removes_the_old_first)
     EXPECT_EQ(ttl(A, "k"), -1);
     synced();
     EXPECT_EVERYWHERE("k", "x");
-    end_of_world();
 }
 
-TEST(an_extension_that_the_new_key_had_not_seen_is_its_deadline)
+STORY(2, an_extension_that_the_new_key_had_not_seen_is_its_deadline)
 {
-    world(2);
     sadd(A, "k", "old");
     expire(A, "k", 100);
     synced();
@@ -231,12 +210,10 @@ TEST(an_extension_that_the_new_key_had_not_seen_is_its_deadline)
     synced();
     EXPECT_EVERYWHERE("k", "x");
     EXPECT_TTL_NEAR(A, "k", 5000);
-    end_of_world();
 }
 
-TEST(reclaim_waits_until_every_writer_was_heard_past_the_deadline)
+STORY(3, reclaim_waits_until_every_writer_was_heard_past_the_deadline)
 {
-    world(3);
     set_ex(A, "k", "v", 100);
     synced();
     expire(B, "k", 5000); /* in time, and unseen by A for long */
@@ -259,12 +236,10 @@ TEST(reclaim_waits_until_every_writer_was_heard_past_the_deadline)
     EXPECT_EQ(trial.regions[B].replica.reclaimed, 1); /* by the deadline's origin */
     EXPECT_EQ(keys_at(A), 0);
     EXPECT(all_equal());
-    end_of_world();
 }
 
-TEST(a_region_that_is_down_past_the_deadline_delays_the_reclaim_only)
+STORY(3, a_region_that_is_down_past_the_deadline_delays_the_reclaim_only)
 {
-    world(3);
     set_ex(A, "k", "v", 100);
     synced();
     later(1000);
@@ -279,12 +254,10 @@ TEST(a_region_that_is_down_past_the_deadline_delays_the_reclaim_only)
     tick_everywhere();
     EXPECT_EQ(keys_at(A), 0);
     EXPECT_EVERYWHERE("k", "(nil)");
-    end_of_world();
 }
 
-TEST(time_runs_out_by_the_clock_that_stamps_carry)
+STORY(2, time_runs_out_by_the_clock_that_stamps_carry)
 {
-    world(2);
     trial.regions[A].skew_ms = 400;
     set_ex(B, "k", "v", 200);
     synced();
@@ -292,7 +265,6 @@ TEST(time_runs_out_by_the_clock_that_stamps_carry)
     EXPECT_TEXT(span_str(get(B, "k")), "v");
     synced();
     EXPECT_TEXT(span_str(get(B, "k")), "(nil)"); /* B could write no stamp before it any more */
-    end_of_world();
 }
 
 int main(int argc, char **argv)

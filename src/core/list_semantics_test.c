@@ -7,9 +7,8 @@
 
 /* --- case by case --- */
 
-TEST(two_insertions_after_one_element_both_stand_after_it)
+STORY(2, two_insertions_after_one_element_both_stand_after_it)
 {
-    world(2);
     rpush(A, "l", "x z");
     synced();
     insert(A, "l", 1, true, "y1");
@@ -17,23 +16,19 @@ TEST(two_insertions_after_one_element_both_stand_after_it)
     synced();
     bool first = strcmp(elements(A, "l"), "x y1 y2 z") == 0;
     EXPECT_ELEMENTS("l", first ? "x y1 y2 z" : "x y2 y1 z");
-    end_of_world();
 }
 
-TEST(runs_pushed_at_the_end_stay_together)
+STORY(2, runs_pushed_at_the_end_stay_together)
 {
-    world(2);
     rpush(A, "l", "a b c");
     rpush(B, "l", "x y z");
     synced();
     bool first = strcmp(elements(A, "l"), "a b c x y z") == 0;
     EXPECT_ELEMENTS("l", first ? "a b c x y z" : "x y z a b c");
-    end_of_world();
 }
 
-TEST(runs_of_single_pushes_stay_together_too)
+STORY(2, runs_of_single_pushes_stay_together_too)
 {
-    world(2);
     rpush(A, "l", "a");
     rpush(B, "l", "x");
     rpush(A, "l", "b");
@@ -41,58 +36,48 @@ TEST(runs_of_single_pushes_stay_together_too)
     synced();
     bool first = strcmp(elements(A, "l"), "a b x y") == 0;
     EXPECT_ELEMENTS("l", first ? "a b x y" : "x y a b");
-    end_of_world();
 }
 
-TEST(left_pushes_stand_in_reverse)
+STORY(2, left_pushes_stand_in_reverse)
 {
-    world(2);
     lpush(A, "l", "a b");
     lpush(A, "l", "c");
     synced();
     EXPECT_ELEMENTS("l", "c b a");
-    end_of_world();
 }
 
-TEST(a_push_survives_a_concurrent_removal_of_the_list)
+STORY(2, a_push_survives_a_concurrent_removal_of_the_list)
 {
-    world(2);
     rpush(A, "l", "x");
     synced();
     lpush(A, "l", "y");
     del(B, "l");
     synced();
     EXPECT_ELEMENTS("l", "y");
-    end_of_world();
 }
 
-TEST(two_pops_of_one_element_leave_nothing)
+STORY(2, two_pops_of_one_element_leave_nothing)
 {
-    world(2);
     rpush(A, "l", "z");
     synced();
     take(A, "l", 0);
     take(B, "l", 0);
     synced();
     EXPECT_EVERYWHERE("l", "(nil)");
-    end_of_world();
 }
 
-TEST(a_value_that_is_set_survives_a_concurrent_removal)
+STORY(2, a_value_that_is_set_survives_a_concurrent_removal)
 {
-    world(2);
     rpush(A, "l", "x");
     synced();
     lset(A, "l", 0, "v");
     take(B, "l", 0);
     synced();
     EXPECT_ELEMENTS("l", "v");
-    end_of_world();
 }
 
-TEST(of_two_values_set_at_one_place_the_larger_stamp_is_seen)
+STORY(2, of_two_values_set_at_one_place_the_larger_stamp_is_seen)
 {
-    world(2);
     rpush(A, "l", "x y");
     synced();
     lset(A, "l", 1, "a");
@@ -102,12 +87,10 @@ TEST(of_two_values_set_at_one_place_the_larger_stamp_is_seen)
     lset(A, "l", 1, "c");
     synced();
     EXPECT_ELEMENTS("l", "x c");
-    end_of_world();
 }
 
-TEST(a_trim_removes_what_was_observed)
+STORY(2, a_trim_removes_what_was_observed)
 {
-    world(2);
     rpush(A, "l", "a b c");
     synced();
     take_all(A, "l");
@@ -115,12 +98,10 @@ TEST(a_trim_removes_what_was_observed)
     insert(B, "l", 1, true, "a2");
     synced();
     EXPECT_ELEMENTS("l", "a2 d");
-    end_of_world();
 }
 
-TEST(a_move_is_one_group)
+STORY(2, a_move_is_one_group)
 {
-    world(2);
     rpush(A, "from", "x y");
     synced();
     lmove(A, "from", "to");
@@ -132,12 +113,10 @@ TEST(a_move_is_one_group)
     synced();
     EXPECT_ELEMENTS("to", "x x");
     EXPECT_EQ(trial.regions[A].count, 3); /* a batch for each command */
-    end_of_world();
 }
 
-TEST(a_push_to_an_expired_list_starts_anew)
+STORY(2, a_push_to_an_expired_list_starts_anew)
 {
-    world(2);
     rpush(A, "l", "old");
     expire(A, "l", 100);
     synced();
@@ -146,7 +125,6 @@ TEST(a_push_to_an_expired_list_starts_anew)
     synced();
     EXPECT_ELEMENTS("l", "new");
     EXPECT_EQ(ttl(A, "l"), -1);
-    end_of_world();
 }
 
 /* --- positions, as they are used --- */
@@ -274,9 +252,8 @@ TEST(runs_of_several_regions_never_interleave)
     }
 }
 
-TEST(queues_stay_one_level_deep)
+STORY(3, queues_stay_one_level_deep)
 {
-    world(3);
     struct prng p;
     prng_seed(&p, test_seed());
     uint64_t deepest = 0, longest = 0;
@@ -293,12 +270,10 @@ TEST(queues_stay_one_level_deep)
     }
     EXPECT_EQ(deepest, 1);
     EXPECT(longest <= 22);
-    end_of_world();
 }
 
-TEST(alternating_pushes_at_both_ends_stay_one_level_deep)
+STORY(2, alternating_pushes_at_both_ends_stay_one_level_deep)
 {
-    world(2);
     for (int i = 0; i < 400; i++) {
         rpush((size_t)i % 2, "l", "r");
         lpush((size_t)i % 2, "l", "l");
@@ -312,7 +287,6 @@ TEST(alternating_pushes_at_both_ends_stay_one_level_deep)
         EXPECT_EQ(levels_of(element_at(A, "l", rank)), 1);
         EXPECT(element_at(A, "l", rank)->name_len <= 22);
     }
-    end_of_world();
 }
 
 /* A command each, some hundred of them in a batch. */

@@ -174,13 +174,16 @@ static void unpark(struct replica *r, struct parked *p)
     mem_free(p);
 }
 
-stamp_t replica_known(const struct replica *r, uint8_t origin)
+stamp_t replica_newest_parked(const struct replica *r, uint8_t origin)
 {
     const struct stream *s = &r->streams[origin];
+    return list_empty(&s->parked) ? 0 : container_of(s->parked.prev, struct parked, link)->to;
+}
+
+stamp_t replica_known(const struct replica *r, uint8_t origin)
+{
     stamp_t applied = vector_get(&r->applied, origin);
-    if (list_empty(&s->parked))
-        return applied;
-    stamp_t parked = container_of(s->parked.prev, struct parked, link)->to;
+    stamp_t parked = replica_newest_parked(r, origin);
     return parked > applied ? parked : applied;
 }
 

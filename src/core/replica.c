@@ -16,7 +16,10 @@ enum { RECLAIM_PER_TICK = 2000, FETCH_PER_TICK = 50 }; /* about a millisecond ea
 
 /* A batch is closed at the first group's end past this size: peers apply a turn piece by piece, and
  * buffers stay small. */
-enum { BATCH_BYTES = 1 << 20 };
+enum {
+    BATCH_BYTES = 1 << 20,
+    KEEP_BYTES = 2 * BATCH_BYTES, /* of room, after a batch of a large value */
+};
 
 static uint8_t own_origin(const struct replica_options *o, uint32_t fence)
 {
@@ -132,8 +135,11 @@ bool replica_next_event(struct replica *r, struct replica_event *event)
 const char *replica_write_refusal(const struct replica *r)
 {
     if (r->amnesiac)
-        return "AMNESIA this region has lost log that others hold; it needs new origin ids before "
-               "it may write";
+        return "AMNESIA this region has lost log that others hold; it needs a new id before it may "
+               "write";
+    if (r->tail_unknown)
+        return "AMNESIA this region's log was damaged and may lack writes that others hold; own "
+               "writes wait until it has met every other region";
     return NULL;
 }
 
@@ -217,6 +223,7 @@ static void write_open_batch(struct replica *r)
     memcpy(room, header->at, header->len);
     memcpy(room + header->len, r->open.at, r->open.len);
     replica_log_seal(r, len);
+    buffer_empty(header, KEEP_BYTES);
 }
 
 /* Remembers which vector an LSN stands for, until it is durable. */
@@ -246,7 +253,7 @@ uint64_t replica_seal(struct replica *r)
         replica_hash_last(r);
         write_open_batch(r);
         r->open_ops = 0;
-        buffer_clear(&r->open);
+        buffer_empty(&r->open, KEEP_BYTES);
         r->group_start = 0;
     }
     push_snapshot(r);

@@ -126,6 +126,7 @@ struct replica {
     stamp_t dropped[STAMP_ORIGINS];
     bool asked_again[STAMP_ORIGINS]; /* replica_take_dropped has said so */
     bool amnesiac;
+    bool tail_unknown; /* its log was damaged: others may hold writes of ours that it has not */
     /* A bootstrap brings our own origin back: its batches are taken like any other's. */
     bool takes_own;
 
@@ -235,6 +236,9 @@ enum receive_verdict replica_receive(struct replica *r, struct span batch);
 
 /* Everything up to here of an origin is applied, or parked in order: from where to subscribe. */
 stamp_t replica_known(const struct replica *r, uint8_t origin);
+
+/* The newest batch of it that waits; 0: none does. */
+stamp_t replica_newest_parked(const struct replica *r, uint8_t origin);
 
 /* What the first batch of an origin that had to wait is waiting for: a stamp that must be applied
  * first (of another origin, or of its own), or our own time. 0: nothing waits. */

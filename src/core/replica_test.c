@@ -486,6 +486,28 @@ TEST(stamps_go_on_above_the_ceiling_after_a_restart)
     end_of_world();
 }
 
+/* Else it would look for ever as if ops of that origin were still to come to those who have not heard it,
+ * and what waits for all to be heard would wait for ever. */
+TEST(the_heartbeat_of_a_closed_origin_does_not_come_back_with_a_checkpoint)
+{
+    struct replica r;
+    struct replica_options options = { .region = 1, .instance = 2, .closed = { 1 << 3 } };
+    struct cold cold = { .ops = NULL };
+    struct cold_counts counts[OP_DATABASES] = { { 0 } };
+    struct copy_start start = { .lsn = 100 };
+    for (uint8_t o = 2; o < 4; o++) {
+        vector_raise(&start.last_op, stamp_make(1000, 0, o));
+        vector_raise(&start.applied, stamp_make(2000, 0, o));
+    }
+    replica_init(&r, &options);
+    start.table_seed = r.databases[0].keys.seed;
+    replica_install(&r, &cold, &start, counts);
+    EXPECT_EQ(vector_get(&r.applied, 2), stamp_make(2000, 0, 2));
+    EXPECT_EQ(vector_get(&r.applied, 3), stamp_make(1000, 0, 3));
+    EXPECT_EQ(vector_get(&r.last_op, 3), stamp_make(1000, 0, 3));
+    replica_release(&r);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

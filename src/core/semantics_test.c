@@ -7,9 +7,8 @@
 
 /* --- strings and counters --- */
 
-TEST(of_two_concurrent_writes_the_larger_stamp_is_seen)
+STORY(3, of_two_concurrent_writes_the_larger_stamp_is_seen)
 {
-    world(3);
     set(A, "k", "a");
     set(B, "k", "b");
     synced();
@@ -19,12 +18,10 @@ TEST(of_two_concurrent_writes_the_larger_stamp_is_seen)
     synced();
     EXPECT_EVERYWHERE("k", "c");
     EXPECT_EQ(object_at(A, "k")->form, ENTRY_INLINE);
-    end_of_world();
 }
 
-TEST(what_was_observed_loses_whatever_the_clocks_say)
+STORY(2, what_was_observed_loses_whatever_the_clocks_say)
 {
-    world(2);
     trial.regions[B].skew_ms = -900;
     set(A, "k", "c");
     later(450);
@@ -32,12 +29,10 @@ TEST(what_was_observed_loses_whatever_the_clocks_say)
     set(B, "k", "d");
     synced();
     EXPECT_EVERYWHERE("k", "d");
-    end_of_world();
 }
 
-TEST(equal_times_are_decided_by_the_origin)
+STORY(2, equal_times_are_decided_by_the_origin)
 {
-    world(2);
     trial.regions[A].skew_ms = 1; /* A writes first, at the time of B's */
     set(A, "k", "a");
     set(B, "k", "b");
@@ -45,24 +40,20 @@ TEST(equal_times_are_decided_by_the_origin)
               stamp_time(trial.regions[B].replica.last_op.at[2]));
     synced();
     EXPECT_EVERYWHERE("k", "b");
-    end_of_world();
 }
 
-TEST(of_two_rewrites_of_one_value_one_wins_whole)
+STORY(2, of_two_rewrites_of_one_value_one_wins_whole)
 {
-    world(2);
     set(A, "k", "base");
     synced();
     rewrite(A, "k", "base+a");
     rewrite(B, "k", "base+b");
     synced();
     EXPECT_EVERYWHERE("k", "base+b");
-    end_of_world();
 }
 
-TEST(concurrent_increments_add_up)
+STORY(2, concurrent_increments_add_up)
 {
-    world(2);
     incr(A, "c", 7);
     incr(B, "c", 3);
     synced();
@@ -71,36 +62,30 @@ TEST(concurrent_increments_add_up)
     incr(B, "c", 6);
     synced();
     EXPECT_EVERYWHERE("c", "13");
-    end_of_world();
 }
 
-TEST(an_increment_survives_a_concurrent_write)
+STORY(2, an_increment_survives_a_concurrent_write)
 {
-    world(2);
     incr(A, "c", 7);
     synced();
     set(A, "c", "100");
     incr(B, "c", 5);
     synced();
     EXPECT_EVERYWHERE("c", "105");
-    end_of_world();
 }
 
-TEST(an_increment_survives_a_concurrent_removal)
+STORY(2, an_increment_survives_a_concurrent_removal)
 {
-    world(2);
     incr(A, "c", 7);
     synced();
     del(A, "c");
     incr(B, "c", 3);
     synced();
     EXPECT_EVERYWHERE("c", "3");
-    end_of_world();
 }
 
-TEST(two_removals_and_a_decrement_leave_the_decrement)
+STORY(3, two_removals_and_a_decrement_leave_the_decrement)
 {
-    world(3);
     set(A, "c", "7");
     synced();
     del(A, "c");
@@ -108,12 +93,10 @@ TEST(two_removals_and_a_decrement_leave_the_decrement)
     incr(C, "c", -2);
     synced();
     EXPECT_EVERYWHERE("c", "-2");
-    end_of_world();
 }
 
-TEST(an_increment_of_what_is_no_number_stays_hidden)
+STORY(2, an_increment_of_what_is_no_number_stays_hidden)
 {
-    world(2);
     set(A, "c", "abc");
     incr(B, "c", 5);
     synced();
@@ -121,12 +104,10 @@ TEST(an_increment_of_what_is_no_number_stays_hidden)
     set(B, "c", "1"); /* has observed the increment */
     synced();
     EXPECT_EVERYWHERE("c", "1");
-    end_of_world();
 }
 
-TEST(a_sum_beyond_64_bits_reads_as_the_limit_and_does_not_wrap)
+STORY(2, a_sum_beyond_64_bits_reads_as_the_limit_and_does_not_wrap)
 {
-    world(2);
     incr(A, "c", INT64_MAX);
     incr(B, "c", INT64_MAX);
     synced();
@@ -137,23 +118,19 @@ TEST(a_sum_beyond_64_bits_reads_as_the_limit_and_does_not_wrap)
     incr(B, "c", -7);
     synced();
     EXPECT_EVERYWHERE("c", "9223372036854775800");
-    end_of_world();
 }
 
-TEST(floating_and_whole_increments_add_up)
+STORY(3, floating_and_whole_increments_add_up)
 {
-    world(3);
     incr_float(A, "c", 0.5);
     incr(B, "c", 3);
     incr_float(C, "c", 0.25);
     synced();
     EXPECT_EVERYWHERE("c", "3.75");
-    end_of_world();
 }
 
-TEST(a_write_survives_a_concurrent_removal_of_either_stamp)
+STORY(2, a_write_survives_a_concurrent_removal_of_either_stamp)
 {
-    world(2);
     set(A, "k", "v");
     synced();
     set(B, "k", "w");
@@ -164,12 +141,10 @@ TEST(a_write_survives_a_concurrent_removal_of_either_stamp)
     set(B, "k", "x");
     synced();
     EXPECT_EVERYWHERE("k", "x");
-    end_of_world();
 }
 
-TEST(of_two_concurrent_groups_one_wins_all_its_keys)
+STORY(3, of_two_concurrent_groups_one_wins_all_its_keys)
 {
-    world(3);
     begin(A);
     emit_string(at(A), 0, span_str("x"), span_str("1"), TIME_NONE, 0);
     begin(B);
@@ -187,23 +162,19 @@ TEST(of_two_concurrent_groups_one_wins_all_its_keys)
     synced();
     EXPECT_EVERYWHERE("x", "2");
     EXPECT_EVERYWHERE("y", "2");
-    end_of_world();
 }
 
-TEST(a_write_and_its_increment_against_a_larger_write)
+STORY(2, a_write_and_its_increment_against_a_larger_write)
 {
-    world(2);
     set(A, "c", "10");
     incr(A, "c", 1);
     set(B, "c", "20");
     synced();
     EXPECT_EVERYWHERE("c", "21");
-    end_of_world();
 }
 
-TEST(writing_the_value_that_is_there_is_an_effect_too)
+STORY(2, writing_the_value_that_is_there_is_an_effect_too)
 {
-    world(2);
     set(A, "k", "v");
     hset(A, "h", "f", "v");
     synced();
@@ -214,14 +185,12 @@ TEST(writing_the_value_that_is_there_is_an_effect_too)
     synced();
     EXPECT_EVERYWHERE("k", "v");
     EXPECT_EVERYWHERE("h", "f=v");
-    end_of_world();
 }
 
 /* --- sets and hashes --- */
 
-TEST(concurrent_additions_unite)
+STORY(2, concurrent_additions_unite)
 {
-    world(2);
     sadd(A, "s", "a");
     sadd(B, "s", "b");
     synced();
@@ -231,36 +200,30 @@ TEST(concurrent_additions_unite)
     sadd(B, "s", "c");
     synced();
     EXPECT_EVERYWHERE("s", "b c");
-    end_of_world();
 }
 
-TEST(an_addition_survives_a_concurrent_removal_of_the_key)
+STORY(2, an_addition_survives_a_concurrent_removal_of_the_key)
 {
-    world(2);
     sadd(A, "s", "e1");
     synced();
     sadd(A, "s", "e2");
     del(B, "s");
     synced();
     EXPECT_EVERYWHERE("s", "e2");
-    end_of_world();
 }
 
-TEST(adding_a_member_that_is_there_beats_a_concurrent_removal)
+STORY(2, adding_a_member_that_is_there_beats_a_concurrent_removal)
 {
-    world(2);
     sadd(A, "s", "e");
     synced();
     sadd(B, "s", "e");
     srem(A, "s", "e");
     synced();
     EXPECT_EVERYWHERE("s", "e");
-    end_of_world();
 }
 
-TEST(two_removals_of_the_last_member_leave_nothing)
+STORY(2, two_removals_of_the_last_member_leave_nothing)
 {
-    world(2);
     sadd(A, "s", "a");
     synced();
     srem(A, "s", "a");
@@ -268,12 +231,10 @@ TEST(two_removals_of_the_last_member_leave_nothing)
     synced();
     EXPECT_EVERYWHERE("s", "(nil)");
     EXPECT_EQ(trial.regions[A].replica.databases[0].keys.count, 0);
-    end_of_world();
 }
 
-TEST(fields_are_written_apart)
+STORY(2, fields_are_written_apart)
 {
-    world(2);
     hset(A, "h", "f1", "a");
     hset(B, "h", "f2", "b");
     synced();
@@ -282,12 +243,10 @@ TEST(fields_are_written_apart)
     hdel(A, "h", "f1");
     synced();
     EXPECT_EVERYWHERE("h", "f1=v2 f2=b");
-    end_of_world();
 }
 
-TEST(a_fields_increment_survives_a_concurrent_write)
+STORY(2, a_fields_increment_survives_a_concurrent_write)
 {
-    world(2);
     hset(A, "h", "f", "1");
     synced();
     hset(A, "h", "f", "10");
@@ -301,12 +260,10 @@ TEST(a_fields_increment_survives_a_concurrent_write)
     hdel(B, "h", "f");
     synced();
     EXPECT_EVERYWHERE("h", "(nil)");
-    end_of_world();
 }
 
-TEST(one_command_may_name_a_field_twice)
+STORY(2, one_command_may_name_a_field_twice)
 {
-    world(2);
     struct emit_fields e;
     for (int twice = 0; twice < 2; twice++) {
         begin(A);
@@ -327,14 +284,12 @@ TEST(one_command_may_name_a_field_twice)
     EXPECT_EQ(((struct entry *)*slot)->form, ENTRY_INLINE);
     slot = table_find(object_fields(object_at(B, "s"), COMPONENT_SET), span_str("m"));
     EXPECT_EQ(((struct entry *)*slot)->form, ENTRY_INLINE);
-    end_of_world();
 }
 
 /* --- the rest --- */
 
-TEST(two_types_under_one_key_are_both_kept_and_the_newer_is_seen)
+STORY(2, two_types_under_one_key_are_both_kept_and_the_newer_is_seen)
 {
-    world(2);
     set(A, "k", "v");
     sadd(B, "k", "m");
     synced();
@@ -344,19 +299,16 @@ TEST(two_types_under_one_key_are_both_kept_and_the_newer_is_seen)
     synced();
     EXPECT_EVERYWHERE("k", "(nil)");
     EXPECT_EQ(trial.regions[B].replica.databases[0].keys.count, 0);
-    end_of_world();
 }
 
-TEST(a_write_to_the_visible_type_drops_the_hidden_one)
+STORY(2, a_write_to_the_visible_type_drops_the_hidden_one)
 {
-    world(2);
     set(A, "k", "v");
     sadd(B, "k", "m");
     synced();
     srem(B, "k", "m");
     synced();
     EXPECT_EVERYWHERE("k", "(nil)");
-    end_of_world();
 }
 
 /* What RENAME does: the value under the new name, and the old name removed. */
@@ -369,9 +321,8 @@ static void rename_key(size_t region, const char *from, const char *to)
             emit_remove(r, 0, span_str(from)));
 }
 
-TEST(a_rename_and_a_concurrent_write)
+STORY(2, a_rename_and_a_concurrent_write)
 {
-    world(2);
     set(A, "a", "old");
     synced();
     rename_key(A, "a", "b");
@@ -379,12 +330,10 @@ TEST(a_rename_and_a_concurrent_write)
     synced();
     EXPECT_EVERYWHERE("b", "old");
     EXPECT_EVERYWHERE("a", "v");
-    end_of_world();
 }
 
-TEST(two_concurrent_renames_leave_both_names)
+STORY(2, two_concurrent_renames_leave_both_names)
 {
-    world(2);
     set(A, "a", "v");
     synced();
     rename_key(A, "a", "b");
@@ -393,12 +342,10 @@ TEST(two_concurrent_renames_leave_both_names)
     EXPECT_EVERYWHERE("a", "(nil)");
     EXPECT_EVERYWHERE("b", "v");
     EXPECT_EVERYWHERE("c", "v");
-    end_of_world();
 }
 
-TEST(a_removal_of_all_keys_spares_what_it_has_not_seen)
+STORY(2, a_removal_of_all_keys_spares_what_it_has_not_seen)
 {
-    world(2);
     set(A, "k", "old");
     set(A, "j", "old");
     synced();
@@ -407,7 +354,6 @@ TEST(a_removal_of_all_keys_spares_what_it_has_not_seen)
     synced();
     EXPECT_EVERYWHERE("k", "v");
     EXPECT_EVERYWHERE("j", "(nil)");
-    end_of_world();
 }
 
 int main(int argc, char **argv)

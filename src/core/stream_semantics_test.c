@@ -75,21 +75,18 @@ static const char *entries(size_t region, const char *key)
 
 /* --- entries --- */
 
-TEST(concurrent_entries_all_stay_in_one_order)
+STORY(3, concurrent_entries_all_stay_in_one_order)
 {
-    world(3);
     xadd(A, "x", "a");
     xadd(B, "x", "b");
     xadd(C, "x", "c");
     xadd(A, "x", "d");
     synced();
     EXPECT_ENTRIES("x", "a b c d");
-    end_of_world();
 }
 
-TEST(entries_of_one_millisecond_have_ids_of_their_own)
+STORY(2, entries_of_one_millisecond_have_ids_of_their_own)
 {
-    world(2);
     trial.regions[A].skew_ms = 1; /* A writes first, at the time of B's */
     struct stream_id a = xadd(A, "x", "a"), b = xadd(B, "x", "b");
     EXPECT_EQ(a.ms, b.ms);
@@ -97,12 +94,10 @@ TEST(entries_of_one_millisecond_have_ids_of_their_own)
     EXPECT_EQ(b.sequence & 0xff, 2);
     synced();
     EXPECT_ENTRIES("x", "a b");
-    end_of_world();
 }
 
-TEST(an_entry_comes_after_all_that_its_writer_had_seen)
+STORY(2, an_entry_comes_after_all_that_its_writer_had_seen)
 {
-    world(2);
     trial.regions[B].skew_ms = -900;
     struct stream_id a = xadd(A, "x", "a");
     later(450);
@@ -111,33 +106,27 @@ TEST(an_entry_comes_after_all_that_its_writer_had_seen)
     EXPECT(stream_id_compare(a, b) < 0);
     synced();
     EXPECT_ENTRIES("x", "a b");
-    end_of_world();
 }
 
-TEST(an_id_after_a_greater_one_is_the_next)
+STORY(1, an_id_after_a_greater_one_is_the_next)
 {
-    world(1);
     const struct stream_id far = { UINT64_C(1) << 50, UINT64_MAX };
     struct stream_id id = xadd_after(A, "x", "a", far);
     EXPECT_EQ(id.ms, far.ms + 1);
     EXPECT_EQ(id.sequence, 0);
-    end_of_world();
 }
 
-TEST(an_entry_that_comes_late_stands_before_what_was_read)
+STORY(2, an_entry_that_comes_late_stands_before_what_was_read)
 {
-    world(2);
     xadd(B, "x", "late");
     xadd(A, "x", "early");
     EXPECT_TEXT(span_str(entries(A, "x")), "early");
     synced();
     EXPECT_ENTRIES("x", "late early");
-    end_of_world();
 }
 
-TEST(a_removal_of_the_key_takes_what_it_saw)
+STORY(2, a_removal_of_the_key_takes_what_it_saw)
 {
-    world(2);
     xadd(A, "x", "base");
     synced();
     del(A, "x");
@@ -148,50 +137,42 @@ TEST(a_removal_of_the_key_takes_what_it_saw)
     synced();
     EXPECT_ENTRIES("x", "(nil)");
     EXPECT_EQ(trial.regions[A].replica.databases[0].keys.count, 0);
-    end_of_world();
 }
 
-TEST(an_entry_that_both_remove_is_removed_and_the_empty_stream_with_it)
+STORY(2, an_entry_that_both_remove_is_removed_and_the_empty_stream_with_it)
 {
-    world(2);
     struct stream_id a = xadd(A, "x", "a");
     synced();
     xdel(A, "x", a);
     xdel(B, "x", a);
     synced();
     EXPECT_ENTRIES("x", "(nil)");
-    end_of_world();
 }
 
-TEST(a_trim_removes_what_was_there_and_spares_what_comes)
+STORY(2, a_trim_removes_what_was_there_and_spares_what_comes)
 {
-    world(2);
     struct stream_id a = xadd(A, "x", "a");
     synced();
     xdel(A, "x", a); /* XTRIM x MAXLEN 0 */
     xadd(B, "x", "b");
     synced();
     EXPECT_ENTRIES("x", "b");
-    end_of_world();
 }
 
-TEST(a_copy_of_an_entry_that_was_removed_elsewhere_is_there)
+STORY(2, a_copy_of_an_entry_that_was_removed_elsewhere_is_there)
 {
-    world(2);
     struct stream_id a = xadd(A, "x", "a");
     synced();
     xdel(B, "x", a);
     xadd_after(A, "x", "b", a);
     synced();
     EXPECT_ENTRIES("x", "b");
-    end_of_world();
 }
 
 /* --- other types under the key, deadlines, groups --- */
 
-TEST(a_stream_beside_a_string_is_hidden_by_the_larger_stamp)
+STORY(2, a_stream_beside_a_string_is_hidden_by_the_larger_stamp)
 {
-    world(2);
     xadd(A, "x", "a");
     set(B, "x", "v");
     synced();
@@ -200,12 +181,10 @@ TEST(a_stream_beside_a_string_is_hidden_by_the_larger_stamp)
     xadd(A, "x", "b"); /* has observed the string */
     synced();
     EXPECT_ENTRIES("x", "a b");
-    end_of_world();
 }
 
-TEST(an_expired_stream_is_removed_before_it_is_written)
+STORY(2, an_expired_stream_is_removed_before_it_is_written)
 {
-    world(2);
     xadd(A, "x", "a");
     expire(A, "x", 100);
     synced();
@@ -214,12 +193,10 @@ TEST(an_expired_stream_is_removed_before_it_is_written)
     xadd(B, "x", "b");
     synced();
     EXPECT_ENTRIES("x", "b");
-    end_of_world();
 }
 
-TEST(groups_alone_are_an_empty_stream)
+STORY(2, groups_alone_are_an_empty_stream)
 {
-    world(2);
     put_group_item(A, "x", "s", "");
     synced();
     EXPECT_ENTRIES("x", "");
@@ -227,12 +204,10 @@ TEST(groups_alone_are_an_empty_stream)
     xdel(A, "x", a);
     synced();
     EXPECT_ENTRIES("x", "");
-    end_of_world();
 }
 
-TEST(groups_go_with_their_stream)
+STORY(2, groups_go_with_their_stream)
 {
-    world(2);
     xadd(A, "x", "a");
     put_group_item(A, "x", "gname", "");
     synced();
@@ -245,19 +220,16 @@ TEST(groups_go_with_their_stream)
     synced();
     EXPECT_EVERYWHERE("x", "v");
     EXPECT_EQ(object_at(B, "x")->form, ENTRY_INLINE);
-    end_of_world();
 }
 
-TEST(a_write_to_the_stream_spares_its_groups)
+STORY(2, a_write_to_the_stream_spares_its_groups)
 {
-    world(2);
     put_group_item(A, "x", "gname", "");
     synced();
     xadd(A, "x", "a");
     synced();
     EXPECT_ENTRIES("x", "a");
     EXPECT_EQ(object_order(object_at(B, "x"), COMPONENT_GROUPS)->count, 1);
-    end_of_world();
 }
 
 /* --- random histories --- */

@@ -92,6 +92,17 @@ static inline void end_of_world(void)
     trial.count = 0;
 }
 
+/* A case in a world of so many regions. */
+#define STORY(count, name)                                                                         \
+    static void name##_told(void);                                                                 \
+    TEST(name)                                                                                     \
+    {                                                                                              \
+        world(count);                                                                              \
+        name##_told();                                                                             \
+        end_of_world();                                                                            \
+    }                                                                                              \
+    static void name##_told(void)
+
 static inline void later(uint64_t ms)
 {
     trial.now_ms += ms;

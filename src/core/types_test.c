@@ -1,30 +1,12 @@
 /* Every type side by side: convergence of random histories, hyperloglogs, what is contested. */
 #include "base/test.h"
-#include "core/trial.h"
-#include "crdt/score.h"
+#include "core/zset_trial.h"
 
 /* --- a little more language --- */
 
 static void pfadd(size_t region, const char *key, uint16_t index, uint8_t value)
 {
     COMMAND(region, emit_hll(r, 0, span_str(key), &(struct hll_register){ index, value }, 1));
-}
-
-static void zadd(size_t region, const char *key, const char *member, double score)
-{
-    uint8_t bytes[SCORE_BYTES];
-    struct replica *r = begin(region);
-    struct emit_fields e;
-    emit_fields_begin(&e, r, OP_PUT, COMPONENT_ZSET, 0, span_str(key));
-    emit_fields_add(&e, span_str(member), score_encode(score, bytes));
-    emit_fields_end(&e);
-    end(region);
-}
-
-static void zincr(size_t region, const char *key, const char *member, double by)
-{
-    COMMAND(region,
-            emit_field_bump(r, 0, COMPONENT_ZSET, span_str(key), span_str(member), real(by)));
 }
 
 static void push(size_t region, const char *key, uint64_t rank, bool right, const char *value)
@@ -59,9 +41,8 @@ static int maximum(size_t region, const char *key, uint16_t index)
 
 /* --- hyperloglogs --- */
 
-TEST(hyperloglogs_of_two_regions_are_their_union)
+STORY(3, hyperloglogs_of_two_regions_are_their_union)
 {
-    world(3);
     pfadd(A, "k", 1, 5);
     pfadd(B, "k", 1, 7);
     pfadd(B, "k", 2, 3);
@@ -69,12 +50,10 @@ TEST(hyperloglogs_of_two_regions_are_their_union)
     EXPECT(all_equal());
     EXPECT_EQ(maximum(C, "k", 1), 7);
     EXPECT_EQ(maximum(C, "k", 2), 3);
-    end_of_world();
 }
 
-TEST(a_removal_takes_what_is_added_meanwhile_to_what_it_saw)
+STORY(2, a_removal_takes_what_is_added_meanwhile_to_what_it_saw)
 {
-    world(2);
     pfadd(A, "k", 1, 5);
     synced();
     del(A, "k");
@@ -82,12 +61,10 @@ TEST(a_removal_takes_what_is_added_meanwhile_to_what_it_saw)
     synced();
     EXPECT(all_equal());
     EXPECT_EQ(maximum(A, "k", 2), -1);
-    end_of_world();
 }
 
-TEST(a_hyperloglog_opened_meanwhile_survives_a_removal)
+STORY(2, a_hyperloglog_opened_meanwhile_survives_a_removal)
 {
-    world(2);
     pfadd(A, "k", 1, 5);
     del(A, "k");
     pfadd(B, "k", 2, 9);
@@ -95,19 +72,16 @@ TEST(a_hyperloglog_opened_meanwhile_survives_a_removal)
     EXPECT(all_equal());
     EXPECT_EQ(maximum(A, "k", 1), 0);
     EXPECT_EQ(maximum(A, "k", 2), 9);
-    end_of_world();
 }
 
-TEST(many_registers_become_dense_and_stay_equal)
+STORY(2, many_registers_become_dense_and_stay_equal)
 {
-    world(2);
     for (uint16_t i = 0; i < HLL_SPARSE_MAX + 100; i++)
         pfadd(i % 2 ? A : B, "k", (uint16_t)(i * 13 % HLL_REGISTERS), (uint8_t)(1 + i % 40));
     synced();
     EXPECT(all_equal());
     EXPECT_EQ(maximum(A, "k", 13), 2);
     EXPECT(part_at(A, "k", COMPONENT_HLL)->hll.count == 2);
-    end_of_world();
 }
 
 /* --- what stands side by side --- */
@@ -140,9 +114,8 @@ static uint64_t contested(size_t region)
     return trial.regions[region].replica.databases[0].contested_count;
 }
 
-TEST(concurrent_values_are_told_with_both_and_contested_until_written_over)
+STORY(2, concurrent_values_are_told_with_both_and_contested_until_written_over)
 {
-    world(2);
     watch_region(A);
     set(A, "k", "a");
     set(B, "k", "b");
@@ -157,12 +130,10 @@ TEST(concurrent_values_are_told_with_both_and_contested_until_written_over)
     EXPECT_EQ(contested(A), 0);
     EXPECT_EQ(contested(B), 0);
     EXPECT_EQ(conflicts, 1);
-    end_of_world();
 }
 
-TEST(equal_values_and_members_are_no_conflict)
+STORY(2, equal_values_and_members_are_no_conflict)
 {
-    world(2);
     watch_region(A);
     set(A, "k", "same");
     set(B, "k", "same");
@@ -171,12 +142,10 @@ TEST(equal_values_and_members_are_no_conflict)
     synced();
     EXPECT_EQ(conflicts, 0);
     EXPECT_EQ(contested(A), 0);
-    end_of_world();
 }
 
-TEST(a_conflict_of_a_field_names_it)
+STORY(2, a_conflict_of_a_field_names_it)
 {
-    world(2);
     watch_region(A);
     hset(A, "h", "f", "1");
     hset(B, "h", "f", "2");
@@ -188,12 +157,10 @@ TEST(a_conflict_of_a_field_names_it)
     synced();
     EXPECT_EQ(contested(A), 0);
     EXPECT_EQ(contested(B), 0);
-    end_of_world();
 }
 
-TEST(two_types_under_one_key_are_a_conflict)
+STORY(2, two_types_under_one_key_are_a_conflict)
 {
-    world(2);
     watch_region(A);
     set(A, "k", "v");
     sadd(B, "k", "m");
@@ -208,7 +175,6 @@ TEST(two_types_under_one_key_are_a_conflict)
     synced();
     EXPECT_EQ(contested(A), 0);
     EXPECT_EVERYWHERE("k", "(nil)");
-    end_of_world();
 }
 
 /* --- more than one op holds --- */
@@ -234,12 +200,10 @@ static uint64_t item_count(size_t region, const char *key, enum component c)
     return p ? part_count(p) : 0;
 }
 
-TEST(a_write_of_more_than_one_op_holds_is_several)
+STORY(1, a_write_of_more_than_one_op_holds_is_several)
 {
-    world(1);
     put_big_fields(A, "h", OP_PUT, 150);
     EXPECT_EQ(item_count(A, "h", COMPONENT_HASH), 150);
-    end_of_world();
 }
 
 TEST(a_push_of_more_than_one_op_holds_goes_on_where_it_was)
@@ -382,10 +346,10 @@ static void act(struct prng *p, size_t region)
         srem(region, key, name);
         break;
     case 7:
-        zadd(region, key, name, score);
+        zadd(region, key, score, name);
         break;
     case 8:
-        zincr(region, key, name, score);
+        zincrby(region, key, score, name);
         break;
     case 9:
         change_items(region, key, COMPONENT_ZSET, OP_TAKE, p);

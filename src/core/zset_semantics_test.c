@@ -6,35 +6,7 @@
 
 #include "base/prng.h"
 #include "base/test.h"
-#include "core/trial.h"
-#include "crdt/score.h"
-
-/* --- what clients do --- */
-
-static void put_score(struct replica *r, const char *key, const char *member, double score)
-{
-    struct emit_fields e;
-    uint8_t bytes[SCORE_BYTES];
-    emit_fields_begin(&e, r, OP_PUT, COMPONENT_ZSET, 0, span_str(key));
-    emit_fields_add(&e, span_str(member), score_encode(score, bytes));
-    emit_fields_end(&e);
-}
-
-static void zadd(size_t region, const char *key, double score, const char *member)
-{
-    COMMAND(region, put_score(r, key, member, score));
-}
-
-static void zincrby(size_t region, const char *key, double by, const char *member)
-{
-    COMMAND(region,
-            emit_field_bump(r, 0, COMPONENT_ZSET, span_str(key), span_str(member), real(by)));
-}
-
-static void zrem(size_t region, const char *key, const char *member)
-{
-    COMMAND(region, put_fields(r, OP_TAKE, COMPONENT_ZSET, key, member, ""));
-}
+#include "core/zset_trial.h"
 
 /* Members with their scores, lowest first: "a:1 b:2.5". */
 static const char *members(size_t region, const char *key)
@@ -64,9 +36,8 @@ static const char *members(size_t region, const char *key)
 
 /* --- case by case --- */
 
-TEST(of_two_concurrent_scores_the_larger_stamp_is_seen)
+STORY(3, of_two_concurrent_scores_the_larger_stamp_is_seen)
 {
-    world(3);
     zadd(A, "z", 1.1, "x");
     zadd(B, "z", 2.1, "x");
     synced();
@@ -76,36 +47,30 @@ TEST(of_two_concurrent_scores_the_larger_stamp_is_seen)
     EXPECT_MEMBERS("z", "x:9");
     EXPECT_EQ(part_find(object_part(object_at(C, "z"), COMPONENT_ZSET), span_str("x"))->form,
               ENTRY_INLINE);
-    end_of_world();
 }
 
-TEST(concurrent_increments_of_a_score_add_up)
+STORY(2, concurrent_increments_of_a_score_add_up)
 {
-    world(2);
     zadd(A, "z", 1.1, "x");
     synced();
     zincrby(A, "z", 1, "x");
     zincrby(B, "z", 1, "x");
     synced();
     EXPECT_MEMBERS("z", "x:3.1");
-    end_of_world();
 }
 
-TEST(an_increment_that_a_removal_had_not_seen_survives_it_alone)
+STORY(2, an_increment_that_a_removal_had_not_seen_survives_it_alone)
 {
-    world(2);
     zadd(A, "z", 4.1, "x");
     synced();
     zrem(A, "z", "x");
     zincrby(B, "z", 2, "x");
     synced();
     EXPECT_MEMBERS("z", "x:2");
-    end_of_world();
 }
 
-TEST(a_score_and_a_concurrent_increment_add_up)
+STORY(2, a_score_and_a_concurrent_increment_add_up)
 {
-    world(2);
     zadd(A, "z", 5, "x");
     zincrby(B, "z", 2, "x");
     synced();
@@ -113,12 +78,10 @@ TEST(a_score_and_a_concurrent_increment_add_up)
     zadd(A, "z", 1, "x"); /* has seen the increment */
     synced();
     EXPECT_MEMBERS("z", "x:1");
-    end_of_world();
 }
 
-TEST(adding_the_score_that_is_there_survives_a_concurrent_removal)
+STORY(2, adding_the_score_that_is_there_survives_a_concurrent_removal)
 {
-    world(2);
     zadd(A, "z", 1, "x");
     zadd(A, "z", 2, "y");
     synced();
@@ -127,12 +90,10 @@ TEST(adding_the_score_that_is_there_survives_a_concurrent_removal)
     zrem(B, "z", "y");
     synced();
     EXPECT_MEMBERS("z", "x:1");
-    end_of_world();
 }
 
-TEST(a_member_added_anew_survives_a_concurrent_deletion_of_the_key)
+STORY(2, a_member_added_anew_survives_a_concurrent_deletion_of_the_key)
 {
-    world(2);
     zadd(A, "z", 1, "x");
     zadd(A, "z", 2, "y");
     synced();
@@ -141,12 +102,10 @@ TEST(a_member_added_anew_survives_a_concurrent_deletion_of_the_key)
     zincrby(B, "z", 10, "n");
     synced();
     EXPECT_MEMBERS("z", "x:3 n:10");
-    end_of_world();
 }
 
-TEST(a_deletion_takes_increments_that_it_has_seen)
+STORY(2, a_deletion_takes_increments_that_it_has_seen)
 {
-    world(2);
     zadd(A, "z", 1, "x");
     zincrby(B, "z", 10, "x");
     synced();
@@ -156,12 +115,10 @@ TEST(a_deletion_takes_increments_that_it_has_seen)
     zincrby(B, "z", 5, "x");
     synced();
     EXPECT_MEMBERS("z", "x:5");
-    end_of_world();
 }
 
-TEST(an_increment_moves_a_member_past_its_neighbours)
+STORY(2, an_increment_moves_a_member_past_its_neighbours)
 {
-    world(2);
     zadd(A, "z", 1, "a");
     zadd(A, "z", 2, "b");
     zadd(A, "z", 3, "c");
@@ -174,12 +131,10 @@ TEST(an_increment_moves_a_member_past_its_neighbours)
     zadd(A, "z", 2, "c");
     synced();
     EXPECT_MEMBERS("z", "a:2 b:2 c:2"); /* of one score: by name */
-    end_of_world();
 }
 
-TEST(an_infinite_score_stays_whatever_is_added_concurrently)
+STORY(2, an_infinite_score_stays_whatever_is_added_concurrently)
 {
-    world(2);
     zadd(A, "z", 1, "x");
     zadd(A, "z", 7, "y");
     synced();
@@ -190,12 +145,10 @@ TEST(an_infinite_score_stays_whatever_is_added_concurrently)
     zadd(B, "z", -INFINITY, "x");
     synced();
     EXPECT_MEMBERS("z", "x:-inf y:7");
-    end_of_world();
 }
 
-TEST(a_sorted_set_and_a_set_under_one_key_are_both_kept)
+STORY(2, a_sorted_set_and_a_set_under_one_key_are_both_kept)
 {
-    world(2);
     sadd(A, "k", "m");
     zadd(B, "k", 3, "m"); /* the newer one */
     synced();
@@ -204,7 +157,6 @@ TEST(a_sorted_set_and_a_set_under_one_key_are_both_kept)
     synced();
     EXPECT_MEMBERS("k", "(none)");
     EXPECT(object_at(B, "k") == NULL);
-    end_of_world();
 }
 
 /* --- any history --- */

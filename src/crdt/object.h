@@ -85,6 +85,8 @@ struct database {
     /* of struct lost: keys that ops would have changed, if the disk had given them; found no more */
     struct table lost;
     uint64_t fetched;     /* keys that came back into memory */
+    uint64_t missed;      /* keys that were looked for on disk, and are not there */
+    int64_t moved_bytes;  /* of keys, about: what came, less what left */
 };
 
 void database_init(struct database *d, uint8_t number, uint8_t self, uint64_t seed,

@@ -150,6 +150,7 @@ static struct entry *load(struct database *d, uint64_t hash, struct span key, ui
     }
     note_damage(d, error);
     d->unread = error == E_MISSING ? E_OK : error;
+    d->missed += error == E_MISSING;
     return l.entry;
 }
 
@@ -185,10 +186,42 @@ struct entry *resident_fetch(struct database *d, struct span key)
     object_entered(d, e);
     count_cold(d, flags, UINT64_MAX);
     d->fetched++;
+    d->moved_bytes += (int64_t)resident_bytes(e);
     return e;
 }
 
 /* --- out of memory --- */
+
+enum {
+    ENTRY_BYTES = 48, /* of a key beside its name and value: header, place in the table, rounding */
+    ITEM_BYTES = 32,  /* of an item of a collection, likewise */
+    SAMPLES = 4,
+};
+
+/* As if all items were as large as the first few. */
+static uint64_t items_bytes(const struct part *p)
+{
+    struct part_iter it;
+    const struct entry *e;
+    uint64_t bytes = 0, count = 0;
+    part_iter_init(&it, p);
+    for (; count < SAMPLES && (e = part_iter_next(&it)); count++)
+        bytes += ITEM_BYTES + entry_bytes(e);
+    return count == 0 ? 0 : bytes * part_count(p) / count;
+}
+
+uint64_t resident_bytes(const struct entry *e)
+{
+    uint64_t bytes = ENTRY_BYTES + e->name_len + e->value_len;
+    if (e->form == ENTRY_INLINE)
+        return bytes;
+    bytes += sizeof(struct body);
+    for (uint16_t i = 0; i < e->body->string.reg_count; i++)
+        bytes += sizeof(struct reg) + e->body->string.regs[i].len;
+    for (const struct part *p = e->body->parts; p; p = p->next)
+        bytes += sizeof(*p) + (p->component == COMPONENT_HLL ? HLL_REGISTERS : items_bytes(p));
+    return bytes;
+}
 
 bool resident_may_leave(const struct database *d, const struct entry *e)
 {
@@ -224,9 +257,29 @@ void resident_evict(struct database *d, struct entry *e)
     CHECK(resident_may_leave(d, e));
     note_due(d, e);
     count_cold(d, image_flags(e), 1);
+    d->moved_bytes -= (int64_t)resident_bytes(e);
     object_leaves(d, e);
     table_remove(&d->keys, entry_name(e));
     object_free(e);
+}
+
+void resident_spare(struct database *d, struct span key, uint64_t *room_bytes)
+{
+    void **slot = table_find(&d->keys, key);
+    if (!slot)
+        return;
+    struct entry *e = *slot;
+    uint64_t bytes = resident_bytes(e);
+    if (*room_bytes == 0 && resident_may_leave(d, e))
+        resident_evict(d, e);
+    *room_bytes -= bytes < *room_bytes ? bytes : *room_bytes;
+}
+
+void resident_try(struct database *d, struct span key, uint64_t *room_bytes)
+{
+    uint64_t fetched = d->fetched;
+    if (database_find(d, key) && d->fetched != fetched)
+        resident_spare(d, key, room_bytes);
 }
 
 void resident_forget(struct database *d, struct entry *e)

@@ -53,10 +53,17 @@ void resident_lose(struct database *d, struct span key); /* after a fetch that w
 bool resident_made(struct database *d, struct span key);
 
 /* --- leaving memory --- */
+uint64_t resident_bytes(const struct entry *e); /* what it takes, about */
 bool resident_may_leave(const struct database *d, const struct entry *e);
 void resident_evict(struct database *d, struct entry *e); /* frees it; it may leave */
 /* Frees it, and it is gone from disk too: as if it had been removed, but without an op. */
 void resident_forget(struct database *d, struct entry *e);
+
+/* Whether the disk gives the key, if it is there: else d->damage says why. It stays in memory then while
+ * there is room left, which becomes less by it. */
+void resident_try(struct database *d, struct span key, uint64_t *room_bytes);
+/* The same of a key that was fetched, and is not needed any more. */
+void resident_spare(struct database *d, struct span key, uint64_t *room_bytes);
 
 /* --- all keys, wherever they are --- */
 

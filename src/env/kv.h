@@ -6,15 +6,16 @@
  * most KV_VALUE_MAX bytes.
  * One write transaction at a time; any number of read transactions beside it, each seeing what was
  * committed when it began. A committed transaction is durable when commit returns; one that was not
- * is gone after a crash, whole. Errors are negative E_* codes (base/error.h), `detail` of the store
- * then says more for people. E_FULL from put leaves the transaction only to be aborted; after E_FULL,
- * from put or commit, a later transaction may succeed. After a commit that failed otherwise the store
- * takes no further write transactions (E_IO): what the disk says next is not to be believed.
- * Readers go on whatever becomes of a commit. E_IO from a reader: the disk did not give what was asked
- * for, and may the next time; E_CORRUPT: what it gave is not what was written.
+ * is gone after a crash, whole. Errors are negative E_* codes (base/error.h), the transaction's
+ * `detail` then says more for people. E_FULL from put leaves the transaction only to be aborted;
+ * after E_FULL, from put or commit, a later transaction may succeed. After a commit that failed
+ * otherwise the store takes no further write transactions (E_IO): what the disk says next is not to
+ * be believed. Readers go on whatever becomes of a commit. E_IO from a reader: the disk did not give
+ * what was asked for, and may the next time; E_CORRUPT: what it gave is not what was written.
  * Spans given out point into the store: good until the transaction's next call (a writer), or its
  * end (a reader).
- * Threads: one writes, one reads; a transaction is its thread's.
+ * Threads: one that writes, and any that read. A transaction is its thread's, with its detail.
+ *          `bytes` may be asked by any; `offset` of what a transaction gave, by that one's.
  */
 #ifndef ENV_KV_H
 #define ENV_KV_H
@@ -24,7 +25,7 @@
 
 #include "base/span.h"
 
-enum { KV_KEY_MAX = 500, KV_VALUE_MAX = 256 << 20 };
+enum { KV_KEY_MAX = 500, KV_VALUE_MAX = 256 << 20, KV_DETAIL_MAX = 256 };
 
 enum kv_table { KV_META, KV_OBJECTS, KV_PIECES, KV_DUE, KV_CONTESTED, KV_TABLES };
 
@@ -33,13 +34,13 @@ struct kv_txn; /* of the implementation */
 struct kv {
     const struct kv_ops *ops;
     const char *name; /* of its file: "checkpoint/data.mdb" */
-    /* What went wrong: "checkpoint/data.mdb: commit: No space left on device". */
-    char detail[256];      /* of the writer's calls */
-    char read_detail[256]; /* of the readers' */
 };
 
 struct kv_ops {
-    int (*begin)(struct kv *kv, bool write, struct kv_txn **txn);
+    /* What goes wrong in a call, this one and the transaction's, is written to `detail`, which has
+     * KV_DETAIL_MAX bytes and is borrowed until the transaction ends; NULL: nobody asks. It reads
+     * "checkpoint/data.mdb: commit: No space left on device". */
+    int (*begin)(struct kv *kv, bool write, char *detail, struct kv_txn **txn);
     int (*commit)(struct kv_txn *txn); /* ends it, whatever it answers */
     void (*abort)(struct kv_txn *txn);
     /* For a reader that is used again and again: reset lets go of what it sees (long readers keep old

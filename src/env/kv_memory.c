@@ -36,6 +36,7 @@ struct place {
 struct kv_txn {
     struct list link;
     struct kv_memory *k;
+    char *detail;
     bool write;
     int error;               /* of a writer: the first one, and its answer to all that follows */
     struct kv_version *sees; /* NULL while it is reset */
@@ -151,12 +152,11 @@ static const char *const call_names[] = {
     [KV_MEMORY_COMMIT] = "commit",
 };
 
-static int ask(struct kv_memory *k, enum kv_memory_call call, bool write)
+static int ask(struct kv_memory *k, enum kv_memory_call call, bool write, char *detail)
 {
     int error = k->fault ? k->fault(k->fault_context, call, write) : E_OK;
-    if (error != E_OK)
-        snprintf(write ? k->kv.detail : k->kv.read_detail, sizeof(k->kv.detail), "memory: %s: %s",
-                 call_names[call], error_text(error));
+    if (error != E_OK && detail)
+        snprintf(detail, KV_DETAIL_MAX, "memory: %s: %s", call_names[call], error_text(error));
     return error;
 }
 
@@ -164,7 +164,7 @@ static int ask_txn(struct kv_txn *t, enum kv_memory_call call)
 {
     if (t->error != E_OK)
         return t->error;
-    int error = ask(t->k, call, t->write);
+    int error = ask(t->k, call, t->write, t->detail);
     if (t->write)
         t->error = error;
     return error;
@@ -183,19 +183,21 @@ static void see_committed(struct kv_txn *t)
     t->sees->refs++;
 }
 
-static int txn_begin(struct kv *kv, bool write, struct kv_txn **out)
+static int txn_begin(struct kv *kv, bool write, char *detail, struct kv_txn **out)
 {
     struct kv_memory *k = self(kv);
-    int error = ask(k, KV_MEMORY_BEGIN, write);
+    int error = ask(k, KV_MEMORY_BEGIN, write, detail);
     CHECK(!write || !k->writer);
     if (error == E_OK && write && k->broken) {
-        snprintf(kv->detail, sizeof(kv->detail), "memory: a commit failed before");
+        if (detail)
+            snprintf(detail, KV_DETAIL_MAX, "memory: a commit failed before");
         error = E_IO;
     }
     if (error != E_OK)
         return error;
     struct kv_txn *t = mem_zalloc(sizeof(*t));
     t->k = k;
+    t->detail = detail;
     t->write = write;
     see_committed(t);
     for (int table = 0; table < KV_TABLES; table++)

@@ -39,7 +39,8 @@ struct kv_memory {
 void kv_memory_init(struct kv_memory *k);
 void kv_memory_release(struct kv_memory *k);
 
-/* `to`, which is initialized and empty, holds what is committed in `from`. */
+/* `to`, which is initialized and empty, holds what is committed in `from`; they share it until they
+ * commit, and rot together. */
 void kv_memory_copy(struct kv_memory *to, const struct kv_memory *from);
 
 /* The process ends and begins again: all transactions are gone, and what was not committed. */

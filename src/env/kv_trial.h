@@ -124,7 +124,7 @@ static inline bool kv_trial_now_holds(struct kv *kv, const struct kv_trial_state
     struct kv_txn *txn;
     bool same;
 
-    if (kv->ops->begin(kv, false, &txn) != E_OK)
+    if (kv->ops->begin(kv, false, NULL, &txn) != E_OK)
         return false;
     same = kv_trial_holds(kv, txn, state);
     kv->ops->abort(txn);
@@ -138,7 +138,7 @@ static inline bool kv_trial_clear(struct kv *kv)
     struct span key, value;
     uint8_t room[KV_KEY_MAX];
 
-    if (kv->ops->begin(kv, true, &txn) != E_OK)
+    if (kv->ops->begin(kv, true, NULL, &txn) != E_OK)
         return false;
     for (int table = 0; table < KV_TABLES; table++)
         while (kv->ops->seek(txn, (enum kv_table)table, span_of(NULL, 0), &key, &value) == E_OK) {
@@ -156,7 +156,7 @@ static inline void kv_trial_basics(struct kv *kv)
     uint8_t room[KV_KEY_MAX];
 
     EXPECT(kv_trial_clear(kv) && kv_trial_now_holds(kv, &state));
-    EXPECT_EQ(kv->ops->begin(kv, true, &txn), E_OK);
+    EXPECT_EQ(kv->ops->begin(kv, true, NULL, &txn), E_OK);
     EXPECT_EQ(kv->ops->get(txn, KV_META, span_str("a"), &value), E_MISSING);
     EXPECT_EQ(kv->ops->del(txn, KV_META, span_str("a")), E_MISSING);
     EXPECT_EQ(kv->ops->put(txn, KV_META, span_str("a"), span_str("one")), E_OK);
@@ -171,11 +171,11 @@ static inline void kv_trial_basics(struct kv *kv)
     EXPECT(kv_trial_now_holds(kv, &state));
 
     memset(room, 'x', sizeof room);
-    EXPECT_EQ(kv->ops->begin(kv, true, &txn), E_OK);
+    EXPECT_EQ(kv->ops->begin(kv, true, NULL, &txn), E_OK);
     EXPECT_EQ(kv->ops->put(txn, KV_DUE, span_of(room, KV_KEY_MAX), span_str("longest")), E_OK);
     EXPECT_EQ(kv->ops->put(txn, KV_DUE, span_of("\0", 1), span_str("least")), E_OK);
     EXPECT_EQ(kv->ops->commit(txn), E_OK);
-    EXPECT_EQ(kv->ops->begin(kv, false, &txn), E_OK);
+    EXPECT_EQ(kv->ops->begin(kv, false, NULL, &txn), E_OK);
     EXPECT_EQ(kv->ops->seek(txn, KV_DUE, span_of(NULL, 0), &key, &value), E_OK);
     EXPECT_SPAN(key, span_of("\0", 1));
     EXPECT_EQ(kv->ops->next(txn, KV_DUE, &key, &value), E_OK);
@@ -206,11 +206,11 @@ static inline void kv_trial_big_values(struct kv *kv)
         big[i] = (uint8_t)(i * 2654435761u >> 24);
     EXPECT(kv_trial_clear(kv));
     for (size_t len = KV_TRIAL_BIG; len > 0; len /= 1000) {
-        EXPECT_EQ(kv->ops->begin(kv, true, &txn), E_OK);
+        EXPECT_EQ(kv->ops->begin(kv, true, NULL, &txn), E_OK);
         EXPECT_EQ(kv->ops->put(txn, KV_PIECES, span_str("big"), span_of(big, len)), E_OK);
         EXPECT_EQ(kv->ops->put(txn, KV_PIECES, span_str("beside"), span_of(big, 10)), E_OK);
         EXPECT_EQ(kv->ops->commit(txn), E_OK);
-        EXPECT_EQ(kv->ops->begin(kv, false, &txn), E_OK);
+        EXPECT_EQ(kv->ops->begin(kv, false, NULL, &txn), E_OK);
         EXPECT_EQ(kv->ops->get(txn, KV_PIECES, span_str("big"), &value), E_OK);
         EXPECT(span_equal(value, span_of(big, len)));
         EXPECT_EQ(kv->ops->get(txn, KV_PIECES, span_str("beside"), &value), E_OK);
@@ -230,7 +230,7 @@ static inline void kv_trial_scan_and_write(struct kv *kv)
     uint8_t room[KV_KEY_MAX];
 
     EXPECT(kv_trial_clear(kv));
-    EXPECT_EQ(kv->ops->begin(kv, true, &txn), E_OK);
+    EXPECT_EQ(kv->ops->begin(kv, true, NULL, &txn), E_OK);
     for (unsigned i = 0; i < KV_TRIAL_KEYS; i += 2) {
         seeds[i] = i + 1;
         EXPECT_EQ(kv_trial_put(kv, txn, KV_OBJECTS, i, i + 1), E_OK);
@@ -260,8 +260,8 @@ static inline void kv_trial_isolation(struct kv *kv)
     struct kv_txn *reader, *writer;
 
     EXPECT(kv_trial_clear(kv));
-    EXPECT_EQ(kv->ops->begin(kv, false, &reader), E_OK);
-    EXPECT_EQ(kv->ops->begin(kv, true, &writer), E_OK);
+    EXPECT_EQ(kv->ops->begin(kv, false, NULL, &reader), E_OK);
+    EXPECT_EQ(kv->ops->begin(kv, true, NULL, &writer), E_OK);
     after.seeds[KV_META][3] = 7;
     EXPECT_EQ(kv_trial_put(kv, writer, KV_META, 3, 7), E_OK);
     EXPECT(kv_trial_holds(kv, writer, &after) && kv_trial_holds(kv, reader, &before));
@@ -359,7 +359,7 @@ static inline bool kv_trial_step_writer(struct kv_trial_world *w)
 
     if (w->writer == NULL) {
         w->written = w->committed;
-        return w->kv->ops->begin(w->kv, true, &w->writer) == E_OK;
+        return w->kv->ops->begin(w->kv, true, NULL, &w->writer) == E_OK;
     }
     if (choice < 60)
         return kv_trial_write(w);
@@ -382,7 +382,7 @@ static inline bool kv_trial_step_reader(struct kv_trial_world *w)
 
     if (w->readers[i] == NULL) {
         w->seen[i] = w->committed;
-        return w->kv->ops->begin(w->kv, false, &w->readers[i]) == E_OK;
+        return w->kv->ops->begin(w->kv, false, NULL, &w->readers[i]) == E_OK;
     }
     if (choice < 40)
         return kv_trial_look(w, w->readers[i], &w->seen[i]);
@@ -427,7 +427,7 @@ static inline bool kv_trial_leave(struct kv *kv, uint32_t seed)
 {
     struct kv_txn *txn;
 
-    if (!kv_trial_clear(kv) || kv->ops->begin(kv, true, &txn) != E_OK)
+    if (!kv_trial_clear(kv) || kv->ops->begin(kv, true, NULL, &txn) != E_OK)
         return false;
     for (int table = 0; table < KV_TABLES; table++)
         for (unsigned i = 0; i < KV_TRIAL_KEYS; i++)

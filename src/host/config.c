@@ -449,9 +449,22 @@ static const struct schema_field CHECKPOINT[] = {
     { .name = NULL },
 };
 
+/* 0 is none. */
+static void read_memory_limit(struct schema_reader *r, const struct schema_field *f,
+                              const struct yamltree *node, void *to)
+{
+    const uint64_t *bytes = to;
+    schema_read_size(r, f, node, to);
+    if (*bytes > 0 && *bytes < MEMORY_LIMIT_MIN_BYTES)
+        schema_problem(r, node->line,
+                       "an empty region takes 10MB, and needs room to work: at least %dMB, or 0 "
+                       "for no limit",
+                       (int)(MEMORY_LIMIT_MIN_BYTES / MB));
+}
+
 static const struct schema_field MEMORY[] = {
     { .name = "limit",
-      .read = schema_read_size,
+      .read = read_memory_limit,
       OF_DEPLOYMENT(memory.limit_bytes),
       .low = 0,
       .high = GB << 10 },

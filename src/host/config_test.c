@@ -353,6 +353,10 @@ TEST(durations_and_sizes_carry_units)
         ONE_REGION "log: { retain: 99999999999999999999B }\n",
         "f.yaml:6: log.retain: expected a size such as 64MB, got \"99999999999999999999B\"\n");
     EXPECT_ERRORS(ONE_REGION "memory: { limit: 0 }\n", "");
+    EXPECT_ERRORS(ONE_REGION "memory: { limit: 48MB }\n", "");
+    EXPECT_ERRORS(ONE_REGION "memory: { limit: 47MB }\n",
+                  "f.yaml:6: memory.limit: an empty region takes 10MB, and needs room to work: at "
+                  "least 48MB, or 0 for no limit\n");
     EXPECT_ERRORS(ONE_REGION "clock: { max_skew: 0 }\n",
                   "f.yaml:6: clock.max_skew: 0 is out of range 10ms..1m\n");
     EXPECT_ERRORS(ONE_REGION "checkpoint: { log: 1KB, every: 1ms }\nbootstrap: { rate: 1 }\n",

@@ -108,6 +108,12 @@ static bool judge_phase(struct datadir *d, const char *directory)
     return remove_files(d, directory);
 }
 
+/* Of another version: LMDB's own pages have no checksum, so it may be damage as well. */
+static bool is_damage(int error)
+{
+    return error == E_CORRUPT || error == E_VERSION;
+}
+
 /* DATA/checkpoint. */
 static bool open_checkpoint(struct datadir *d, const char *path, char *problem)
 {
@@ -117,13 +123,16 @@ static bool open_checkpoint(struct datadir *d, const char *path, char *problem)
         snprintf(problem, DATADIR_PROBLEM_MAX, "the name of the data directory is too long");
         return false;
     }
-    if (kv_lmdb_open(&d->kv, directory, false, cause) != 0) {
-        snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %.300s", path, cause);
+    int error = kv_lmdb_open(&d->kv, directory, false, cause);
+    if (error != 0) {
+        d->damaged = is_damage(error);
+        snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %s", path, cause);
         return false;
     }
-    if (checkpoint_open(&d->checkpoint, &d->kv.kv, &d->found) == 0 &&
-        (d->marked ? judge_phase(d, directory) : !is_abandoned(d) || begin_anew(d)))
+    error = checkpoint_open(&d->checkpoint, &d->kv.kv, &d->found);
+    if (error == 0 && (d->marked ? judge_phase(d, directory) : !is_abandoned(d) || begin_anew(d)))
         return true;
+    d->damaged = is_damage(error);
     snprintf(problem, DATADIR_PROBLEM_MAX, "%s: %s", path, d->checkpoint.problem);
     kv_lmdb_close(&d->kv);
     return false;
@@ -211,12 +220,23 @@ static bool pump(struct replay *r)
     return go_on;
 }
 
+/* What was replayed is written down, and leaves. */
+static bool wait_for_memory(struct replay *r)
+{
+    while (node_replay_waits(r->node)) {
+        if (!loop_round(r->loop))
+            return false;
+        tell_progress(r, clocks_monotonic_us());
+    }
+    return true;
+}
+
 static int replay_record(void *context, const struct record *record)
 {
     struct replay *r = context;
     int error;
 
-    if (!pump(r))
+    if (!pump(r) || !wait_for_memory(r))
         return E_BUSY;
     error = node_replay(r->node, record);
     r->refused = error != 0;
@@ -239,12 +259,15 @@ bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct op
         .segment_bytes = segment_bytes(n->options.deployment),
         .replay_from = d->found.start_known ? d->found.start.lsn : 0,
     };
+    options.durable_first = n->server.settings.max_memory_bytes != 0;
+    n->replay_durable = options.durable_first;
     memcpy(options.regions, d->identity.closed, sizeof(options.regions));
     if (d->phase == BOOTSTRAP_IMAGE)
         options.replay_from = d->marker.end_lsn;
     int error = node_install(n, &d->checkpoint, &d->found);
 
     if (error != 0) {
+        d->damaged = is_damage(error);
         snprintf(problem, DATADIR_PROBLEM_MAX, "the checkpoint cannot be used: %s",
                  error_text(error));
         return false;
@@ -266,6 +289,7 @@ bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct op
                  (unsigned long long)replay.refused_lsn, error_text(error));
     else
         snprintf(problem, DATADIR_PROBLEM_MAX, "%s", d->log.problem);
+    d->damaged = error == E_CORRUPT && !replay.refused;
     return false;
 }
 

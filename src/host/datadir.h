@@ -20,7 +20,7 @@
 #include "store/oplog.h"
 
 enum {
-    DATADIR_PROBLEM_MAX = 400,
+    DATADIR_PROBLEM_MAX = 800,
     DATADIR_SEGMENT_BYTES = 64 << 20,    /* a new one every second or so at the highest rates */
     DATADIR_SEGMENT_MIN_BYTES = 1 << 20, /* a quarter of log.retain, within these */
     DATADIR_PUMP_US = 5000,              /* of replaying, then the loop has a round */
@@ -40,6 +40,7 @@ struct datadir {
     struct marker marker;
     enum bootstrap_phase phase;
     bool log_open;
+    bool damaged; /* what could not be opened, and meridian repair may mend it */
 };
 
 /* Whose directory it would be: without instance, run, and what is known. */

@@ -7,42 +7,43 @@
 
 /* --- the thread --- */
 
-static void work(struct exporter *e, struct checkpoint *store, bool is_open)
+/* A store that could not be opened may be the next time. */
+static void export(struct exporter *e, struct checkpoint *store, bool *is_open)
 {
-    size_t max_bytes = e->max_bytes;
+    struct checkpoint_found found;
 
-    pthread_mutex_unlock(&e->lock);
     buffer_clear(&e->changes);
     e->all = false;
-    if (is_open) {
-        e->error = checkpoint_export(store, &e->cursor, max_bytes, &e->changes, &e->all);
+    e->error = *is_open ? E_OK : checkpoint_open(store, e->kv, &found);
+    *is_open = e->error == E_OK;
+    if (*is_open) {
+        e->error = checkpoint_export(store, &e->cursor, e->max_bytes, &e->changes, &e->all);
         checkpoint_refresh(store);
     }
     snprintf(e->problem, sizeof(e->problem), "%s", e->error == E_OK ? "" : store->problem);
-    pthread_mutex_lock(&e->lock);
-    e->state = EXPORTER_DONE;
-    uv_async_send(e->wake);
 }
 
 static void *run(void *context)
 {
     struct exporter *e = context;
     struct checkpoint store;
-    struct checkpoint_found found;
-    int error = checkpoint_open(&store, e->kv, &found);
+    bool is_open = false;
 
-    e->error = error;
     pthread_mutex_lock(&e->lock);
     for (;;) {
-        if (e->state == EXPORTER_ASKED)
-            work(e, &store, error == E_OK);
-        else if (e->stopping)
+        if (e->state == EXPORTER_ASKED) {
+            pthread_mutex_unlock(&e->lock);
+            export(e, &store, &is_open);
+            pthread_mutex_lock(&e->lock);
+            e->state = EXPORTER_DONE;
+            uv_async_send(e->wake);
+        } else if (e->stopping)
             break;
         else
             pthread_cond_wait(&e->work, &e->lock);
     }
     pthread_mutex_unlock(&e->lock);
-    if (error == E_OK)
+    if (is_open)
         checkpoint_close(&store);
     return NULL;
 }

@@ -25,12 +25,13 @@ struct exporter {
     bool running; /* the loop's: there is a thread */
     bool is_out;  /* the loop's: submitted and not yet polled */
 
-    pthread_mutex_t lock; /* over all below */
+    pthread_mutex_t lock; /* over these */
     pthread_cond_t work;
     enum { EXPORTER_IDLE, EXPORTER_ASKED, EXPORTER_DONE } state;
     bool stopping;
-    size_t max_bytes;
+
     /* the thread's while ASKED, else the loop's */
+    size_t max_bytes;
     struct buffer cursor, changes;
     bool all;
     int error;

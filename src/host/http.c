@@ -59,7 +59,9 @@ static const char *unhealthy(const struct loop *l)
         return l->node->server.refusal;
     if (l->stalled)
         return "the log's disk is behind";
-    return replica_write_refusal(&l->node->replica);
+    if (replica_write_refusal(&l->node->replica) != NULL)
+        return replica_write_refusal(&l->node->replica);
+    return node_memory_refusal(l->node);
 }
 
 static unsigned write_health(struct loop *l, struct buffer *out)

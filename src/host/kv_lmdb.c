@@ -25,12 +25,7 @@ static const char *const table_names[KV_TABLES] = {
     [KV_DUE] = "due",   [KV_CONTESTED] = "contested",
 };
 
-static int fail(struct kv_lmdb *k, const char *action, int cause)
-{
-    return kv_lmdb_fail(k, k->kv.detail, action, cause);
-}
-
-static int sync_directory(struct kv_lmdb *k, const char *path)
+static int sync_directory(struct kv_lmdb *k, const char *path, char *problem)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int cause = fd < 0 || fsync(fd) < 0 ? errno : 0;
@@ -38,18 +33,21 @@ static int sync_directory(struct kv_lmdb *k, const char *path)
     if (fd >= 0)
         close(fd);
     /* One that may not be read is for its owner to sync. */
-    return cause == 0 || cause == EACCES ? E_OK : fail(k, "sync the directory", cause);
+    if (cause == 0 || cause == EACCES)
+        return E_OK;
+    return kv_lmdb_fail(k, problem, "sync the directory", cause);
 }
 
 /* LMDB syncs its files but not their names: a crash could take them with all that is in them. */
-static int sync_names(struct kv_lmdb *k, const char *directory)
+static int sync_names(struct kv_lmdb *k, char *problem)
 {
     char parent[PATH_MAX];
-    int error = sync_directory(k, directory);
+    int error = sync_directory(k, k->directory, problem);
 
-    if (error != E_OK || snprintf(parent, sizeof parent, "%s/..", directory) >= (int)sizeof parent)
+    if (error != E_OK ||
+        snprintf(parent, sizeof parent, "%s/..", k->directory) >= (int)sizeof parent)
         return error;
-    return sync_directory(k, parent);
+    return sync_directory(k, parent, problem);
 }
 
 /* A false assertion of LMDB is a damaged page. */
@@ -100,21 +98,21 @@ static bool is_new(const char *file)
 /* LMDB writes the meta pages of a new file without a sync. When the power fails, one may be there
  * and the other torn: it then refuses the file for ever. So such a file is begun anew, and the pages
  * are made durable before anything follows them. */
-static int open_to_write(struct kv_lmdb *k)
+static int open_to_write(struct kv_lmdb *k, char *problem)
 {
     char file[PATH_MAX];
     int cause;
 
     if (mkdir(k->directory, 0700) < 0 && errno != EEXIST)
-        return fail(k, "create the directory", errno);
+        return kv_lmdb_fail(k, problem, "create the directory", errno);
     if (snprintf(file, sizeof file, "%s/data.mdb", k->directory) >= (int)sizeof file)
-        return fail(k, "open", ENAMETOOLONG);
+        return kv_lmdb_fail(k, problem, "open", ENAMETOOLONG);
     cause = open_with_any_map(k, OPEN_FLAGS);
     if (cause == MDB_INVALID && is_new(file) && unlink(file) == 0)
         cause = open_with_any_map(k, OPEN_FLAGS);
     if (cause == 0 && is_new(file))
         cause = mdb_env_sync(k->env, 1);
-    return cause == 0 ? E_OK : fail(k, "open", cause);
+    return cause == 0 ? E_OK : kv_lmdb_fail(k, problem, "open", cause);
 }
 
 static int open_to_read(struct kv_lmdb *k, unsigned flags, char *detail)
@@ -174,20 +172,19 @@ int kv_lmdb_open(struct kv_lmdb *k, const char *directory, bool read_only, char 
     k->directory = mem_alloc(strlen(directory) + 1);
     strcpy(k->directory, directory);
     pthread_mutex_init(&k->committing, NULL);
+    pthread_mutex_init(&k->lock, NULL);
     list_init(&k->readers);
     name_file(k, directory);
     kv_guard_install();
-    error = read_only ? open_to_read(k, MDB_NOTLS, k->kv.detail) : open_to_write(k);
+    error = read_only ? open_to_read(k, MDB_NOTLS, problem) : open_to_write(k, problem);
     if (error == E_OK)
         mdb_reader_check(k->env, NULL);
     if (error == E_OK)
-        error = open_tables(k, read_only, k->kv.detail);
+        error = open_tables(k, read_only, problem);
     if (error == E_OK && !read_only)
-        error = sync_names(k, directory);
-    if (error == E_OK)
-        return E_OK;
-    snprintf(problem, KV_LMDB_PROBLEM_MAX, "%s", k->kv.detail);
-    kv_lmdb_close(k);
+        error = sync_names(k, problem);
+    if (error != E_OK)
+        kv_lmdb_close(k);
     return error;
 }
 
@@ -205,48 +202,58 @@ void kv_lmdb_close(struct kv_lmdb *k)
         return;
     close_environment(k);
     pthread_mutex_destroy(&k->committing);
+    pthread_mutex_destroy(&k->lock);
     mem_free(k->directory);
     k->directory = NULL;
 }
 
-/* In the reader's thread; the writer's does not come back, once its commit has failed this way. */
-int kv_lmdb_reopen(struct kv_lmdb *k)
+/* The writer's thread does not come back, once its commit has failed this way. */
+static int reopen(struct kv_lmdb *k, char *detail)
 {
-    char *detail = k->kv.read_detail;
     int error;
 
-    pthread_mutex_lock(&k->committing); /* it may be on its way out */
-    pthread_mutex_unlock(&k->committing);
-    if (!atomic_load(&k->panicked) || !kv_lmdb_end_readers(k))
+    if (!kv_lmdb_end_readers(k))
         return kv_lmdb_fail(k, detail, "begin", MDB_PANIC);
     close_environment(k);
     error = open_to_read(k, OPEN_FLAGS, detail);
     if (error == E_OK)
         error = open_tables(k, true, detail);
-    if (error == E_OK)
-        atomic_store(&k->panicked, false);
-    else
+    k->panicked = error != E_OK;
+    if (k->panicked)
         close_environment(k);
     return error;
 }
 
-static int copy_to(struct kv_lmdb *k, int fd)
+int kv_lmdb_reopen(struct kv_lmdb *k, char *detail)
+{
+    int error = E_OK;
+
+    pthread_mutex_lock(&k->committing); /* it may be on its way out */
+    pthread_mutex_lock(&k->lock);
+    if (k->panicked)
+        error = reopen(k, detail);
+    pthread_mutex_unlock(&k->lock);
+    pthread_mutex_unlock(&k->committing);
+    return error;
+}
+
+static int copy_to(struct kv_lmdb *k, int fd, char *problem)
 {
     int cause = mdb_env_copyfd2(k->env, fd, MDB_CP_COMPACT);
 
     if (cause != 0)
-        return fail(k, "copy", cause);
-    return fsync(fd) < 0 ? fail(k, "sync the copy", errno) : E_OK;
+        return kv_lmdb_fail(k, problem, "copy", cause);
+    return fsync(fd) < 0 ? kv_lmdb_fail(k, problem, "sync the copy", errno) : E_OK;
 }
 
-int kv_lmdb_copy(struct kv_lmdb *k, const char *path)
+int kv_lmdb_copy(struct kv_lmdb *k, const char *path, char *problem)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     int error;
 
     if (fd < 0)
-        return fail(k, "create the copy", errno);
-    error = copy_to(k, fd);
+        return kv_lmdb_fail(k, problem, "create the copy", errno);
+    error = copy_to(k, fd, problem);
     close(fd); /* its errors were those of the sync */
     if (error != E_OK)
         unlink(path);

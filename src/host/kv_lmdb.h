@@ -23,7 +23,7 @@
  * Errors:  E_FULL from put or commit: no room; later transactions may succeed, since all that this
  *          one wrote was free space. After any other failed commit the store writes no more. When
  *          it was the meta page that could not be written, LMDB refuses readers too: the first one
- *          that begins after that opens the store anew, read-only (E_IO while another one is open).
+ *          that begins after that opens the store anew, read-only (E_IO while another one sees).
  *          A page that the disk cannot give arrives as SIGBUS: the call that meets it says E_IO, or
  *          E_CORRUPT when the file ends before it. After E_CORRUPT a reader may say so of all else,
  *          until it is renewed. Values are touched before they are given out,
@@ -33,6 +33,11 @@
  *          calls that read let go of others, going round the file. Those stay in the kernel's
  *          cache: reading one again is a minor fault. A random get of 1000000 keys in 0.9 GiB, all
  *          cached, took 1.6 us of processor without a limit, 16 us with one of 64 MB.
+ * Threads: as in env/kv.h; open and close alone. What was opened is replaced by a reader, when LMDB
+ *          refuses it; it stays as it is while any reader sees, and while the writer may write.
+ *          These use it without a lock, all others with `lock`: a reader takes it for a moment when
+ *          it renews, resets and trims, and not to read. A commit holds `committing`, and not
+ *          `lock`: nobody waits for it but a reader that LMDB refuses. Order: committing, lock.
  */
 #ifndef HOST_KV_LMDB_H
 #define HOST_KV_LMDB_H
@@ -46,19 +51,23 @@
 enum { KV_LMDB_PROBLEM_MAX = 320 };
 
 struct kv_lmdb {
-    struct kv kv;        /* what the store is given */
-    struct MDB_env *env; /* NULL when closed */
-    unsigned tables[KV_TABLES];
+    struct kv kv;    /* what the store is given */
     char name[80];   /* "checkpoint/data.mdb" */
     char *directory; /* to open it again */
     bool read_only;
-    atomic_bool broken;         /* a commit failed: nothing is written any more */
-    atomic_bool panicked;       /* and LMDB refuses readers */
-    pthread_mutex_t committing; /* held during a commit */
-    struct list readers;        /* that were begun */
+    bool broken; /* the writer's: a commit failed, nothing is written any more */
 
+    pthread_mutex_t committing; /* held during a commit */
+    bool panicked;              /* with it: a commit failed so that LMDB refuses readers */
+
+    pthread_mutex_t lock;
+    struct list readers; /* with it: those that were begun, and which of them see */
+    /* what was opened: see Threads */
+    struct MDB_env *env; /* NULL when closed */
+    unsigned tables[KV_TABLES];
     uint8_t *map; /* NULL: not found, and then never trimmed */
     uint64_t map_bytes;
+
     _Atomic uint64_t resident_max_bytes, unchecked_bytes, trim_at;
 };
 
@@ -74,12 +83,13 @@ void kv_lmdb_close(struct kv_lmdb *k); /* after all transactions */
  * reads. 0: no limit. Any thread. */
 void kv_lmdb_limit(struct kv_lmdb *k, uint64_t max_bytes);
 
-/* The same, once and now. Readers in other threads are not held up. */
+/* The same, once and now: by one that sees or writes, or when nobody does. Readers in other threads
+ * are not held up. */
 void kv_lmdb_trim(struct kv_lmdb *k, uint64_t max_bytes);
 
 /* Writes a compacted copy of what is committed now to the new file `path` (0600) and syncs it; put
- * into a directory as data.mdb it is a store. It is a reader for as long as it takes. On an error
- * the file is gone again, and kv.detail says why. */
-int kv_lmdb_copy(struct kv_lmdb *k, const char *path);
+ * into a directory as data.mdb it is a store. It is a reader for as long as it takes, and no other
+ * may be refused meanwhile. On an error the file is gone again, and `problem` says why. */
+int kv_lmdb_copy(struct kv_lmdb *k, const char *path, char *problem);
 
 #endif

@@ -7,7 +7,7 @@
 #include "host/kv_guard.h"
 #include "host/kv_lmdb_txn.h"
 
-enum { DETAIL_MAX = 256, PAGE_BYTES = 4096 };
+enum { PAGE_BYTES = 4096 };
 
 static int code_of(int cause)
 {
@@ -46,6 +46,21 @@ static int code_of(int cause)
     }
 }
 
+/* LMDB's own words for what it does not recognise say neither what it may be nor what to do. */
+static const char *text_of(int cause)
+{
+    switch (cause) {
+    case MDB_VERSION_MISMATCH:
+        return "MDB_VERSION_MISMATCH: written by another version of LMDB, or damaged: start the "
+               "meridian that wrote it";
+    case MDB_INVALID:
+        return "MDB_INVALID: no file of LMDB's, or one of a machine of another architecture, or "
+               "damaged";
+    default:
+        return mdb_strerror(cause);
+    }
+}
+
 uint64_t kv_lmdb_offset(const struct kv_lmdb *k, const void *at)
 {
     uint64_t distance = (uint64_t)(uintptr_t)at - (uint64_t)(uintptr_t)k->map;
@@ -75,6 +90,7 @@ int kv_lmdb_fail(const struct kv_lmdb *k, char *detail, const char *action, int 
     }
     if (cause == EFAULT)
         cause = MDB_CORRUPTED;
-    snprintf(detail, DETAIL_MAX, "%s: %s: %s%s", k->name, action, mdb_strerror(cause), place);
+    if (detail != NULL)
+        snprintf(detail, KV_DETAIL_MAX, "%s: %s: %s%s", k->name, action, text_of(cause), place);
     return code_of(cause);
 }

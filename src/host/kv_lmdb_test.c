@@ -1,59 +1,11 @@
-#include "host/kv_lmdb.h"
-
 #include <errno.h>
-#include <fcntl.h>
-#include <lmdb.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "env/kv_trial.h"
-
-static char root[64]; /* a new, empty directory */
-static char path[96]; /* root/checkpoint, not there yet */
-static char problem[KV_LMDB_PROBLEM_MAX];
-static struct kv_lmdb k;
-
-static bool begin(void)
-{
-    snprintf(root, sizeof root, "/tmp/meridian_kv_XXXXXX");
-    bool made = mkdtemp(root) != NULL;
-    snprintf(path, sizeof path, "%s/checkpoint", root);
-    return made && kv_lmdb_open(&k, path, false, problem) == E_OK;
-}
-
-/* "DIRECTORY/NAME", until the next call. */
-static const char *in(const char *directory, const char *name)
-{
-    static char text[160];
-    snprintf(text, sizeof text, "%s/%s", directory, name);
-    return text;
-}
-
-static void end(void)
-{
-    kv_lmdb_close(&k);
-    unlink(in(path, "data.mdb"));
-    unlink(in(path, "lock.mdb"));
-    rmdir(path);
-    rmdir(root);
-}
-
-/* In a process of its own; true when `run` is. */
-static bool apart(bool (*run)(void))
-{
-    int status = -1;
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0)
-        _exit(run() ? 0 : 1);
-    return waitpid(child, &status, 0) == child && status == 0;
-}
+#include "host/kv_lmdb_trial.h"
 
 static off_t data_bytes(void)
 {
@@ -89,7 +41,7 @@ static bool dies_while_it_writes(void)
 {
     struct kv_txn *txn;
     if (kv_lmdb_open(&k, path, false, problem) != E_OK ||
-        k.kv.ops->begin(&k.kv, true, &txn) != E_OK)
+        k.kv.ops->begin(&k.kv, true, NULL, &txn) != E_OK)
         return false;
     for (unsigned i = 0; i < KV_TRIAL_KEYS; i++)
         kv_trial_put(&k.kv, txn, KV_OBJECTS, i, 1000 + i);
@@ -133,7 +85,7 @@ TEST(other_processes_read_it_while_it_is_open)
     struct kv_txn *writer;
     EXPECT(begin());
     EXPECT(kv_trial_leave(&k.kv, 5));
-    EXPECT_EQ(k.kv.ops->begin(&k.kv, true, &writer), E_OK);
+    EXPECT_EQ(k.kv.ops->begin(&k.kv, true, NULL, &writer), E_OK);
     EXPECT_EQ(k.kv.ops->put(writer, KV_META, span_str("x"), span_str("y")), E_OK);
     EXPECT(apart(finds_it_read_only));
     k.kv.ops->abort(writer);
@@ -149,7 +101,7 @@ static bool dies_while_it_reads(void)
     struct kv_txn *txn;
     struct span key, value;
     bool reads = kv_lmdb_open(&second, path, true, problem) == E_OK &&
-                 second.kv.ops->begin(&second.kv, false, &txn) == E_OK &&
+                 second.kv.ops->begin(&second.kv, false, NULL, &txn) == E_OK &&
                  second.kv.ops->seek(txn, KV_META, span_of(NULL, 0), &key, &value) == E_OK;
     _exit(reads ? 0 : 1);
 }
@@ -206,15 +158,13 @@ TEST(a_directory_that_cannot_be_made_is_named)
     end();
 }
 
-static uint8_t large[1 << 20];
-
 /* Commits it, and begins to read. */
 static bool begin_with_big(struct kv_txn **reader)
 {
     struct kv_txn *txn;
-    return begin() && k.kv.ops->begin(&k.kv, true, &txn) == E_OK &&
+    return begin() && k.kv.ops->begin(&k.kv, true, NULL, &txn) == E_OK &&
            k.kv.ops->put(txn, KV_PIECES, span_str("big"), span_of(large, sizeof large)) == E_OK &&
-           k.kv.ops->commit(txn) == E_OK && k.kv.ops->begin(&k.kv, false, reader) == E_OK;
+           k.kv.ops->commit(txn) == E_OK && k.kv.ops->begin(&k.kv, false, detail, reader) == E_OK;
 }
 
 /* Reading it, twice, is refused with these words. */
@@ -223,7 +173,7 @@ static void expect_unreadable(struct kv_txn *reader, int error, const char *told
     struct span value;
     for (int i = 0; i < 2; i++) {
         EXPECT_EQ(k.kv.ops->get(reader, KV_PIECES, span_str("big"), &value), error);
-        EXPECT_TEXT(span_of(k.kv.read_detail, strlen(told)), told);
+        EXPECT_TEXT(span_of(detail, strlen(told)), told);
     }
 }
 
@@ -291,21 +241,6 @@ TEST(a_file_whose_first_pages_are_torn_is_begun_anew)
     end();
 }
 
-/* Commits a value that makes the file longer. */
-static int commit_big(void)
-{
-    struct kv_txn *txn;
-    int error = k.kv.ops->begin(&k.kv, true, &txn);
-    if (error != E_OK)
-        return error;
-    error = k.kv.ops->put(txn, KV_PIECES, span_str("big"), span_of(large, sizeof large));
-    if (error != E_OK) {
-        k.kv.ops->abort(txn);
-        return error;
-    }
-    return k.kv.ops->commit(txn);
-}
-
 static bool recovers_from_a_full_disk(void)
 {
     struct rlimit limit;
@@ -316,7 +251,7 @@ static bool recovers_from_a_full_disk(void)
     limit.rlim_cur = (rlim_t)data_bytes();
     bool full = setrlimit(RLIMIT_FSIZE, &limit) == 0 && commit_big() == E_FULL;
     limit.rlim_cur = usual;
-    return full && strcmp(k.kv.detail, "checkpoint/data.mdb: commit: File too large") == 0 &&
+    return full && strcmp(detail, "checkpoint/data.mdb: commit: File too large") == 0 &&
            setrlimit(RLIMIT_FSIZE, &limit) == 0 && kv_trial_found(&k.kv, 5) && commit_big() == E_OK;
 }
 
@@ -338,7 +273,7 @@ TEST(after_a_failed_commit_nothing_is_written)
     kept = dup(fd);
     EXPECT(dup2(none, fd) == fd);
     EXPECT_EQ(commit_big(), E_IO);
-    EXPECT_TEXT(span_str(k.kv.detail), "checkpoint/data.mdb: commit: Bad file descriptor");
+    EXPECT_TEXT(span_str(detail), "checkpoint/data.mdb: commit: Bad file descriptor");
     EXPECT(dup2(kept, fd) == fd);
     EXPECT_EQ(commit_big(), E_IO);
     EXPECT(kv_trial_found(&k.kv, 5));
@@ -351,33 +286,6 @@ TEST(after_a_failed_commit_nothing_is_written)
     end();
 }
 
-/* The descriptor that LMDB writes meta pages with: the other one of the file. */
-static int meta_descriptor(void)
-{
-    char link[32], target[160];
-    int usual, found = -1;
-    if (mdb_env_get_fd(k.env, &usual) != 0)
-        return -1;
-    for (int fd = 3; fd < 64; fd++) {
-        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-        ssize_t len = readlink(link, target, sizeof target - 1);
-        target[len > 0 ? len : 0] = '\0';
-        if (fd != usual && strcmp(target, in(path, "data.mdb")) == 0)
-            found = fd;
-    }
-    return found;
-}
-
-/* A commit fails with its last write, of the page that names the new tree. */
-static int fail_to_commit(void)
-{
-    int fd = meta_descriptor(), none = open("/dev/null", O_RDONLY), error = E_OK;
-    if (fd >= 0 && dup2(none, fd) == fd)
-        error = commit_big();
-    close(none);
-    return error;
-}
-
 TEST(readers_go_on_when_a_meta_page_could_not_be_written)
 {
     struct kv_txn *one, *two, *reader;
@@ -387,14 +295,14 @@ TEST(readers_go_on_when_a_meta_page_could_not_be_written)
     for (int table = 0; table < KV_TABLES; table++)
         for (unsigned i = 0; i < KV_TRIAL_KEYS; i++)
             state.seeds[table][i] = 5 + i;
-    EXPECT_EQ(k.kv.ops->begin(&k.kv, false, &one), E_OK);
-    EXPECT_EQ(k.kv.ops->begin(&k.kv, false, &two), E_OK);
+    EXPECT_EQ(k.kv.ops->begin(&k.kv, false, NULL, &one), E_OK);
+    EXPECT_EQ(k.kv.ops->begin(&k.kv, false, NULL, &two), E_OK);
     k.kv.ops->reset(two);
     EXPECT_EQ(fail_to_commit(), E_IO);
-    EXPECT_TEXT(span_str(k.kv.detail), "checkpoint/data.mdb: commit: Bad file descriptor");
+    EXPECT_TEXT(span_str(detail), "checkpoint/data.mdb: commit: Bad file descriptor");
 
     EXPECT(kv_trial_holds(&k.kv, one, &state)); /* it is in the middle */
-    EXPECT_EQ(k.kv.ops->begin(&k.kv, false, &reader), E_IO);
+    EXPECT_EQ(k.kv.ops->begin(&k.kv, false, NULL, &reader), E_IO);
     EXPECT_EQ(k.kv.ops->renew(two), E_IO);
     k.kv.ops->reset(one);
     EXPECT_EQ(k.kv.ops->renew(two), E_OK);
@@ -403,7 +311,7 @@ TEST(readers_go_on_when_a_meta_page_could_not_be_written)
     EXPECT(kv_trial_found(&k.kv, 5));
     EXPECT(k.map != NULL && k.kv.ops->bytes(&k.kv) > 0);
     EXPECT_EQ(commit_big(), E_IO);
-    EXPECT_TEXT(span_str(k.kv.detail),
+    EXPECT_TEXT(span_str(detail),
                 "checkpoint/data.mdb: nothing is written any more since a commit failed");
     k.kv.ops->abort(one);
     k.kv.ops->abort(two);
@@ -424,7 +332,7 @@ TEST(readers_go_on_as_soon_as_the_store_can_be_opened_anew)
     snprintf(away, sizeof away, "%s/away", root);
     EXPECT_EQ(rename(in(path, "data.mdb"), away), 0);
     for (int i = 0; i < 2; i++)
-        EXPECT_EQ(k.kv.ops->begin(&k.kv, false, &reader), E_MISSING);
+        EXPECT_EQ(k.kv.ops->begin(&k.kv, false, NULL, &reader), E_MISSING);
     EXPECT_EQ(k.kv.ops->bytes(&k.kv), 0);
     EXPECT_EQ(rename(away, in(path, "data.mdb")), 0);
     EXPECT(kv_trial_found(&k.kv, 5));
@@ -470,10 +378,10 @@ TEST(trimming_frees_memory_and_takes_nothing_from_readers)
     struct span value, again;
     EXPECT(begin());
     EXPECT(k.map != NULL);
-    EXPECT_EQ(k.kv.ops->begin(&k.kv, true, &txn), E_OK);
+    EXPECT_EQ(k.kv.ops->begin(&k.kv, true, NULL, &txn), E_OK);
     EXPECT_EQ(k.kv.ops->put(txn, KV_PIECES, span_str("big"), span_of(big, BIG)), E_OK);
     EXPECT_EQ(k.kv.ops->commit(txn), E_OK);
-    EXPECT_EQ(k.kv.ops->begin(&k.kv, false, &txn), E_OK);
+    EXPECT_EQ(k.kv.ops->begin(&k.kv, false, NULL, &txn), E_OK);
     EXPECT_EQ(k.kv.ops->get(txn, KV_PIECES, span_str("big"), &value), E_OK);
     EXPECT(value.at >= k.map && value.at < k.map + k.kv.ops->bytes(&k.kv));
     long before = resident_pages();
@@ -501,9 +409,9 @@ TEST(a_copy_is_a_store_without_the_free_space)
     EXPECT(kv_trial_leave(&k.kv, 4) && kv_trial_leave(&k.kv, 5));
     off_t bytes = data_bytes();
     snprintf(copy, sizeof copy, "%s/copy.mdb", root);
-    EXPECT_EQ(kv_lmdb_copy(&k, copy), E_OK);
-    EXPECT_EQ(kv_lmdb_copy(&k, copy), E_IO);
-    EXPECT_TEXT(span_str(k.kv.detail), "checkpoint/data.mdb: create the copy: File exists");
+    EXPECT_EQ(kv_lmdb_copy(&k, copy, problem), E_OK);
+    EXPECT_EQ(kv_lmdb_copy(&k, copy, problem), E_IO);
+    EXPECT_TEXT(span_str(problem), "checkpoint/data.mdb: create the copy: File exists");
     EXPECT(kv_trial_leave(&k.kv, 6));
     kv_lmdb_close(&k);
     EXPECT_EQ(rename(copy, in(path, "data.mdb")), 0);

@@ -25,8 +25,9 @@ struct kv_txn {
     struct list link; /* of a reader */
     struct kv_lmdb *k;
     MDB_txn *txn; /* NULL: a reader of an environment that was closed */
+    char *detail;
     bool write;
-    bool sees; /* a reader, and not reset */
+    bool sees; /* a reader, and not reset; it changes with the lock */
     int error; /* of a writer: the first one, and its answer to all that follows */
     struct place places[KV_TABLES];
     MDB_cursor *probes[KV_TABLES]; /* for around */
@@ -35,11 +36,6 @@ struct kv_txn {
 static struct kv_lmdb *self(struct kv *kv)
 {
     return container_of(kv, struct kv_lmdb, kv);
-}
-
-static char *detail_of(struct kv_lmdb *k, bool write)
-{
-    return write ? k->kv.detail : k->kv.read_detail;
 }
 
 /* A write that the disk had room for only in part is EIO to LMDB. */
@@ -60,8 +56,8 @@ static int spoil(struct kv_txn *t, const char *action, int cause)
     struct kv_lmdb *k = t->k;
 
     if (!t->write)
-        return kv_lmdb_fail(k, detail_of(k, false), action, cause);
-    t->error = kv_lmdb_fail(k, k->kv.detail, action, true_cause(k, cause));
+        return kv_lmdb_fail(k, t->detail, action, cause);
+    t->error = kv_lmdb_fail(k, t->detail, action, true_cause(k, cause));
     return t->error;
 }
 
@@ -171,53 +167,63 @@ static void forget_places(struct kv_txn *t)
     }
 }
 
-static int begin_writer(struct kv_lmdb *k, struct call *c)
+static int begin_writer(struct kv_txn *t)
 {
+    struct kv_lmdb *k = t->k;
+
     CHECK(!k->read_only);
-    if (atomic_load(&k->broken)) {
-        snprintf(k->kv.detail, sizeof k->kv.detail,
-                 "%s: nothing is written any more since a commit failed", k->name);
+    if (k->broken) {
+        if (t->detail != NULL)
+            snprintf(t->detail, KV_DETAIL_MAX,
+                     "%s: nothing is written any more since a commit failed", k->name);
         return E_IO;
     }
+    struct call c = { .kind = CALL_BEGIN, .env = k->env };
     mdb_reader_check(k->env, NULL);
-    int cause = kv_guard_call(perform, c);
-    return cause == 0 ? E_OK : kv_lmdb_fail(k, k->kv.detail, "begin", cause);
+    int cause = kv_guard_call(perform, &c);
+    t->txn = c.txn;
+    return cause == 0 ? E_OK : kv_lmdb_fail(k, t->detail, "begin", cause);
 }
 
-/* A reader sees what is committed: c->txn anew, or a new one when there is none. */
-static int begin_reader(struct kv_lmdb *k, struct call *c)
+/* What was opened stays as it is while a reader sees. */
+static void set_sees(struct kv_txn *t, bool sees)
 {
+    pthread_mutex_lock(&t->k->lock);
+    t->sees = sees;
+    pthread_mutex_unlock(&t->k->lock);
+}
+
+/* A reader sees what is committed: its txn anew, or a new one when it went with its environment.
+ * *refused: LMDB lets nobody, which is told only when the store cannot be opened anew either. */
+static int see(struct kv_txn *t, bool *refused)
+{
+    struct kv_lmdb *k = t->k;
     int cause = MDB_PANIC, error;
 
-    for (bool again = false;; again = true) {
-        c->kind = c->txn == NULL ? CALL_BEGIN : CALL_RENEW;
-        c->env = k->env;
-        if (k->env != NULL)
-            cause = kv_guard_call(perform, c);
-        if (cause == 0)
-            return E_OK;
-        if (cause != MDB_PANIC || again)
-            return kv_lmdb_fail(k, k->kv.read_detail, "begin", cause);
-        error = kv_lmdb_reopen(k);
-        if (error != E_OK)
-            return error;
-        c->txn = NULL; /* it went with the environment */
+    set_sees(t, true);
+    struct call c = { .env = k->env, .flags = MDB_RDONLY, .txn = t->txn };
+    c.kind = t->txn == NULL ? CALL_BEGIN : CALL_RENEW;
+    if (k->env != NULL)
+        cause = kv_guard_call(perform, &c);
+    *refused = cause == MDB_PANIC;
+    if (cause == 0) {
+        t->txn = c.txn;
+        return E_OK;
     }
+    error = kv_lmdb_fail(k, *refused ? NULL : t->detail, "begin", cause);
+    set_sees(t, false);
+    return error;
 }
 
-static int txn_begin(struct kv *kv, bool write, struct kv_txn **out)
+static int begin_reader(struct kv_txn *t)
 {
-    struct kv_lmdb *k = self(kv);
-    struct call c = { .kind = CALL_BEGIN, .env = k->env, .flags = write ? 0 : MDB_RDONLY };
-    int error = write ? begin_writer(k, &c) : begin_reader(k, &c);
+    bool refused;
+    int error = see(t, &refused);
 
-    if (error != E_OK)
+    if (!refused)
         return error;
-    *out = mem_zalloc(sizeof **out);
-    **out = (struct kv_txn){ .k = k, .txn = c.txn, .write = write, .sees = !write };
-    if (!write)
-        list_add_tail(&k->readers, &(*out)->link);
-    return E_OK;
+    error = kv_lmdb_reopen(t->k, t->detail);
+    return error == E_OK ? see(t, &refused) : error;
 }
 
 bool kv_lmdb_end_readers(struct kv_lmdb *k)
@@ -238,13 +244,46 @@ bool kv_lmdb_end_readers(struct kv_lmdb *k)
     return true;
 }
 
-static void txn_abort(struct kv_txn *t)
+static void add_reader(struct kv_txn *t)
 {
-    forget_places(t);
+    pthread_mutex_lock(&t->k->lock);
+    list_add_tail(&t->k->readers, &t->link);
+    pthread_mutex_unlock(&t->k->lock);
+}
+
+static void remove_reader(struct kv_txn *t)
+{
+    pthread_mutex_lock(&t->k->lock);
     if (t->txn != NULL)
         mdb_txn_abort(t->txn);
     list_remove(&t->link);
+    pthread_mutex_unlock(&t->k->lock);
+}
+
+static void txn_abort(struct kv_txn *t)
+{
+    forget_places(t);
+    if (!t->write)
+        remove_reader(t);
+    else if (t->txn != NULL)
+        mdb_txn_abort(t->txn);
     mem_free(t);
+}
+
+static int txn_begin(struct kv *kv, bool write, char *detail, struct kv_txn **out)
+{
+    struct kv_txn *t = mem_zalloc(sizeof *t);
+    int error;
+
+    *t = (struct kv_txn){ .k = self(kv), .write = write, .detail = detail };
+    if (!write)
+        add_reader(t);
+    error = write ? begin_writer(t) : begin_reader(t);
+    if (error == E_OK)
+        *out = t;
+    else
+        txn_abort(t);
+    return error;
 }
 
 /* LMDB lets nobody go on when its meta page could not be written. It says so only by refusing. */
@@ -269,8 +308,8 @@ static int commit(struct kv_txn *t)
     cause = kv_guard_call(perform, &c);
     if (cause != 0) {
         error = spoil(t, "commit", cause);
-        atomic_store(&k->panicked, has_panicked(k));
-        atomic_store(&k->broken, atomic_load(&k->panicked) || error != E_FULL);
+        k->panicked = has_panicked(k);
+        k->broken = k->panicked || error != E_FULL;
     }
     pthread_mutex_unlock(&k->committing);
     return error;
@@ -295,20 +334,13 @@ static void txn_reset(struct kv_txn *t)
     CHECK(!t->write && t->sees);
     forget_places(t);
     mdb_txn_reset(t->txn);
-    t->sees = false;
+    set_sees(t, false);
 }
 
 static int txn_renew(struct kv_txn *t)
 {
-    struct call c = { .flags = MDB_RDONLY, .txn = t->txn };
-    int error;
-
     CHECK(!t->write && !t->sees);
-    error = begin_reader(t->k, &c);
-    t->sees = error == E_OK;
-    if (t->sees)
-        t->txn = c.txn;
-    return error;
+    return begin_reader(t);
 }
 
 /* What a call on a table comes to; absence spoils nothing. */
@@ -464,15 +496,32 @@ static int txn_around(struct kv_txn *t, enum kv_table table, struct span key, st
     return E_OK;
 }
 
+struct size {
+    MDB_env *env;
+    MDB_envinfo info;
+    MDB_stat stat;
+};
+
+static int read_size(void *context)
+{
+    struct size *s = context;
+    int cause = mdb_env_info(s->env, &s->info);
+
+    return cause == 0 ? mdb_env_stat(s->env, &s->stat) : cause;
+}
+
 static uint64_t store_bytes(struct kv *kv)
 {
     struct kv_lmdb *k = self(kv);
-    MDB_envinfo info;
-    MDB_stat stat;
+    struct size s;
+    uint64_t bytes = 0;
 
-    if (k->env == NULL || mdb_env_info(k->env, &info) != 0 || mdb_env_stat(k->env, &stat) != 0)
-        return 0;
-    return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+    pthread_mutex_lock(&k->lock);
+    s.env = k->env;
+    if (s.env != NULL && kv_guard_call(read_size, &s) == 0)
+        bytes = ((uint64_t)s.info.me_last_pgno + 1) * s.stat.ms_psize;
+    pthread_mutex_unlock(&k->lock);
+    return bytes;
 }
 
 static uint64_t store_offset(struct kv *kv, const void *at)

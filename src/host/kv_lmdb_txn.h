@@ -9,18 +9,19 @@
 
 extern const struct kv_ops kv_lmdb_ops;
 
-/* The E_* code of LMDB's `cause`, an errno or an MDB_ code; `detail` (256 bytes) then reads
- * "NAME: ACTION: cause". */
+/* The E_* code of LMDB's `cause`, an errno or an MDB_ code; `detail` (KV_DETAIL_MAX bytes, or NULL)
+ * then reads "NAME: ACTION: cause". */
 int kv_lmdb_fail(const struct kv_lmdb *k, char *detail, const char *action, int cause);
 
 /* Where in the file something stands; UINT64_MAX: nowhere. */
 uint64_t kv_lmdb_offset(const struct kv_lmdb *k, const void *at);
 
-/* Ends LMDB's part of all readers, which must see nothing now: false when one does. */
+/* With the lock: ends LMDB's part of all readers, none of which may see now: false when one does. */
 bool kv_lmdb_end_readers(struct kv_lmdb *k);
 
-/* For a reader that LMDB refused: opens the store anew. */
-int kv_lmdb_reopen(struct kv_lmdb *k);
+/* For a reader that LMDB refused, and that sees nothing: opens the store anew, unless another one
+ * has done so. */
+int kv_lmdb_reopen(struct kv_lmdb *k, char *detail);
 
 /* Where the store is mapped; NULL when that cannot be found out. */
 uint8_t *kv_lmdb_find_map(struct MDB_env *env);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/logfmt.h"
 #include "host/clocks.h"
 
 static const char *const LEVEL_NAMES[] = {
@@ -29,22 +30,13 @@ void logger_line(enum logger_level level, const char *format, ...)
     char line[LOGGER_LINE_MAX + 1];
     char time[CLOCKS_TEXT_MAX];
     va_list arguments;
-    int head, body;
     size_t len;
 
     clocks_text(clocks_wall_us(), time);
-    head = snprintf(line, LOGGER_LINE_MAX, "ts=%s level=%s ", time, LEVEL_NAMES[level]);
+    len = (size_t)snprintf(line, LOGGER_LINE_MAX, "ts=%s level=%s ", time, LEVEL_NAMES[level]);
     va_start(arguments, format);
-    body = vsnprintf(line + head, LOGGER_LINE_MAX - (size_t)head, format, arguments);
+    len += logfmt_print(line + len, LOGGER_LINE_MAX - len, format, arguments);
     va_end(arguments);
-    if (body < 0)
-        return;
-    len = (size_t)head + (size_t)body;
-    if (len > LOGGER_LINE_MAX - 1)
-        len = LOGGER_LINE_MAX - 1;
-    for (size_t i = 0; i < len; i++)
-        if (line[i] == '\n' || line[i] == '\r')
-            line[i] = ' ';
     line[len++] = '\n';
     write_all(line, len);
 }

@@ -10,7 +10,7 @@
 #ifndef HOST_LOGGER_H
 #define HOST_LOGGER_H
 
-enum { LOGGER_LINE_MAX = 1024 };
+enum { LOGGER_LINE_MAX = 2048 };
 
 enum logger_level {
     LOGGER_INFO,
@@ -18,8 +18,8 @@ enum logger_level {
     LOGGER_ERROR,
 };
 
-/* `format` begins with the event: "ev=accept.failed cause=\"%s\"". A line break in it becomes a
- * space. */
+/* `format` begins with the event: "ev=accept.failed cause=\"%s\"". What is put between its quotes is
+ * escaped (base/logfmt.h). */
 void logger_line(enum logger_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -97,7 +97,7 @@ static void hand_to_checkpointer(struct loop *l)
 {
     struct checkpoint_write job;
 
-    if (l->options.kv != NULL && checkpointer_is_free(&l->checkpointer) &&
+    if (l->checkpointing && checkpointer_is_free(&l->checkpointer) &&
         node_next_write(l->node, &job))
         checkpointer_submit(&l->checkpointer, &job);
 }
@@ -127,7 +127,8 @@ static void judge_restart(struct loop *l)
 
 static void tell_serves(struct loop *l)
 {
-    if (l->serves_told || l->options.serves == NULL || l->stopping || bootstrap_is_on(l->node))
+    if (l->serves_told || l->options.serves == NULL || l->stopping ||
+        l->node->server.loading != NULL)
         return;
     l->serves_told = true;
     l->options.serves(l->options.context);
@@ -234,9 +235,10 @@ static void end_turn(struct loop *l)
         l->purged_us = l->now_us;
         figures_purge();
     }
-    if (l->started) {
+    if (l->started)
         hand_to_log_thread(l);
-        hand_to_checkpointer(l);
+    hand_to_checkpointer(l);
+    if (l->started) {
         hand_to_exporter(l);
         judge_restart(l);
         tell_serves(l);
@@ -317,7 +319,7 @@ static void take_checkpoint_news(struct loop *l)
 {
     struct checkpointer_news news;
 
-    if (l->options.kv != NULL && checkpointer_poll(&l->checkpointer, &news))
+    if (l->checkpointing && checkpointer_poll(&l->checkpointer, &news))
         node_written(l->node, news.error, news.problem);
 }
 
@@ -335,8 +337,10 @@ static void on_news(uv_async_t *async)
     struct loop *l = container_of(async, struct loop, news);
 
     loop_touch(l);
-    take_log_news(l);
     take_checkpoint_news(l);
+    if (!l->started)
+        return;
+    take_log_news(l);
     take_exported(l);
 }
 
@@ -396,14 +400,23 @@ static void write_last_checkpoint(struct loop *l)
         uv_run(&l->uv, UV_RUN_ONCE);
 }
 
+/* Nothing more is handed over. */
+static void stop_checkpointer(struct loop *l)
+{
+    if (!l->checkpointing)
+        return;
+    checkpointer_stop(&l->checkpointer);
+    take_checkpoint_news(l);
+    l->checkpointing = false;
+}
+
 static void stop_threads(struct loop *l)
 {
     loop_touch(l);
+    stop_checkpointer(l);
     if (l->options.kv != NULL) {
-        checkpointer_stop(&l->checkpointer);
-        take_checkpoint_news(l);
         exporter_stop(&l->exporter);
-        l->options.kv = NULL; /* nothing more is handed over */
+        l->options.kv = NULL;
     }
     end_turn(l);
     logthread_stop(&l->logthread);
@@ -427,6 +440,8 @@ static void finish(struct loop *l)
     if (l->started) {
         write_last_checkpoint(l);
         stop_threads(l);
+    } else {
+        stop_checkpointer(l);
     }
     print_notices(l);
 }
@@ -474,6 +489,16 @@ bool loop_pump(struct loop *l)
 {
     if (!l->stopping)
         uv_run(&l->uv, UV_RUN_NOWAIT);
+    end_turn(l);
+    return !l->stopping;
+}
+
+bool loop_round(struct loop *l)
+{
+    if (l->stopping)
+        return false;
+    loop_touch(l);
+    uv_run(&l->uv, UV_RUN_ONCE);
     end_turn(l);
     return !l->stopping;
 }
@@ -529,6 +554,17 @@ static int watch_clients(struct loop *l)
     return error;
 }
 
+static int start_checkpointer(struct loop *l)
+{
+    int error;
+
+    if (l->options.kv == NULL)
+        return 0;
+    error = checkpointer_start(&l->checkpointer, l->options.kv, &l->news);
+    l->checkpointing = error == 0;
+    return error;
+}
+
 int loop_open(struct loop *l, const struct loop_options *options)
 {
     int error;
@@ -549,7 +585,8 @@ int loop_open(struct loop *l, const struct loop_options *options)
     uv_async_init(&l->uv, &l->news, on_news);
     watch_signals(l);
     fit_clients(l);
-    return watch_clients(l);
+    error = start_checkpointer(l);
+    return error != 0 ? error : watch_clients(l);
 }
 
 static int start_threads(struct loop *l)
@@ -557,12 +594,8 @@ static int start_threads(struct loop *l)
     const struct loop_options *o = &l->options;
     int error = logthread_start(&l->logthread, o->log, o->ceiling, o->identity, &l->news);
 
-    if (error != 0 || o->kv == NULL)
-        return error;
-    exporter_init(&l->exporter, o->kv, &l->news);
-    error = checkpointer_start(&l->checkpointer, o->kv, &l->news);
-    if (error != 0)
-        logthread_stop(&l->logthread);
+    if (error == 0 && o->kv != NULL)
+        exporter_init(&l->exporter, o->kv, &l->news);
     return error;
 }
 

@@ -15,7 +15,7 @@
  *
  * Loading:  while the log is replayed, whoever replays it lets the loop have a round now and again
  *           (loop_pump): clients and HTTP are answered as the node then does, peers wait in the
- *           socket's queue.
+ *           socket's queue. Where memory is short (loop_round) checkpoints are written meanwhile.
  * Overload: a client with more than LOOP_UNSENT_MAX of unsent replies is not read from; nor is any
  *           while, under fsync everysec, the disk is more than LOOP_LOG_LAG_US behind.
  * Stopping: what was taken in is made durable and answered, all connections end, and a last
@@ -83,9 +83,10 @@ struct loop {
     uv_signal_t terminate, interrupt;
     struct logthread logthread;
     struct exporter exporter;         /* likewise */
-    struct checkpointer checkpointer; /* started when options.kv is there */
-    struct http *http;                /* NULL: no address was given */
-    uint8_t *read_buffer;             /* [LOOP_READ_BYTES], for every connection */
+    struct checkpointer checkpointer; /* started by loop_open when options.kv is there */
+    bool checkpointing;
+    struct http *http;    /* NULL: no address was given */
+    uint8_t *read_buffer; /* [LOOP_READ_BYTES], for every connection */
 
     bool turn_open;
     bool started; /* the log thread runs, and peers are accepted */
@@ -116,6 +117,9 @@ int loop_open(struct loop *l, const struct loop_options *options);
 
 /* One round without waiting, while the node loads. False: SIGTERM or SIGINT came. */
 bool loop_pump(struct loop *l);
+
+/* The same, but waits for something to happen: for what the checkpointer has written, mostly. */
+bool loop_round(struct loop *l);
 
 /* After the log was replayed: 0, or a negative UV_ code. */
 int loop_start(struct loop *l);

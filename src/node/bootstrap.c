@@ -114,6 +114,7 @@ void bootstrap_leave(struct node *n, const struct marker *marker)
 {
     struct bootstrap *b = &n->bootstrap;
     b->marker = *marker;
+    b->marker.tail_of = n->replica.tail_unknown ? n->options.self->id : 0;
     b->mark = true;
     bootstrap_enter(n, BOOTSTRAP_LEAVING);
     set_text(n);
@@ -183,7 +184,7 @@ static void catch_up_turn(struct node *n)
 static void tidy_turn(struct node *n)
 {
     struct bootstrap *b = &n->bootstrap;
-    b->unmark |= b->log_starts >= b->marker.end_lsn;
+    b->unmark |= b->log_starts >= b->marker.end_lsn && !n->replica.tail_unknown;
     bootstrap_consider(n);
 }
 

@@ -3,7 +3,8 @@
  *
  * All that it holds was applied here after what it depends on, and the source has what came before
  * it: so each batch is a duplicate or the next of its origin. It is logged again where the log goes
- * on.
+ * on. A log that was repaired has holes: what cannot follow without that which was in them, and which
+ * no region has, is given up once every region is reached. Its files are still where repair put them.
  */
 #include "base/check.h"
 #include "base/mutation.h"
@@ -83,14 +84,15 @@ void node_own_read_done(struct node *n, uint64_t lsn, struct span records, const
         return;
     b->own_reading = false;
     if (records.len == 0) {
-        node_notice(n, NOTICE_ERROR,
-                    "ev=bootstrap.failed why=\"the old log cannot be read: %.200s\"",
+        node_notice(n, NOTICE_ERROR, "ev=bootstrap.failed why=\"the old log cannot be read: %s\"",
                     why == NULL ? "empty" : why);
         b->broken = true;
         return;
     }
     while (b->own_lsn < b->marker.end_lsn &&
            record_read(records, b->own_lsn, &record, &need) == RECORD_GOOD) {
+        if (memory_must_wait(n))
+            return; /* read again when there is room for what it brings in */
         if (!receive(n, record.payload)) {
             b->own_retry_us = n->now_us + RETRY_US;
             return;
@@ -100,16 +102,73 @@ void node_own_read_done(struct node *n, uint64_t lsn, struct span records, const
     }
 }
 
+static bool is_missing(const struct node *n, uint8_t origin)
+{
+    const struct bootstrap *b = &n->bootstrap;
+    return vector_get(&b->marker.had, origin) > vector_get(&n->replica.last_op, origin) &&
+           !origins_have(b->skipped, origin);
+}
+
 /* The vector is back at what it was. */
 static bool is_back(const struct node *n)
 {
-    const struct bootstrap *b = &n->bootstrap;
-    for (uint32_t o = 0; o < b->marker.had.high; o++) {
-        if (b->marker.had.at[o] > vector_get(&n->replica.last_op, (uint8_t)o) &&
-            !origins_have(b->skipped, (uint8_t)o))
+    for (uint32_t o = 0; o < n->bootstrap.marker.had.high; o++) {
+        if (is_missing(n, (uint8_t)o))
             return false;
     }
     return true;
+}
+
+static bool any_holds(const struct node *n, stamp_t stamp)
+{
+    for (size_t i = 0; i < n->matrix.count; i++) {
+        if (vector_get(&n->matrix.rows[i].applied, stamp_origin(stamp)) >= stamp)
+            return true;
+    }
+    return false;
+}
+
+/* What the origin's next write has to come after, or the write itself, is nowhere any more. */
+static bool is_gone(const struct node *n, uint8_t origin)
+{
+    const struct replica *r = &n->replica;
+    stamp_t awaited = replica_awaited(r, origin);
+    if (awaited == 0)
+        awaited = n->bootstrap.marker.had.at[origin];
+    else if (stamp_origin(awaited) == r->options.region && stamp_ms(awaited) > r->now_ms)
+        return false; /* it waits for its time */
+    return vector_get(&r->applied, stamp_origin(awaited)) < awaited && !any_holds(n, awaited);
+}
+
+/* All that the old log had would be back but for what its damage took. */
+static void give_up_gone(struct node *n)
+{
+    const struct bootstrap *b = &n->bootstrap;
+    for (uint32_t o = 0; o < b->marker.had.high; o++) {
+        if (is_missing(n, (uint8_t)o) && is_gone(n, (uint8_t)o))
+            skip(
+                n, (uint8_t)o,
+                "what it comes after was in the damaged part of the log, and no region has it; the "
+                "log's files are kept in damaged-* of the data directory");
+    }
+}
+
+/* What is missing may be with any peer. True: all are reached. */
+static bool ask_everybody(struct node *n)
+{
+    bool all = true;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        struct link *l = n->peers[i].intake;
+        if (l == NULL || !l->ready || l->close) {
+            all = false;
+            continue;
+        }
+        for (int k = 0; k < 4; k++) {
+            l->resubscribe |= l->origins[k] != UINT64_MAX;
+            l->origins[k] = UINT64_MAX;
+        }
+    }
+    return all;
 }
 
 static void finish(struct node *n)
@@ -136,9 +195,12 @@ void bootstrap_own_turn(struct node *n)
     if (b->broken || b->own_reading)
         return;
     if (b->own_lsn < b->marker.end_lsn && !MUTATION(skips_own_log)) {
-        b->own_reading = b->own_asked = n->now_us >= b->own_retry_us && health_takes_batches(n);
+        b->own_reading = b->own_asked = n->now_us >= b->own_retry_us && health_takes_batches(n) &&
+                                        !memory_must_wait(n);
         return;
     }
+    if (!b->own_through && !is_back(n) && ask_everybody(n))
+        give_up_gone(n);
     if (!b->own_through && (is_back(n) || MUTATION(skips_own_log))) {
         b->own_through = true;
         b->own_end = n->replica.log_end;

@@ -82,8 +82,9 @@ static void start(struct node *n, struct link *l, const struct message_bootstrap
     message_put_start(&l->output, &(struct message_start){ key_count(n), buffer_span(&bytes) });
     link_dirty(n, l);
     buffer_release(&bytes);
-    node_notice(n, NOTICE_INFO, "ev=bootstrap.feeds peer=%s %s lsn=%llu", l->peer->region->name,
-                m->resumes ? "goes on" : "begins", (unsigned long long)s->lsn);
+    node_notice(n, NOTICE_INFO, "ev=bootstrap.feeds peer=%s how=\"%s\" lsn=%llu",
+                l->peer->region->name, m->resumes ? "goes on" : "begins",
+                (unsigned long long)s->lsn);
 }
 
 void source_bootstrap(struct node *n, struct link *l, struct span body)

@@ -415,6 +415,24 @@ TEST(a_new_region_gets_all_though_the_log_no_longer_reaches_back)
 }
 
 /* Its log begins at LSN 0, and yet is not all there was. */
+/* Before its bootstrap begins it does not answer as if there were nothing. */
+TEST(a_new_region_serves_nothing_before_it_has_all)
+{
+    begin_world(3, test_seed());
+    switch_off(2);
+    write_anywhere(1000);
+    leave_behind(2);
+    struct vector held;
+    vector_copy(&held, &node_at(0)->replica.last_op);
+    switch_on(2);
+    for (int t = 0; t < 300000 && node_at(2)->server.loading != NULL; t++)
+        run(1);
+    EXPECT(node_at(2)->server.loading == NULL);
+    EXPECT(kept[2].restarts >= 3);
+    EXPECT(vector_covers(&node_at(2)->replica.last_op, &held));
+    end_world();
+}
+
 TEST(who_asks_a_bootstrapped_region_for_what_came_before_is_told)
 {
     begin_world(3, test_seed());
@@ -631,6 +649,170 @@ TEST(only_who_may_write_and_has_objects_on_disk_is_bootstrapped)
     EXPECT_EQ(kept[2].restarts, 0);
     node_at(2)->replica.amnesiac = false;
     EXPECT(settle());
+    end_world();
+}
+
+/* Behind as much as it: what it asked for it would not get. */
+TEST(who_is_as_far_behind_is_no_source)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        begin_world(3, test_seed() + (uint64_t)round);
+        write_anywhere(2000);
+        EXPECT(settle());
+        world.deployment.log.retain_bytes = 1 << 30;
+        cut_off(2, true);
+        uint64_t end = node_at(2)->replica.log_end;
+        while (node_at(2)->checkpoint.start_lsn < end + (200 << 10))
+            write_at(2, 100);
+        uint64_t lsn = tail_mark_before(&node_at(2)->tail, node_at(2)->checkpoint.start_lsn);
+        kept[2].log_start = lsn;
+        node_log_starts(node_at(2), lsn);
+        node_cut(node_at(2), peer_of(2, 0), false); /* 1 is not bootstrapped meanwhile */
+        node_cut(node_at(0), peer_of(0, 2), false);
+        run(20000);
+        EXPECT_EQ(node_at(0)->bootstrap.note.source, 3);
+        EXPECT_EQ(kept[0].restarts, 2);
+        EXPECT(vector_covers(&node_at(0)->replica.last_op, &node_at(2)->replica.last_op));
+        cut_off(2, false);
+        EXPECT(settle());
+        EXPECT_EQ(kept[2].restarts, 0);
+        end_world();
+    }
+}
+
+/* Two and two, and between them next to nothing comes through: neither pair may drop what only it
+ * has, or nobody could give both to anybody. */
+TEST(two_groups_do_not_each_drop_what_the_other_lacks)
+{
+    begin_world(4, test_seed());
+    write_anywhere(300);
+    EXPECT(settle());
+    for (size_t a = 0; a < 4; a++) {
+        for (size_t b = 0; b < 4; b++)
+            world.held_up[a][b] = a / 2 == b / 2 ? 0 : 900000;
+    }
+    write_anywhere(12000);
+    memset(world.held_up, 0, sizeof(world.held_up));
+    for (size_t i = 0; i < 4; i++) /* as a read of log that has gone ends a link */
+        cut_off(i, true);
+    run(2000);
+    for (size_t i = 0; i < 4; i++)
+        cut_off(i, false);
+    EXPECT(settle());
+    end_world();
+}
+
+/* --- damaged logs --- */
+
+/* What repair makes of a log whose records from `lsn` on are damaged. */
+static void repair_by_hand(size_t i, uint64_t lsn, const struct vector *had)
+{
+    struct machine *m = &world.machines[i];
+    struct marker marker = { .instance = kept[i].instance,
+                             .began_us = world.now_us,
+                             .end_lsn = lsn,
+                             .tail_of = (uint8_t)(i + 1) };
+    tail_floor(&node_at(i)->tail, &marker.floor);
+    vector_copy(&marker.had, had);
+    m->written = m->synced = lsn;
+    kept[i].marked = true;
+    kept[i].marker = marker;
+    restart_machine(i);
+}
+
+/* All of its log is durable. */
+static uint64_t come_to_rest(size_t i, struct vector *had)
+{
+    const struct replica *r = &node_at(i)->replica;
+    while (r->log_durable < r->log_end || r->open_ops > 0)
+        run(1);
+    vector_copy(had, &r->last_op);
+    return r->log_end;
+}
+
+static bool comes_to_serve(size_t i)
+{
+    for (int t = 0; t < 100000 && node_at(i)->server.loading != NULL; t++)
+        run(1);
+    return node_at(i)->server.loading == NULL;
+}
+
+/* Region 1 alone has what was in the damaged part, and is not reached for long. */
+TEST(a_region_whose_log_was_repaired_writes_nothing_before_it_has_met_everybody)
+{
+    struct vector had;
+    begin_world(3, test_seed());
+    write_anywhere(500);
+    EXPECT(settle());
+    uint64_t lsn = come_to_rest(2, &had);
+    cut_off(0, true);
+    write_at(2, 20);
+    run(3000);
+    EXPECT(vector_get(&node_at(1)->replica.last_op, 3) > vector_get(&had, 3));
+    cut_off(1, true);
+    node_cut(node_at(0), peer_of(0, 2), false);
+    repair_by_hand(2, lsn, &had);
+    EXPECT(comes_to_serve(2));
+    for (int times = 0; times < 2; times++) {
+        stamp_t said = vector_get(&node_at(2)->replica.applied, 3);
+        run(20000);
+        EXPECT(replica_write_refusal(&node_at(2)->replica) != NULL);
+        EXPECT(!node_at(2)->replica.amnesiac && kept[2].marked);
+        EXPECT_EQ(vector_get(&node_at(2)->replica.applied, 3), said);
+        EXPECT(vector_get(&node_at(0)->replica.applied, 3) <= said);
+        restart_machine(2); /* it does not forget */
+        EXPECT(comes_to_serve(2));
+    }
+    cut_off(1, false);
+    run(20000);
+    EXPECT(node_at(2)->replica.amnesiac && !node_at(2)->replica.tail_unknown);
+    end_world();
+}
+
+TEST(a_region_whose_log_was_repaired_writes_again_when_nobody_holds_more)
+{
+    struct vector had;
+    begin_world(3, test_seed());
+    write_anywhere(500);
+    EXPECT(settle());
+    cut_off(2, true);
+    uint64_t lsn = come_to_rest(2, &had);
+    write_at(2, 20);
+    repair_by_hand(2, lsn, &had);
+    cut_off(2, false);
+    EXPECT(settle());
+    run(20000);
+    EXPECT(replica_write_refusal(&node_at(2)->replica) == NULL);
+    write_anywhere(1000);
+    EXPECT(settle());
+    run(20000);
+    EXPECT(!kept[2].marked);
+    restart_machine(2);
+    EXPECT(comes_to_serve(2));
+    EXPECT(replica_write_refusal(&node_at(2)->replica) == NULL);
+    end_world();
+}
+
+/* Writes of its own that its checkpoint had, and that are in no log any more. */
+TEST(what_nobody_has_any_more_is_told_and_not_waited_for)
+{
+    struct vector had, with_lost;
+    begin_world(3, test_seed());
+    write_anywhere(500);
+    EXPECT(settle());
+    cut_off(2, true);
+    uint64_t lsn = come_to_rest(2, &had);
+    write_at(2, 20);
+    come_to_rest(2, &with_lost);
+    repair_by_hand(2, lsn, &with_lost);
+    node_cut(node_at(0), peer_of(0, 2), false);
+    run(40000);
+    EXPECT_EQ(node_at(2)->bootstrap.phase, BOOTSTRAP_OWN); /* region 1 may have them */
+    EXPECT(node_at(2)->server.loading != NULL);
+    cut_off(2, false);
+    EXPECT(comes_to_serve(2));
+    EXPECT(node_at(2)->replica.amnesiac);
+    EXPECT_EQ(node_at(2)->known.amnesiac, true);
     end_world();
 }
 

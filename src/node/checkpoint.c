@@ -100,7 +100,7 @@ static bool is_due(const struct node *n)
     const struct replica *r = &n->replica;
     if (c->asked > c->begun)
         return true;
-    if (!copier_has_work(r))
+    if (n->loading || !copier_has_work(r))
         return false;
     return r->log_end - c->start_lsn >= deployment(n)->checkpoint.log_bytes ||
            n->now_us - c->completed_us >= (uint64_t)deployment(n)->checkpoint.every_ms * 1000;
@@ -182,6 +182,7 @@ void node_written(struct node *n, int error, const char *why)
         return;
     CHECK(c->is_out);
     c->is_out = false;
+    buffer_empty(&c->written, memory_share(n, 2 * READY_BYTES, 64));
     n->resume |= c->running;
     checkpoint_refresh(c->store);
     if (!c->running)
@@ -249,16 +250,6 @@ bool checkpoint_is_busy(const struct node *n)
 
 /* --- the log's other end --- */
 
-bool checkpoint_reaches_majority(const struct node *n)
-{
-    size_t reached = 1;
-    for (size_t i = 0; i < n->peer_count; i++) {
-        const struct peer *p = &n->peers[i];
-        reached += (p->intake != NULL && p->intake->ready) || (p->feed != NULL && p->feed->ready);
-    }
-    return reached > (n->peer_count + 1) / 2;
-}
-
 /* What a region may not hold it does not lack. */
 static bool may_not_hold(const void *context, size_t place, uint8_t origin)
 {
@@ -276,34 +267,58 @@ static uint64_t held_by_all(const struct node *n)
     return tail_covered(&n->tail, &stable);
 }
 
-/* What any other region holds of one of our streams; all, where no other may hold it. */
-static stamp_t most_of_another(const struct node *n, uint8_t origin)
+/* Where the highest of these stands, once so many higher ones were passed over. */
+static uint64_t nth_highest(uint64_t *lsns, size_t count, size_t nth)
 {
-    stamp_t most = 0;
-    bool any = false;
-    for (size_t i = 0; i < n->peer_count; i++) {
-        const struct peers_row *row = &n->matrix.rows[i];
-        if (origins_have(n->peers[i].foreign, origin))
-            continue;
-        any = true;
-        if (vector_get(&row->durable, origin) > most)
-            most = vector_get(&row->durable, origin);
+    for (size_t i = 0; i <= nth; i++) {
+        for (size_t k = i + 1; k < count; k++) {
+            uint64_t lsn = lsns[i];
+            lsns[i] = lsns[k] > lsn ? lsns[k] : lsn;
+            lsns[k] = lsns[k] > lsn ? lsn : lsns[k];
+        }
     }
-    return any ? most : UINT64_MAX;
+    return lsns[nth];
 }
 
-/* Below this every own write is held durably by some other region. What nobody else has stays, whatever
- * log.retain says: a region could not be bootstrapped any more without losing it. */
-static uint64_t held_by_another(const struct node *n)
+/* Below this a peer durably holds all of our log that it may hold. */
+static uint64_t held_by(const struct node *n, size_t place)
 {
     struct vector held;
-    vector_copy(&held, &n->replica.last_op);
-    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
-        stamp_t most = most_of_another(n, (uint8_t)o);
-        if (vector_get(&held, (uint8_t)o) > most)
-            held.at[o] = most;
+    vector_copy(&held, &n->matrix.rows[place].durable);
+    for (uint32_t o = 0; origins_next(n->peers[place].foreign, &o); o++) {
+        if (vector_get(&n->replica.last_op, (uint8_t)o) != 0)
+            vector_raise(&held, vector_get(&n->replica.last_op, (uint8_t)o));
     }
     return tail_covered(&n->tail, &held);
+}
+
+/* Below this, a majority of a fence's members holds all. */
+static uint64_t held_by_most_of(const struct node *n, const struct fence *fence)
+{
+    uint64_t lsns[STAMP_ORIGINS];
+    size_t count = 0;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        if (fence_holds(fence, n->peers[i].region->id))
+            lsns[count++] = held_by(n, i);
+    }
+    size_t others = (count + 1) / 2;
+    return others == 0 ? n->replica.log_end : nth_highest(lsns, count, others - 1);
+}
+
+/* Below this, all that ever stood in the log, and what went from it before, is held durably by the same
+ * majority of the regions that may hold it, ourselves counted. What no majority holds stays, whatever
+ * log.retain says: two regions could each drop what the other lacks, and nobody could bootstrap either. */
+static uint64_t held_by_majority(const struct node *n)
+{
+    const struct deployment *d = deployment(n);
+    uint64_t lsn = n->replica.log_end;
+    for (size_t i = 0; i < d->fence_count; i++) {
+        if (!fence_holds(&d->fences[i], n->options.self->id))
+            continue;
+        uint64_t most = held_by_most_of(n, &d->fences[i]);
+        lsn = most < lsn ? most : lsn;
+    }
+    return lsn;
 }
 
 /* Links that read older log go on; so does a bootstrap. */
@@ -335,12 +350,9 @@ static uint64_t droppable(struct node *n)
     c->log_full = false;
     if (lsn >= over || over <= n->log_start)
         return lsn;
-    uint64_t sole = held_by_another(n);
-    bool majority = checkpoint_reaches_majority(n);
-    c->log_full = !majority || sole + TAIL_MARK_EVERY_BYTES < over;
-    if (!majority)
-        return lsn;
-    return smaller(smaller(c->start_lsn, over), smaller(sole, c->pinned_lsn));
+    uint64_t held = MUTATION(drops_what_few_hold) ? end : held_by_majority(n);
+    c->log_full = held + TAIL_MARK_EVERY_BYTES < over;
+    return smaller(smaller(c->start_lsn, over), smaller(held, c->pinned_lsn));
 }
 
 bool node_next_drop(struct node *n, uint64_t *lsn)
@@ -375,7 +387,7 @@ void checkpoint_turn_end(struct node *n)
     if (c->store == NULL)
         return;
     checkpoint_refresh(c->store);
-    if (n->log_broken || n->loading)
+    if (n->log_broken)
         return;
     if (!c->running && !c->is_out && !c->broken && n->now_us >= c->retry_us && is_due(n))
         begin(n);

@@ -13,8 +13,8 @@
  * until a restart: writes and reads go on, the log grows, and status says so.
  *
  * Log goes when the checkpoint covers it and every region is known to have it durably. Past log.retain
- * it goes all the same, as long as a majority of the regions is reached: who lacks it is bootstrapped
- * (node/bootstrap.h). Without a majority nothing unsent goes, and own writes are refused at log.retain.
+ * it goes all the same, as far as a majority of the regions holds all that is gone then: who lacks it is
+ * bootstrapped (node/bootstrap.h). The rest stays, and own writes are refused at log.retain.
  *
  * Notes kept with a checkpoint: 'm', the marks of the log's index (node/tail.h).
  * Pure; part of the node.
@@ -79,8 +79,5 @@ void checkpoint_break(struct node *n, const char *why);
 
 /* One that begins from now on is wanted; its number. */
 uint64_t checkpoint_ask(struct node *n);
-
-/* For who decides about log (bootstraps): a majority of the regions, ourselves counted, is reached. */
-bool checkpoint_reaches_majority(const struct node *n);
 
 #endif

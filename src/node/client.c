@@ -73,13 +73,20 @@ void client_wait(struct node *n, struct client *c)
         list_add_tail(&n->waiting, &c->waiting);
 }
 
+/* Or goes on with what removes a great many keys: that they are gone is remembered until the next
+ * checkpoint. */
+static bool needs_memory(const struct session *s, struct span name)
+{
+    return s->unfinished || command_needs_memory(s, name);
+}
+
 /* The command that was parsed waits for the clock, the log's disk, or memory. */
 static bool must_stall(struct node *n, const struct session *s)
 {
     struct span name = s->parser.argv[s->with.command_at];
 
     return (node_must_wait(n) && command_writes(s, name)) ||
-           (memory_must_wait(n) && command_needs_memory(s, name));
+           (memory_must_wait(n) && needs_memory(s, name));
 }
 
 /* Its answer begins at `start`. */
@@ -147,6 +154,10 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
             c->full = true;
             break;
         }
+        if (memory_turn_is_spent(n)) {
+            c->stalled = n->resume = true;
+            break;
+        }
         promise_begin(n, c, s->parser.argv, s->parser.argc);
         enum forward_verdict way = forward_judge(n, c, s->parser.argv, s->parser.argc);
         if (way == FORWARD_GONE) {
@@ -183,8 +194,12 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
 
 static void check_limits(struct node *n, struct session *s)
 {
-    if (s->input.len + transaction_bytes(&s->transaction) > n->server.settings.query_buffer_bytes)
-        kill_session(n, s, "its query buffer is over limits.query_buffer");
+    uint64_t most = memory_share(n, n->server.settings.query_buffer_bytes, 8);
+    if (s->input.len + transaction_bytes(&s->transaction) > most)
+        kill_session(n, s,
+                     most < n->server.settings.query_buffer_bytes
+                         ? "its query buffer is over an eighth of memory.limit"
+                         : "its query buffer is over limits.query_buffer");
     else if (s->output.len - client_of(s)->sent > n->server.settings.output_buffer_bytes)
         kill_session(n, s, "it does not read its replies: over limits.output_buffer");
 }

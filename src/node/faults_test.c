@@ -59,9 +59,14 @@ TEST(a_cut_at_both_ends_is_healed_from_one)
 TEST(a_fault_that_makes_no_sense_is_refused)
 {
     world_start(3, test_seed());
+    world.machines[0].dead = world.machines[1].dead = true;
+    run(100);
     EXPECT_TEXT(span_str(ask(2, "LINK CUT eu-de us-east\r\n")),
                 "-ERR neither eu-de nor us-east can be reached from here: ask one of them (--port "
                 "7001 or --port 7002)\r\n");
+    world.machines[0].dead = world.machines[1].dead = false;
+    connect_all();
+    run(100);
     EXPECT_TEXT(span_str(ask(0, "LINK CUT eu-de mars\r\n")), "-ERR no region named 'mars'\r\n");
     EXPECT_TEXT(span_str(ask(0, "LINK CUT eu-de eu-de\r\n")),
                 "-ERR a link is between two different regions\r\n");

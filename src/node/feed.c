@@ -295,7 +295,8 @@ static bool wants_heartbeat(const struct node *n, const struct link *l)
     uint64_t asked = 0;
     for (int i = 0; i < 4; i++)
         asked |= l->origins[i] & n->replica.own[i];
-    return has_all(n, l) && asked != 0 && !n->replica.amnesiac && health_speaks(n);
+    return has_all(n, l) && asked != 0 && replica_write_refusal(&n->replica) == NULL &&
+           health_speaks(n);
 }
 
 static void make_heartbeat(struct node *n, uint8_t own)

@@ -91,10 +91,9 @@ static void refuse_writes(struct node *n, const char *why)
     n->damaged = true;
     checkpoint_break(n, why);
     snprintf(n->refusal, sizeof(n->refusal),
-             "ERR no writes are taken, what is on disk is damaged (%.100s): run meridian repair",
-             why);
+             "ERR no writes are taken, what is on disk is damaged (%s): run meridian repair", why);
     node_notice(n, NOTICE_ERROR,
-                "ev=checkpoint.damaged why=\"%.200s\" what=\"no more writes are taken; reads of "
+                "ev=checkpoint.damaged why=\"%s\" what=\"no more writes are taken; reads of "
                 "what is sound go on; stop the region and run meridian repair\"",
                 why);
     health_judge(n);
@@ -108,7 +107,7 @@ static void tell_unreadable(struct node *n, const char *why)
         return;
     n->unreadable_us = n->now_us;
     node_notice(n, NOTICE_ERROR,
-                "ev=checkpoint.unreadable why=\"%.200s\" what=\"what needs it is refused; all else "
+                "ev=checkpoint.unreadable why=\"%s\" what=\"what needs it is refused; all else "
                 "goes on\"",
                 why);
 }
@@ -119,7 +118,7 @@ static void keep_log(struct node *n, const char *why)
     n->lost = true;
     checkpoint_break(n, why);
     node_notice(n, NOTICE_ERROR,
-                "ev=checkpoint.behind why=\"%.200s\" what=\"a write to an object that cannot be "
+                "ev=checkpoint.behind why=\"%s\" what=\"a write to an object that cannot be "
                 "read is in the log only: the object is refused, and the log grows, until a "
                 "restart that can read it\"",
                 why);
@@ -141,6 +140,14 @@ void health_look_for_damage(struct node *n)
 
 /* --- refusals --- */
 
+/* The clock began where the last run's ceiling was, which a slow disk had asked for far ahead: no stamp was
+ * made there, and our time will come to it. */
+static bool is_ahead_by_ceiling(const struct node *n, uint64_t ahead_ms)
+{
+    uint64_t at_ms = hlc_now_ms(&n->replica.hlc, n->replica.now_ms);
+    return at_ms <= n->options.ceiling_ms && ahead_ms <= CEILING_AHEAD_MAX_MS;
+}
+
 static void set_refusal(struct node *n)
 {
     struct server *server = &n->server;
@@ -154,7 +161,7 @@ static void set_refusal(struct node *n)
                  "SKEWED this region's clock is %lld ms from the others': set it right and restart",
                  median_ms(n));
         server->refusal = n->refusal;
-    } else if (ahead_ms > limit_ms + AHEAD_WAIT_MS) {
+    } else if (ahead_ms > limit_ms + AHEAD_WAIT_MS && !is_ahead_by_ceiling(n, ahead_ms)) {
         snprintf(n->refusal, sizeof(n->refusal),
                  "SKEWED the newest write here is %llu ms ahead of this region's clock: set the "
                  "clock right and restart, or wait so long",

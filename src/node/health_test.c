@@ -205,6 +205,47 @@ TEST(damage_ends_all_writes)
     end();
 }
 
+/* How many of the next thousand turns, ten milliseconds apart, find the clock's ceiling too near, on a disk
+ * whose writes take so long, each begun when the one before is through. */
+static int waits_on_disk(struct alone *a, uint64_t *now_us, uint64_t write_us)
+{
+    uint64_t staged = 0, writing = 0, done_us = 0;
+    int waits = 0;
+    for (int i = 0; i < 1000; i++) {
+        *now_us += 10 * 1000;
+        node_turn(&a->node, *now_us);
+        if (writing != 0 && *now_us >= done_us) {
+            node_ceiling_durable(&a->node, writing);
+            writing = 0;
+        }
+        waits += node_must_wait(&a->node);
+        node_turn_end(&a->node);
+        uint64_t wanted = node_want_ceiling(&a->node);
+        staged = wanted != 0 ? wanted : staged;
+        if (writing == 0 && staged != 0) {
+            writing = staged;
+            staged = 0;
+            done_us = *now_us + write_us;
+        }
+    }
+    return waits;
+}
+
+TEST(a_slow_disk_is_asked_for_the_ceiling_further_ahead)
+{
+    struct alone a;
+    uint64_t now_us = ALONE_START_US;
+    alone_start(&a, 1, "eu-de");
+    a.node.replica.hlc.ceiling_ms = 0;
+    EXPECT(waits_on_disk(&a, &now_us, 1000) <= 2);
+    EXPECT(waits_on_disk(&a, &now_us, 400 * 1000) <= 150);
+    EXPECT_EQ(waits_on_disk(&a, &now_us, 400 * 1000), 0);
+    waits_on_disk(&a, &now_us, 3000 * 1000);
+    EXPECT_EQ(waits_on_disk(&a, &now_us, 3000 * 1000), 0);
+    EXPECT(a.node.replica.hlc.ceiling_ms - now_us / 1000 <= CEILING_AHEAD_MAX_MS);
+    alone_release(&a);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

@@ -15,6 +15,15 @@ static enum message_role our_role(const struct link *l)
     return l->peer->healing ? ROLE_INTAKE_HEALING : ROLE_INTAKE;
 }
 
+/* Its newest write that is here, be it parked, or in our old log while we are bootstrapped: all that it
+ * may need to know that it has lost something. */
+static stamp_t newest_of(const struct node *n, uint8_t origin)
+{
+    stamp_t had = bootstrap_is_on(n) ? vector_get(&n->bootstrap.marker.had, origin) : 0;
+    stamp_t parked = replica_newest_parked(&n->replica, origin);
+    return had > parked ? had : parked;
+}
+
 static void send_hello(struct node *n, struct link *l, bool refuses)
 {
     uint8_t theirs = l->peer->region->id;
@@ -38,6 +47,8 @@ static void send_hello(struct node *n, struct link *l, bool refuses)
     };
     vector_copy(&hello.applied, &n->replica.applied);
     vector_copy(&hello.last_op, &n->replica.last_op);
+    if (newest_of(n, theirs) != 0)
+        vector_raise(&hello.last_op, newest_of(n, theirs));
     message_put_hello(&l->output, &hello);
     link_dirty(n, l);
 }
@@ -214,6 +225,7 @@ static void learn(struct node *n, const struct message_hello *m)
         n->matrix_changed = true;
     runs_meet(n, m->region, m->instance, m->run);
     closed_note(n, &m->applied);
+    newcomer_hears(n, &m->last_op);
 }
 
 /* The peer is there, maybe as a new process: what we have of the old one is dead, and we need not
@@ -257,6 +269,8 @@ void hello_take(struct node *n, struct link *l, struct span body)
     l->instance = m.instance;
     l->doubted = lost_log(n, peer, &m);
     judge_amnesia(n, peer, &m);
+    if (!bootstrap_is_on(n))
+        runs_compared(n, peer);
     learn(n, &m);
     if (!l->is_intake)
         welcome(n, l, peer);

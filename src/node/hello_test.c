@@ -162,6 +162,84 @@ TEST(a_second_connection_of_a_peer_replaces_the_first)
     world_end();
 }
 
+/* Whether a peer whose HELLO is this one would be asked for its own writes. */
+static bool is_doubted(const struct message_hello *hello)
+{
+    struct endpoint_of *end;
+    struct buffer bytes = { 0 };
+    struct link *l = stranger(&end);
+    message_put_hello(&bytes, hello);
+    node_link_input(&world.machines[0].node, l, buffer_span(&bytes));
+    CHECK(l->ready);
+    bool doubted = l->doubted;
+    close_end(end, "test");
+    buffer_release(&bytes);
+    return doubted;
+}
+
+/* What it wrote after it had sent its HELLO came through another region, and before it. */
+TEST(a_hello_that_was_overtaken_by_what_its_sender_wrote_is_not_doubted)
+{
+    struct message_hello h = good_hello();
+    world_start(2, test_seed());
+    restart(1, 4, true);
+    connect_all();
+    while (vector_get(&world.machines[0].node.replica.last_op, 2) == 0)
+        run_writing(10, 100);
+    h.instance = 4;
+    h.run = run_of(1, 4);
+    EXPECT(!is_doubted(&h));
+    h.instance = 5; /* but a later run has what an earlier one had written */
+    h.run = run_of(1, 5);
+    EXPECT(is_doubted(&h));
+    world_end();
+}
+
+/* One write of a machine that meets nobody, as a batch. */
+static struct span written_at(size_t i)
+{
+    struct replica *r = &world.machines[i].node.replica;
+    struct record record;
+    size_t need;
+    node_turn(&world.machines[i].node, world.now_us);
+    uint64_t lsn = r->log_end;
+    replica_group_begin(r);
+    emit_string(r, 0, span_str("k"), span_str("v"), TIME_NONE, 0);
+    replica_group_end(r);
+    replica_seal(r);
+    CHECK(record_read(span_skip(buffer_span(&r->log_out), (size_t)lsn), lsn, &record, &need) ==
+          RECORD_GOOD);
+    return record.payload;
+}
+
+/* A batch that waits for what its sender had seen may be the newest that is left of it. */
+TEST(a_hello_tells_of_writes_that_are_parked)
+{
+    struct message_hello h = good_hello(), told;
+    struct buffer bytes = { 0 };
+    struct endpoint_of *end;
+    struct message m;
+    size_t need;
+    world_start(3, test_seed());
+    struct replica *replicas[3];
+    for (size_t i = 0; i < 3; i++) {
+        node_turn(&world.machines[i].node, world.now_us);
+        replicas[i] = &world.machines[i].node.replica;
+    }
+    CHECK(replica_receive(replicas[1], written_at(2)) == RECEIVE_APPLIED);
+    EXPECT_EQ(replica_receive(replicas[0], written_at(1)), RECEIVE_PARKED);
+    struct link *l = stranger(&end);
+    message_put_hello(&bytes, &h);
+    node_link_input(&world.machines[0].node, l, buffer_span(&bytes));
+    CHECK(message_read(buffer_span(&l->output), MESSAGE_MAX, &m, &need) == MESSAGE_GOOD);
+    EXPECT(message_take_hello(m.body, &told));
+    EXPECT_EQ(vector_get(&replicas[0]->last_op, 2), 0);
+    EXPECT_EQ(vector_get(&told.last_op, 2), vector_get(&replicas[1]->last_op, 2));
+    close_end(end, "test");
+    buffer_release(&bytes);
+    world_end();
+}
+
 /* Bytes of a real conversation, changed; every variant is taken or the link is closed, and the rest
  * goes on. */
 TEST(hostile_bytes_close_their_link_and_nothing_else)

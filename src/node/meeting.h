@@ -53,7 +53,10 @@ static struct world {
     uint64_t now_us;
     size_t output_max; /* the longest output of a link ever */
     uint64_t reads;    /* from disk */
-    char last_warning[400];
+    char last_warning[NOTICE_TEXT_MAX];
+    /* Chance, in millionths, that what has come to the first from the second is not taken yet; else few
+     * bytes are. 0: all are. */
+    uint32_t held_up[NODES_MAX][NODES_MAX];
     void (*turn_ends)(size_t i); /* for a test that gives machines more than a log */
 } world;
 
@@ -220,6 +223,11 @@ static inline void deliver(struct endpoint_of *end)
 {
     struct machine *m = &world.machines[end->node];
     size_t bytes = end->inbox.len;
+    uint32_t held_up = world.held_up[end->node][other_end(end)->node];
+    if (held_up > 0 && prng_chance(&world.rng, held_up))
+        return;
+    if (held_up > 0 && bytes > 20)
+        bytes = 20;
     if (bytes > 0 && prng_chance(&world.rng, 500000))
         bytes = 1 + (size_t)prng_below(&world.rng, bytes);
     if (m->slow_reader && bytes > 100)

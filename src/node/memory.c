@@ -99,14 +99,22 @@ static void take_figures(struct node *n)
         m->sampled_us = n->now_us;
     }
     m->level_bytes = used + m->overhead_bytes;
+    m->moved_bytes = m->paced_bytes = evict_moved_bytes(&n->server);
     m->log_lsn = n->replica.log_end;
 }
 
-/* With what this turn has written so far. */
+/* Of keys that came from disk in this turn, less those that left. */
+static int64_t moved_bytes(const struct node *n)
+{
+    return evict_moved_bytes(&n->server) - n->memory.moved_bytes;
+}
+
+/* With what this turn has written so far, and brought in. */
 static uint64_t level_now(const struct node *n)
 {
     const struct replica *r = &n->replica;
-    return n->memory.level_bytes + WRITTEN_COPIES * (r->log_end + r->open.len - n->memory.log_lsn);
+    uint64_t written = r->log_end + r->open.len - n->memory.log_lsn;
+    return positive((int64_t)(n->memory.level_bytes + WRITTEN_COPIES * written) + moved_bytes(n));
 }
 
 static bool crossed(bool is_over, uint64_t level, uint64_t line, uint64_t back)
@@ -139,26 +147,54 @@ bool memory_is_full(const struct node *n)
     return limit(n) != 0 && (n->memory.is_full || level_now(n) > full_line(n));
 }
 
+bool memory_turn_is_spent(const struct node *n)
+{
+    return limit(n) != 0 && moved_bytes(n) > (int64_t)margin(n) / 4 && level_now(n) > stop_line(n);
+}
+
+bool memory_bounds_replay(const struct node *n)
+{
+    return n->replay_durable && limit(n) != 0 && n->bootstrap.phase == BOOTSTRAP_NONE;
+}
+
+const char *memory_state(const struct node *n)
+{
+    return n->server.out_of_memory ? "full" : memory_must_wait(n) ? "writes wait" : "ok";
+}
+
 /* --- keys leave --- */
 
 static bool may_write(struct node *n)
 {
-    return n->server.refusal == NULL && !replica_write_refusal(&n->replica) &&
+    return n->server.refusal == NULL && !replica_write_refusal(&n->replica) && !n->loading &&
            !bootstrap_is_on(n) && !node_must_wait(n);
+}
+
+static uint64_t bytes_per_key(const struct node *n)
+{
+    return n->memory.level_bytes / (evict_resident_keys(&n->server) + 1) + 1;
+}
+
+/* Enough for so much to leave, mostly. */
+static uint32_t looks_for(const struct node *n, uint64_t bytes)
+{
+    return PACE_LOOKS * (1 + (uint32_t)smaller(bytes / bytes_per_key(n), TURN_LOOKS));
 }
 
 void memory_keep_pace(struct node *n)
 {
     struct node_memory *m = &n->memory;
-    if (limit(n) == 0 || n->memory.level_bytes < less(keep_line(n), margin(n)))
+    if (limit(n) == 0 || level_now(n) < less(keep_line(n), margin(n)))
         return;
     uint64_t fetched = evict_fetched_keys(&n->server), more = fetched - m->fetched;
+    uint64_t bytes = positive(evict_moved_bytes(&n->server) - m->paced_bytes);
     m->fetched = fetched;
     if (more == 0)
         return;
-    uint32_t looks = PACE_LOOKS * (uint32_t)smaller(more, TURN_LOOKS);
-    evict_step(&n->server, more * (m->level_bytes / (evict_resident_keys(&n->server) + 1)), looks,
-               may_write(n));
+    if (bytes < more * bytes_per_key(n))
+        bytes = more * bytes_per_key(n);
+    evict_step(&n->server, bytes, looks_for(n, bytes), may_write(n));
+    m->paced_bytes = evict_moved_bytes(&n->server);
 }
 
 /* --- checkpoints --- */
@@ -166,7 +202,8 @@ void memory_keep_pace(struct node *n)
 static bool can_checkpoint(const struct node *n)
 {
     const struct node_checkpoint *c = &n->checkpoint;
-    return c->store != NULL && !c->broken && !n->log_broken;
+    return c->store != NULL && !c->broken && !n->log_broken &&
+           (!n->loading || (memory_bounds_replay(n) && c->failed == 0));
 }
 
 /* A change costs a key about the average of what a key takes. */

@@ -19,7 +19,12 @@
  * Keys can leave only when the disk has them: where many have changed since the last checkpoint, one is
  * asked for, long before the line is reached.
  * Everything counts that the process holds: objects, buffers of clients, the log's tail, batches that
- * wait. Bursts within a turn (a few large values, an answer of many) must fit into the margin.
+ * wait. Bursts within a turn (a few large values, an answer of many) must fit into the margin. What comes
+ * from disk in a turn is counted as it comes, and pushes as much out; where that is not enough, all further
+ * commands wait for the next turn.
+ * A replay is held to the same lines, but nothing can wait for long: what it changes is written by a
+ * checkpoint that begins in its midst, between two records. Beyond the lines goes what one record, or one
+ * command, brings in.
  * Pure; part of the node.
  */
 #ifndef NODE_MEMORY_H
@@ -37,7 +42,9 @@ struct node_memory {
     uint64_t overhead_bytes; /* held beside what is allocated, on average */
     uint64_t level_bytes;    /* allocated, and that */
     uint64_t log_lsn;        /* of the log, where this turn began */
-    uint64_t fetched;        /* keys that had come from disk, when room was made for them last */
+    uint64_t fetched;        /* keys that had come from disk, when room was made for them last, */
+    int64_t paced_bytes;     /* and their bytes, about, less those of keys that had left */
+    int64_t moved_bytes;     /* the same, where this turn began */
     bool waits;              /* commands that may need memory wait */
     bool is_full;            /* no batches are taken */
     bool is_dry;             /* nothing can leave, and no checkpoint will change that */
@@ -58,6 +65,15 @@ uint64_t memory_deadline_us(const struct node *n);
 
 /* A command that may need memory must wait. */
 bool memory_must_wait(const struct node *n);
+
+/* What came from disk in this turn is all that may come: the next commands have to wait for the next. */
+bool memory_turn_is_spent(const struct node *n);
+
+/* While the log is replayed: what that changes is written down meanwhile, when there is no room for more. */
+bool memory_bounds_replay(const struct node *n);
+
+/* "ok", "writes wait", "full": they are refused. */
+const char *memory_state(const struct node *n);
 
 /* No more is to be taken from peers: also by what this turn has taken so far. */
 bool memory_is_full(const struct node *n);

@@ -77,7 +77,7 @@ static void turns(int count)
     }
 }
 
-static void start(bool with_disk)
+static void prepare(bool with_disk, uint64_t limit_bytes)
 {
     struct checkpoint_found found;
     disk_rests = keeps_all = false;
@@ -90,7 +90,12 @@ static void start(bool with_disk)
         CHECK(node_install(node(), &store, &found) == E_OK);
         checkpoint_writer_init(&writer, &disk.kv);
     }
-    node()->server.settings.max_memory_bytes = LIMIT_BYTES;
+    node()->server.settings.max_memory_bytes = limit_bytes;
+}
+
+static void start(bool with_disk)
+{
+    prepare(with_disk, LIMIT_BYTES);
     node_recovered(node(), 0);
     node_turn(node(), ALONE_START_US);
     turns(1);
@@ -258,6 +263,125 @@ TEST(holes_among_allocations_do_not_drive_everything_out)
     EXPECT_EQ(database_size(&node()->replica.databases[0]), KEYS);
     EXPECT(resident() > 600);
     EXPECT(worst_bytes < LIMIT_BYTES - memory_file_bytes(node()));
+    stop();
+}
+
+/* The log of a node without a limit, which has written so many keys. */
+static void make_log(struct buffer *log, int keys)
+{
+    struct span records;
+    uint64_t end_lsn;
+    prepare(false, 0);
+    node_recovered(node(), 0);
+    node_turn(node(), ALONE_START_US);
+    struct session *s = alone_session(&alone);
+    for (int i = 0; i < keys; i += 100) {
+        struct buffer in = { 0 };
+        begin_turn();
+        for (int k = i; k < i + 100; k++)
+            buffer_printf(&in, "SET k%d %0*d\r\n", k, VALUE_BYTES, k);
+        node_session_input(node(), s, buffer_span(&in));
+        node_turn_end(node());
+        buffer_release(&in);
+        node_session_sent(node(), s, node_session_output(s).len);
+        while (node_take_log(node(), &records, &end_lsn)) {
+            buffer_put(log, records);
+            node_durable(node(), end_lsn);
+        }
+    }
+    stop();
+}
+
+static void replay(const struct buffer *log, bool durable)
+{
+    struct span rest = buffer_span(log);
+    struct record record;
+    uint64_t lsn = 0;
+    size_t need;
+    node()->replay_durable = durable;
+    node_loading(node(), 0, log->len);
+    turns(1);
+    while (rest.len > 0) {
+        CHECK(record_read(rest, lsn, &record, &need) == RECORD_GOOD);
+        for (int i = 0; node_replay_waits(node()) && i < 10000; i++)
+            turns(1);
+        CHECK(node_replay(node(), &record) == E_OK);
+        turns(1);
+        lsn += record.bytes;
+        rest = span_skip(rest, record.bytes);
+    }
+    node_recovered(node(), lsn);
+    turns(1);
+}
+
+TEST(a_replay_of_more_than_fits_stays_within_the_limit)
+{
+    enum { KEYS = 12000 };
+    struct buffer log = { 0 };
+    make_log(&log, KEYS);
+    for (int durable = 0; durable < 2; durable++) {
+        prepare(true, LIMIT_BYTES);
+        replay(&log, durable);
+        EXPECT_EQ(database_size(&node()->replica.databases[0]), KEYS);
+        EXPECT_EQ(node()->checkpoint.completed > 0, durable);
+        EXPECT_EQ(worst_bytes < LIMIT_BYTES - memory_file_bytes(node()), durable);
+        turns(1000);
+        EXPECT(answers(alone_session(&alone), "STRLEN k0\r\n", ":100\r\n"));
+        EXPECT(resident() < KEYS / 2);
+        stop();
+    }
+    buffer_release(&log);
+}
+
+static int refuse_writes(void *context, enum kv_memory_call call, bool write)
+{
+    (void)context;
+    (void)call;
+    return write ? E_IO : E_OK;
+}
+
+/* Of a disk that takes no checkpoint it must go on all the same: what is in the log has to be applied. */
+TEST(a_replay_that_cannot_write_anything_down_goes_on_over_the_limit)
+{
+    enum { KEYS = 12000 };
+    struct buffer log = { 0 };
+    make_log(&log, KEYS);
+    prepare(true, LIMIT_BYTES);
+    disk.fault = refuse_writes;
+    replay(&log, true);
+    EXPECT_EQ(database_size(&node()->replica.databases[0]), KEYS);
+    EXPECT_EQ(node()->checkpoint.completed, 0);
+    stop();
+    buffer_release(&log);
+}
+
+TEST(reads_of_large_keys_wait_for_the_next_turn)
+{
+    struct buffer in = { 0 };
+    start(true);
+    struct session *s = alone_session(&alone), *other = alone_session(&alone);
+    for (int i = 0; i < 40; i++) {
+        buffer_clear(&in);
+        buffer_printf(&in, "SETRANGE big%d %d x\r\n", i, MB - 1);
+        begin_turn();
+        node_session_input(node(), s, buffer_span(&in));
+        end_turn();
+        turns(50);
+    }
+    fill(other, 6000);
+    turns(2000);
+    node_session_sent(node(), s, node_session_output(s).len);
+    buffer_clear(&in);
+    for (int i = 0; i < 40; i++)
+        buffer_printf(&in, "STRLEN big%d\r\n", i);
+    int64_t before = evict_moved_bytes(&node()->server);
+    begin_turn();
+    node_session_input(node(), s, buffer_span(&in));
+    EXPECT(evict_moved_bytes(&node()->server) - before < 12 * MB);
+    end_turn();
+    turns(100);
+    EXPECT_EQ(node_session_output(s).len, 40 * strlen(":1048576\r\n"));
+    buffer_release(&in);
     stop();
 }
 

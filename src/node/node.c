@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/logfmt.h"
 #include "base/memory.h"
 #include "cmd/blocking.h"
 #include "cmd/stream_wake.h"
@@ -26,6 +27,10 @@ enum {
     TICK_US = 10 * 1000,           /* expiry, parked batches */
     SWEEP_US = 100 * 1000,         /* clients, the clock's verdict */
     CEILING_AHEAD_MIN_MS = 10,
+    /* one write that is on its way already, its own, and twice that for a disk that is slower next time */
+    CEILING_WRITES_AHEAD = 4,
+    SLOW_DISK_US = 1000 * 1000,
+    TELL_SLOW_US = 60 * 1000 * 1000,
 };
 
 static void tell_line(void *node, bool warning, const char *line)
@@ -190,9 +195,18 @@ int node_replay(struct node *n, const struct record *record)
 {
     uint64_t end = record->lsn + record->bytes;
     int error = replica_replay(&n->replica, end, record->payload);
-    if (error == E_OK)
-        tail_mark(&n->tail, end, &n->replica.last_op);
-    return error;
+    if (error != E_OK)
+        return error;
+    tail_mark(&n->tail, end, &n->replica.last_op);
+    if (n->replay_durable)
+        n->replica.log_durable = end;
+    memory_keep_pace(n);
+    return E_OK;
+}
+
+bool node_replay_waits(const struct node *n)
+{
+    return memory_bounds_replay(n) && memory_must_wait(n);
 }
 
 void node_loading(struct node *n, uint64_t done_bytes, uint64_t total_bytes)
@@ -215,6 +229,7 @@ void node_recovered(struct node *n, uint64_t end_lsn)
     n->log_taken = end_lsn;
     closed_note(n, &n->replica.last_op);
     server_listen(&n->server);
+    newcomer_recovered(n);
     bootstrap_recovered(n);
 }
 
@@ -236,7 +251,7 @@ void node_notice(struct node *n, enum notice_level level, const char *format, ..
     notice->level = level;
     va_list args;
     va_start(args, format);
-    vsnprintf(notice->text, sizeof(notice->text), format, args);
+    logfmt_print(notice->text, sizeof(notice->text), format, args);
     va_end(args);
 }
 
@@ -324,8 +339,10 @@ void node_turn(struct node *n, uint64_t now_us)
     if (now_us > n->now_us)
         n->now_us = now_us;
     n->server.now_us = n->now_us;
-    if (n->loading)
+    if (n->loading) {
+        memory_turn(n);
         return;
+    }
     if (n->start_us == 0) {
         n->start_us = n->now_us;
         checkpoint_begin_turns(n);
@@ -367,11 +384,21 @@ static void seal(struct node *n)
         hold_fail(n);
 }
 
+/* What the replay changed is written down where memory is short. */
+static void replay_turn_end(struct node *n)
+{
+    health_look_for_damage(n);
+    memory_turn_end(n);
+    if (memory_bounds_replay(n))
+        checkpoint_turn_end(n);
+}
+
 void node_turn_end(struct node *n)
 {
     tick(n);
     if (n->loading) {
         client_resume_waiting(n);
+        replay_turn_end(n);
         return;
     }
     list_each(&n->links, it) link_go_on(n, container_of(it, struct link, link));
@@ -390,6 +417,7 @@ void node_turn_end(struct node *n)
     topology_turn(n);
     list_each(&n->links, it) link_turn_end(n, container_of(it, struct link, link));
     bootstrap_turn_end(n);
+    newcomer_turn_end(n);
     source_hold_log(n);
     checkpoint_turn_end(n);
     tell_events(n);
@@ -492,22 +520,56 @@ bool node_owes_peers(const struct node *n)
     return n->peer_count > 0 && (owes_writes(n) || owes_acks(n) || owes_relays(n));
 }
 
+/* A ceiling has to be on disk before the clock comes to it: where the disk is slow, it is asked for further
+ * ahead. The next run begins there, and waits for as long as that is too far ahead. */
+static uint64_t ceiling_ahead_ms(const struct node *n)
+{
+    uint64_t ahead_ms = n->options.deployment->max_skew_ms / 2;
+    uint64_t waits_us = n->ceiling_since_us != 0 ? n->now_us - n->ceiling_since_us : 0;
+    uint64_t took_us = n->ceiling_took_us > waits_us ? n->ceiling_took_us : waits_us;
+    uint64_t slow_ms = took_us / 1000 * CEILING_WRITES_AHEAD;
+    if (slow_ms > CEILING_AHEAD_MAX_MS)
+        slow_ms = CEILING_AHEAD_MAX_MS;
+    if (ahead_ms < CEILING_AHEAD_MIN_MS)
+        ahead_ms = CEILING_AHEAD_MIN_MS;
+    return ahead_ms > slow_ms ? ahead_ms : slow_ms;
+}
+
 uint64_t node_want_ceiling(struct node *n)
 {
-    uint64_t ahead = n->options.deployment->max_skew_ms / 2;
-    if (ahead < CEILING_AHEAD_MIN_MS)
-        ahead = CEILING_AHEAD_MIN_MS;
     if (n->log_broken || !health_speaks(n))
         return 0;
+    uint64_t ahead = ceiling_ahead_ms(n);
     uint64_t next = hlc_next_ceiling(&n->replica.hlc, n->replica.now_ms, ahead);
     if (next <= n->ceiling_asked_ms)
         return 0; /* none is due, or it is on its way */
     n->ceiling_asked_ms = next;
+    if (n->ceiling_since_us == 0)
+        n->ceiling_since_us = n->now_us;
     return next;
+}
+
+/* Told now and then: it may go on for hours. */
+static void tell_slow_disk(struct node *n, uint64_t took_us)
+{
+    if (took_us < SLOW_DISK_US ||
+        (n->slow_told_us != 0 && n->now_us - n->slow_told_us < TELL_SLOW_US))
+        return;
+    n->slow_told_us = n->now_us;
+    node_notice(
+        n, NOTICE_WARNING,
+        "ev=disk.slow ms=%llu what=\"so long a small write took to be synced: clients that wait "
+        "for the disk, and all other regions, wait as long\"",
+        (unsigned long long)(took_us / 1000));
 }
 
 void node_ceiling_durable(struct node *n, uint64_t ceiling_ms)
 {
+    uint64_t took_us = n->ceiling_since_us != 0 ? n->now_us - n->ceiling_since_us : 0;
+    uint64_t before_us = n->ceiling_took_us - n->ceiling_took_us / 8;
+    n->ceiling_took_us = took_us > before_us ? took_us : before_us;
+    tell_slow_disk(n, took_us);
+    n->ceiling_since_us = ceiling_ms < n->ceiling_asked_ms ? n->now_us : 0;
     hlc_raise_ceiling(&n->replica.hlc, ceiling_ms);
 }
 

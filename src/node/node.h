@@ -38,11 +38,14 @@
 #include "node/link.h"
 #include "node/memory.h"
 #include "node/promise.h"
+#include "node/newcomer.h"
 #include "node/tail.h"
 #include "node/topology.h"
 #include "policy/deployment.h"
 #include "store/identity.h"
 #include "wire/record.h"
+
+enum { CEILING_AHEAD_MAX_MS = 20000 }; /* for a disk that takes 5 s to sync */
 
 struct node_options {
     const struct deployment *deployment; /* borrowed for the node's life */
@@ -64,9 +67,11 @@ struct node_options {
 
 enum notice_level { NOTICE_INFO, NOTICE_WARNING, NOTICE_ERROR };
 
+enum { NOTICE_TEXT_MAX = 1024 };
+
 struct notice {
     enum notice_level level;
-    char text[400]; /* logfmt without time: ev=link.up peer=eu-de … */
+    char text[NOTICE_TEXT_MAX]; /* logfmt without time: ev=link.up peer=eu-de … */
 };
 
 /* A peer region: everything about the other end, in both directions. */
@@ -82,6 +87,7 @@ struct peer {
     uint64_t dial_at_us;        /* next try */
     uint32_t failures;          /* dials failed in a row: the backoff */
     bool cut;                   /* LINK CUT: nothing goes, nothing is accepted */
+    bool compared;              /* node/runs.h */
     bool healing;               /* LINK HEAL: our next HELLO asks the peer to end its cut too */
     uint32_t slow_ms;           /* LINK SLOW: added to each direction by the host */
     char problem[160];          /* why it is not connected; "" when it is */
@@ -133,7 +139,11 @@ struct node {
     struct bootstrap bootstrap;
     struct source_shared source; /* of bootstraps from us */
     struct node_memory memory;
+    struct newcomer newcomer;
     uint64_t ceiling_asked_ms;
+    uint64_t ceiling_since_us; /* one is on its way to the disk since then; 0: none is */
+    uint64_t slow_told_us;     /* that the disk is slow */
+    uint64_t ceiling_took_us;  /* the last ones to get there; the slowest counts, and fades */
     bool log_broken;
     bool damaged; /* the checkpoint is */
     bool lost;    /* ops that are in the log could not be applied to objects that cannot be read */
@@ -142,6 +152,7 @@ struct node {
     bool loading;
     uint64_t loading_done_bytes, loading_total_bytes; /* total: at most */
     char loading_text[80];
+    bool replay_durable; /* what is replayed was found to be on the disk: set by the owner */
     bool was_skewed;
     /* compared with every peer that could be reached, since the start */
     bool clock_judged;
@@ -151,7 +162,7 @@ struct node {
     struct frame_codec codec;
     uint64_t link_count; /* links ever opened: their ids */
     char refused[200];   /* why an accepted link was refused last: told once */
-    char refusal[200];
+    char refusal[400];
 };
 
 void node_init(struct node *n, const struct node_options *options);
@@ -161,6 +172,9 @@ void node_release(struct node *n);
  * on, in order; then where the log begins and ends. */
 int node_install(struct node *n, struct checkpoint *store, const struct checkpoint_found *found);
 int node_replay(struct node *n, const struct record *record);
+/* Memory is short: before the next record turns are due, in which what was changed is written down. Only
+ * where the owner knows that all of the log is durable (replay_durable). */
+bool node_replay_waits(const struct node *n);
 /* An owner that serves meanwhile says before the first record, then now and again, how far it is. */
 void node_loading(struct node *n, uint64_t done_bytes, uint64_t total_bytes);
 void node_recovered(struct node *n, uint64_t end_lsn);

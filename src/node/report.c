@@ -34,13 +34,21 @@ static uint64_t uptime_s(const struct node *n)
     return n->start_us == 0 ? 0 : (n->now_us - n->start_us) / 1000000;
 }
 
+const char *node_memory_refusal(const struct node *n)
+{
+    return n->server.out_of_memory ? "memory: the limit is reached and nothing can leave, commands "
+                                     "that may need more are refused"
+                                   : NULL;
+}
+
 static const char *serving(const struct node *n)
 {
     if (n->loading)
         return n->loading_text;
     if (n->server.refusal)
         return n->server.refusal;
-    return replica_write_refusal(&n->replica);
+    const char *why = replica_write_refusal(&n->replica);
+    return why ? why : node_memory_refusal(n);
 }
 
 /* --- JSON --- */
@@ -331,13 +339,11 @@ static void json_memory(struct buffer *out, const struct node *n)
     number(out, "file_bytes", server->process.memory_file_bytes);
     number(out, "limit_bytes", server->settings.max_memory_bytes);
     member(out, "policy", evict_policy_name(server->settings.memory_policy));
-    member(out, "state",
-           server->out_of_memory ? "full"
-           : memory_must_wait(n) ? "writes wait"
-                                 : "ok");
+    member(out, "state", memory_state(n));
     number(out, "resident_keys", evict_resident_keys(server));
     number(out, "demoted_keys", server->evict.demoted);
     number(out, "cold_reads", evict_fetched_keys(server));
+    number(out, "cold_misses", evict_missed_keys(server));
     number(out, "evicted_keys", server->statistics.evicted_keys);
     number(out, "parked_bytes", n->replica.parked_bytes);
     end(out, "},");
@@ -503,6 +509,12 @@ void node_metrics(struct node *n, struct buffer *out)
            n->server.evict.demoted);
     metric(out, "meridian_cold_reads_total", "counter", "Keys that came back from disk.",
            evict_fetched_keys(&n->server));
+    metric(out, "meridian_cold_misses_total", "counter",
+           "Looks at the disk for keys that were nowhere.", evict_missed_keys(&n->server));
+    metric(out, "meridian_keyspace_hits_total", "counter", "Keys that reads found.",
+           s->keyspace_hits);
+    metric(out, "meridian_keyspace_misses_total", "counter", "Keys that reads did not find.",
+           s->keyspace_misses);
     metric(out, "meridian_keys_evicted_total", "counter", "Keys of caches that were dropped.",
            s->evicted_keys);
     metric(out, "meridian_parked_bytes", "gauge",

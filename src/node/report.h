@@ -18,6 +18,9 @@ void node_info_persistence(void *node, struct buffer *out);
 /* How much of the log is replayed at least, while node.loading. */
 double node_loaded_percent(const struct node *n);
 
+/* Why commands that may need memory are refused; NULL: they are not. */
+const char *node_memory_refusal(const struct node *n);
+
 /* How many other regions have everything up to an own stamp on their disks. */
 uint32_t node_regions_with(void *node, stamp_t stamp);
 

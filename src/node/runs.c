@@ -5,6 +5,9 @@
 
 void runs_init(struct node *n)
 {
+    const struct marker *marker = n->options.marker;
+    n->replica.tail_unknown = marker != NULL && marker->tail_of == n->options.self->id &&
+                              !MUTATION(trusts_repaired_tail);
     if (n->options.known != NULL)
         n->known = *n->options.known;
     if (!n->known.amnesiac)
@@ -52,6 +55,21 @@ void runs_lose(struct node *n, const char *peer, const char *what)
         "ev=amnesia peer=%s what=\"%s: own writes are refused, reads go on; give this region a "
         "new id and list %u under closed, in the configuration of every region, and restart\"",
         peer, what, n->options.self->id);
+}
+
+void runs_compared(struct node *n, struct peer *peer)
+{
+    peer->compared = true;
+    if (!n->replica.tail_unknown)
+        return;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        if (!n->peers[i].compared)
+            return;
+    }
+    n->replica.tail_unknown = false;
+    node_notice(n, NOTICE_INFO,
+                "ev=tail.known what=\"every other region was met: it is known whether they hold "
+                "writes of this region that its damaged log had lost\"");
 }
 
 const struct identity_known *node_want_known(struct node *n)

@@ -234,13 +234,15 @@ bool tail_read(const struct tail *t, uint64_t lsn, uint64_t limit_lsn, struct sp
     return true;
 }
 
+/* The last page goes too when it is of a large record, and full. */
 void tail_trim(struct tail *t, uint64_t durable_lsn)
 {
     size_t dropped = 0;
-    while (dropped + 1 < t->page_count) {
+    while (dropped < t->page_count) {
         const struct tail_page *page = &t->pages[dropped];
         uint64_t after = page->start_lsn + page->len;
-        if (after > durable_lsn || t->end_lsn - page->start_lsn <= t->keep_bytes)
+        if (after > durable_lsn || t->end_lsn - page->start_lsn <= t->keep_bytes ||
+            (dropped + 1 == t->page_count && page->cap <= PAGE_BYTES))
             break;
         mem_free(page->bytes);
         dropped++;

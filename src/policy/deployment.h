@@ -54,6 +54,10 @@ enum memory_policy {
     MEMORY_VOLATILE_RANDOM,
 };
 
+/* The least that a process works with: 10 MB are taken by an empty one, 22 MB are for pages of files and
+ * for bursts (node/memory.h), and of the rest some must be left for keys. */
+enum { MEMORY_LIMIT_MIN_BYTES = 48 << 20 };
+
 struct memory_limit {
     uint64_t limit_bytes; /* of the whole process; 0: none */
     enum memory_policy policy;

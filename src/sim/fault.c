@@ -359,9 +359,52 @@ static void fault_clock(struct sim_world *w, struct fault *f)
 
 /* --- directories --- */
 
+/* One that was cut off for a while, and so lacks what others have. */
+struct lagging {
+    struct fault fault;
+    uint32_t index;
+};
+
+/* Who is repaired then reaches the one that lags, and nobody else: not those that hold more of what he
+ * wrote. */
+static void repair_beside(struct sim_world *w, struct sim_event *e)
+{
+    struct lagging *l = e->what;
+    struct fault *f = &l->fault, cut = *f;
+    const struct sim_region *r = w->healed ? NULL : sim_loss(w, &f->prng, f->for_us);
+    cut.kind = SIM_FAULT_CUT;
+    for (uint32_t i = 0; r && i < w->plan.regions; i++) {
+        if (i == r->index || i == l->index)
+            continue;
+        fault_between(w, &cut, r->index, i, true);
+        if (l->index != r->index)
+            fault_between(w, &cut, l->index, i, true);
+    }
+    if (r)
+        tell_begin(w, f, r);
+    mem_free(l);
+}
+
+static void fault_repair(struct sim_world *w, const struct fault *f)
+{
+    struct lagging *l = mem_alloc(sizeof(*l));
+    *l = (struct lagging){ .fault = *f };
+    l->index = any_region(w, &l->fault)->index;
+    l->fault.for_us = f->for_us / 4;
+    cut_off(w, &l->fault, &w->regions[l->index]);
+    struct sim_event *e = sim_at(w, w->now_us + l->fault.for_us + 1000, repair_beside);
+    l->fault.for_us = f->for_us;
+    e->what = l;
+    e->owned = true;
+}
+
 /* Who reaches nobody cannot hear what he has lost, and writes on. */
 static void fault_loss(struct sim_world *w, struct fault *f)
 {
+    if (w->plan.repairs) {
+        fault_repair(w, f);
+        return;
+    }
     bool alone = prng_chance(&f->prng, 400000);
     const struct sim_region *r = sim_loss(w, &f->prng, f->for_us);
     if (!r)

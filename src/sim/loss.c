@@ -4,7 +4,8 @@
  *
  * Now and then a copy is taken of some region's directory: what a process that is killed at that
  * moment leaves. Later a region is started with the copy, or with an empty directory, or a second
- * process is started beside it with a copy, lives for a while and may even write. The operator
+ * process is started beside it with a copy, lives for a while and may even write. Or the end of its
+ * log is damaged, and repaired (repair.c); in some worlds nothing else is lost. The operator
  * waits until a region says that it is amnesiac. Then it gets a number that nobody ever had, the
  * old one is closed, and all regions are restarted with that configuration. Where there are two
  * histories of one number, those regions that hold the rarer one begin with empty directories, and
@@ -21,6 +22,8 @@ enum {
     RECOGNIZED_US = 300 * 1000,
     IDS_MAX = ORACLE_ORIGINS - 2,
 };
+
+enum { EMPTIED, PUT_BACK, CLONED, REPAIRED, LOSSES };
 
 static struct sim_region *clone_of(struct sim_world *w)
 {
@@ -155,6 +158,17 @@ static bool lose(struct sim_world *w, struct sim_region *r, struct prng *p, uint
     return true;
 }
 
+static bool repair(struct sim_world *w, struct sim_region *r, struct prng *p, uint64_t for_us)
+{
+    if (r->store.marked || bootstrap_is_on(&r->node))
+        return false;
+    keep_history(w, r);
+    note_lost(w, r);
+    sim_repair(w, r, p);
+    start_later(w, r, for_us / 2 + 1);
+    return true;
+}
+
 /* --- a clone --- */
 
 static void stop_clone(struct sim_world *w)
@@ -210,11 +224,13 @@ static bool all_up(const struct sim_world *w)
 struct sim_region *sim_loss(struct sim_world *w, struct prng *p, uint64_t for_us)
 {
     struct sim_region *r = &w->regions[prng_below(p, w->plan.regions)];
-    uint64_t which = prng_below(p, 3);
+    uint64_t which = w->plan.repairs ? REPAIRED : prng_below(p, LOSSES);
     if (w->lost_us != 0 || w->next_id + w->plan.regions > IDS_MAX || !all_up(w) ||
         w->deployment_count + 4 > SIM_DEPLOYMENTS_MAX || clone_of(w)->up)
         return NULL;
-    bool done = which == 2 ? clone(w, r, p, for_us) : lose(w, r, p, for_us, which == 0);
+    bool done = which == CLONED     ? clone(w, r, p, for_us)
+                : which == REPAIRED ? repair(w, r, p, for_us)
+                                    : lose(w, r, p, for_us, which == EMPTIED);
     return done ? r : NULL;
 }
 
@@ -282,6 +298,9 @@ static void restart_all(struct sim_world *w)
 static void give_new_number(struct sim_world *w, struct sim_region *r)
 {
     uint8_t old = w->ids[r->place];
+    if (w->plan.repairs && r->acknowledged != 0)
+        sim_fail(w, "region %u has acknowledged writes since it was repaired, and is amnesiac",
+                 r->place + 1);
     r->acknowledged = 0;
     w->closed[old / 64] |= 1ull << old % 64;
     origins_add(w->given_up, old);

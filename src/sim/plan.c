@@ -99,6 +99,11 @@ void sim_plan_store(struct sim_plan *plan, struct prng p)
         plan->store_us = between(&p, 5000, 40000);
     plan->evict = often(&p, 30) ? 0 : often(&p, 50) ? 700000 : 20000;
     plan->evict_most = often(&p, 50) ? 1 : 40;
+    plan->memory_keys = often(&p, 60) ? 0 : (uint32_t)between(&p, 1, often(&p, 85) ? 5 : 40);
+    plan->memory_policy = (uint32_t)between(
+        &p, MEMORY_ALLKEYS_LRU, often(&p, 70) ? MEMORY_ALLKEYS_RANDOM : MEMORY_VOLATILE_RANDOM);
+    plan->cache = plan->memory_keys == 0 || often(&p, 20) ? NULL : often(&p, 40) ? "x" : "";
+    plan->replay_stops = often(&p, 50) ? 0 : often(&p, 50) ? 300000 : 20000;
 }
 
 static void plan_faults(struct sim_plan *plan, struct prng *p)
@@ -302,6 +307,14 @@ static void focus_on_losses(struct sim_plan *plan, struct prng *p)
     plan->faults[SIM_FAULT_CLOCK] = plan->faults[SIM_FAULT_DISK] = 0;
     plan->faults[SIM_FAULT_LOSS] = 4;
     plan->losses = true;
+    if (often(p, 60))
+        return;
+    plan->repairs = true;
+    plan->regions = (uint32_t)between(p, 3, 4);
+    plan->steps = (uint32_t)between(p, 600, 1800);
+    plan->think_us = between(p, 20000, 150000);
+    plan->fault_max_us = between(p, 4000000, 12000000);
+    plan->fault_every_us = between(p, 2000000, 6000000);
 }
 
 static void choose_focus(struct sim_plan *plan, struct prng *p)
@@ -400,6 +413,13 @@ void sim_plan_print(const struct sim_plan *plan, FILE *to)
             (unsigned long long)plan->checkpoint_log_bytes, plan->checkpoint_every_ms,
             plan->step_bytes, plan->copied_bytes, (unsigned long long)plan->store_us,
             (unsigned long long)plan->retain_bytes, plan->evict, plan->evict_most);
+    if (plan->memory_keys > 0)
+        fprintf(to, "plan: %u keys have room in memory, %s, caches %s%s\n", plan->memory_keys,
+                evict_policy_name(plan->memory_policy), plan->cache ? "under " : "none",
+                !plan->cache     ? ""
+                : plan->cache[0] ? plan->cache
+                                 : "everything");
+    fprintf(to, "plan: a replay is held up, %u ppm\n", plan->replay_stops);
     print_faults(plan, to);
     sim_plan_print_promises(plan, to);
     for (uint32_t i = 0; i < plan->regions; i++)

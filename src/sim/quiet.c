@@ -100,6 +100,8 @@ void quiet_open(struct quiet *q, const struct quiet_options *options)
     plan_clocks(&plan, &q->prng, options);
     sim_plan_store(&plan, prng_split(&q->prng));
     plan.retain_bytes = RETAIN_BYTES;
+    plan.memory_keys = 0; /* nothing waits for memory, */
+    plan.cache = NULL;    /* and nothing is dropped */
     sim_world_init(w, &plan, &with, &q->outcome);
     add_keyspaces(w->deployment);
     allow_for_clocks(w->deployment, options);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "sim/world.h"
 
@@ -47,9 +48,26 @@ static void arm(struct sim_world *w, struct sim_region *r)
     sim_for_region(w, r, after_us, turn_is_due)->number = when_us;
 }
 
+enum { MB = 1 << 20, MEMORY_LIMIT = 64 * MB, OWN_BYTES = 10 * MB, KEYS_BYTES = 24 * MB };
+
+/* A process that is so large that the keys which the plan says have room in it, while there is chaos. */
+static void give_figures(const struct sim_world *w, struct sim_region *r)
+{
+    struct server *server = &r->node.server;
+    struct process *p = &server->process;
+    if (w->plan.memory_keys == 0)
+        return;
+    server->settings.max_memory_bytes = w->healed ? 0 : MEMORY_LIMIT;
+    p->memory_used_bytes = OWN_BYTES +
+                           evict_resident_keys(server) * (KEYS_BYTES / w->plan.memory_keys);
+    p->memory_rss_bytes = p->memory_used_bytes;
+    p->memory_samples++;
+}
+
 void sim_turn_begin(struct sim_world *w, struct sim_region *r)
 {
     CHECK(r->up);
+    give_figures(w, r);
     node_turn(&r->node, sim_clock_now_us(w, r));
 }
 
@@ -191,8 +209,8 @@ static void log_read(struct sim_world *w, struct sim_event *e)
     struct buffer records = { 0 };
     if (l) {
         int error = oplog_read(&r->log, read->lsn, read->limit_lsn, read->want, &records);
-        bool dropped = read->lsn < oplog_start_lsn(&r->log); /* meanwhile: past log.retain */
-        if (error != 0 && !dropped)
+        /* Past log.retain log goes though a link reads it: that region is bootstrapped. */
+        if (error != 0 && read->lsn >= r->node.log_start)
             sim_fail(w, "region %u: its log cannot be read at %llu: %s", r->index + 1,
                      (unsigned long long)read->lsn, r->log.problem);
         sim_turn_begin(w, r);
@@ -243,6 +261,8 @@ static void judge_notice(struct sim_world *w, struct sim_region *r, const char *
         if (!w->plan.losses && strstr(text, OF_LOSS[i]))
             sim_fail(w, "region %u says: %s", r->index + 1, text);
     }
+    if (w->plan.repairs && strstr(text, "ev=fork"))
+        sim_fail(w, "region %u says, and nobody could write twice: %s", r->index + 1, text);
     for (size_t i = 0; i < COUNT_OF(OF_STORE); i++) {
         if (!r->store.failed && strstr(text, OF_STORE[i]))
             sim_fail(w, "region %u says, and its disk is good: %s", r->index + 1, text);
@@ -284,9 +304,14 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
     uint64_t reclaimed = r->node.replica.reclaimed;
     struct vector after;
     vector_copy(&after, &r->node.replica.last_op);
+    uint64_t evicted = r->node.server.statistics.evicted_keys;
     node_turn_end(&r->node);
     sim_travellers_turn(w, r);
-    note_reclaims(w, r, reclaimed, &after);
+    if (r->node.server.statistics.evicted_keys == evicted)
+        note_reclaims(w, r, reclaimed, &after);
+    else /* they cannot be told apart */
+        sim_tell(w, r, "memory", "%llu keys are dropped",
+                 (unsigned long long)(r->node.server.statistics.evicted_keys - evicted));
     write_log(w, r);
     uint64_t ceiling_ms = node_want_ceiling(&r->node);
     if (ceiling_ms != 0)
@@ -422,9 +447,37 @@ static bool claim(struct sim_world *w, struct sim_region *r)
     return claimed;
 }
 
+struct replaying {
+    struct sim_world *w;
+    struct sim_region *r;
+};
+
+/* As where memory is short: some turns in which a checkpoint may begin, go on, or end, and keys leave. */
+static void hold_up(struct sim_world *w, struct sim_region *r)
+{
+    struct prng *p = &r->store.prng;
+    uint64_t *limit = &r->node.server.settings.max_memory_bytes, before = *limit;
+    *limit = MEMORY_LIMIT;
+    if (prng_chance(p, 500000))
+        checkpoint_ask(&r->node);
+    for (uint64_t turns = prng_below(p, 20); turns > 0; turns--) {
+        give_figures(w, r);
+        node_turn(&r->node, 0); /* its clock does not run yet */
+        node_turn_end(&r->node);
+        sim_store_replay_turn_end(w, r);
+    }
+    *limit = before;
+}
+
 static int replay(void *context, const struct record *record)
 {
-    return node_replay(context, record);
+    struct replaying *replaying = context;
+    struct sim_region *r = replaying->r;
+    int error = node_replay(&r->node, record);
+    if (error == E_OK && r->node.loading &&
+        prng_chance(&r->store.prng, replaying->w->plan.replay_stops))
+        hold_up(replaying->w, r);
+    return error;
 }
 
 static bool recover(struct sim_world *w, struct sim_region *r, const struct checkpoint_found *found)
@@ -443,7 +496,12 @@ static bool recover(struct sim_world *w, struct sim_region *r, const struct chec
         return false;
     }
     memcpy(options.regions, r->identity.closed, sizeof(options.regions));
-    if (oplog_open(&r->log, &r->disk.disk, &options, replay, &r->node, &report) != 0) {
+    struct replaying replaying = { w, r };
+    if (w->plan.replay_stops > 0) {
+        options.durable_first = r->node.replay_durable = true;
+        node_loading(&r->node, 0, 1);
+    }
+    if (oplog_open(&r->log, &r->disk.disk, &options, replay, &replaying, &report) != 0) {
         not_started(w, r, r->log.problem);
         return false;
     }

@@ -42,7 +42,7 @@ static bool stands_in_checkpoint(struct sim_region *r)
     struct span key, value;
     bool found = false, looked_at = r->store.looked_at;
     r->store.looked_at = true; /* nothing fails */
-    CHECK(kv->ops->begin(kv, false, &txn) == E_OK);
+    CHECK(kv->ops->begin(kv, false, NULL, &txn) == E_OK);
     for (int table = 0; table < KV_TABLES && !found; table++) {
         int got = kv->ops->seek(txn, (enum kv_table)table, span_of(NULL, 0), &key, &value);
         for (; got == E_OK && !found; got = kv->ops->next(txn, (enum kv_table)table, &key, &value))

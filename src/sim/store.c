@@ -378,13 +378,31 @@ void sim_store_evict(struct sim_region *r, struct prng *p, uint32_t most)
         evict_some(&r->node.replica.databases[i], p, most);
 }
 
-void sim_store_turn_end(struct sim_world *w, struct sim_region *r)
+static void evict_by_chance(struct sim_world *w, struct sim_region *r)
 {
     struct sim_store *s = &r->store;
+    if (prng_chance(&s->prng, w->plan.evict))
+        sim_store_evict(r, &s->prng, 1 + (uint32_t)prng_below(&s->prng, w->plan.evict_most));
+}
+
+/* While a log is replayed nothing else happens: a transaction is written at once. */
+void sim_store_replay_turn_end(struct sim_world *w, struct sim_region *r)
+{
+    struct sim_store *s = &r->store;
+    if (node_next_write(&r->node, &s->job)) {
+        s->error = checkpoint_write(&s->writer, &s->job);
+        sim_trace(w, "r%u checkpoint while it recovers, %zu bytes%s: %d", r->index + 1,
+                  s->job.changes.len, s->job.start.len > 0 ? ", the last" : "", s->error);
+        node_written(&r->node, s->error, s->error == E_OK ? "" : s->writer.problem);
+    }
+    evict_by_chance(w, r);
+}
+
+void sim_store_turn_end(struct sim_world *w, struct sim_region *r)
+{
     plan_write(w, r);
     plan_drop(w, r);
     plan_export(w, r);
     plan_bootstrap(w, r);
-    if (prng_chance(&s->prng, w->plan.evict))
-        sim_store_evict(r, &s->prng, 1 + (uint32_t)prng_below(&s->prng, w->plan.evict_most));
+    evict_by_chance(w, r);
 }

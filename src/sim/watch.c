@@ -81,9 +81,11 @@ void sim_watch_turn(struct sim_world *w, struct sim_region *r)
     stamp_t said = vector_get(&r->node.replica.applied, r->id);
     if (watch->skewed && r->node.was_skewed && said != watch->said && !comes_back)
         sim_fail(w, "region %u is SKEWED and has made a write or a heartbeat", r->index + 1);
-    if (watch->amnesiac && said != watch->said && !comes_back)
-        sim_fail(w, "region %u is AMNESIAC and has made a write or a heartbeat", r->index + 1);
-    watch->amnesiac = r->node.known.amnesiac;
+    bool amnesiac = r->node.known.amnesiac || r->node.replica.tail_unknown;
+    if (watch->amnesiac && amnesiac && said != watch->said && !comes_back)
+        sim_fail(w, "region %u is AMNESIAC, or may be, and has made a write or a heartbeat",
+                 r->index + 1);
+    watch->amnesiac = amnesiac;
     watch->joined = watch->joined && is_joined(w, r);
     if (watch->joined && w->now_us - watch->start_us < JUDGED_AFTER_US && said != watch->said &&
         !comes_back && is_wild(w, r, LINK_TIMEOUT_US))
@@ -186,13 +188,29 @@ static bool has_below(const struct sim_world *w, const struct sim_region *r,
     return true;
 }
 
+/* What has gone from a log some majority has, so that any two such have a region in common that can give
+ * both. Of those that lost a disk, or are being filled, nobody knows it. */
+static void watch_floor(struct sim_world *w, const struct sim_region *r, const struct vector *floor)
+{
+    uint32_t holders = 0;
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        const struct sim_region *other = &w->regions[i];
+        holders += other == r || other->store.marked || other->was_lost ||
+                   has_below(w, other, floor);
+    }
+    if (holders <= w->plan.regions / 2)
+        sim_fail(w, "region %u drops log that no majority holds", r->index + 1);
+}
+
 /* Below log.retain nothing goes that somebody may still ask for. */
 void sim_watch_dropped(struct sim_world *w, struct sim_region *r)
 {
     struct vector floor;
+    tail_floor(&r->node.tail, &floor);
+    if (!r->store.marked)
+        watch_floor(w, r, &floor);
     if (r->log.end_lsn > w->plan.retain_bytes || r->store.marked)
         return;
-    tail_floor(&r->node.tail, &floor);
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         const struct sim_region *other = &w->regions[i];
         if (!other->store.marked && !other->lost && !has_below(w, other, &floor))

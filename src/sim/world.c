@@ -160,6 +160,24 @@ static void add_promises(const struct sim_world *w, struct deployment *d)
     }
 }
 
+static void add_keyspace(struct deployment *d, const char *prefix, enum keyspace_evict evict)
+{
+    struct keyspace *k = deployment_add_keyspace(d);
+    k->prefix = text_of(prefix);
+    k->prefix_bytes = strlen(prefix);
+    k->evict = evict;
+}
+
+/* What is dropped is removed everywhere, as by a client: that is all that the oracle knows of it. What
+ * one region alone forgets (evict: local) is outside of the contract, which is about what all have. */
+static void add_cache(struct deployment *d, const struct sim_plan *plan)
+{
+    add_keyspace(d, plan->cache, KEYSPACE_EVICT_DROP);
+    add_keyspace(d, "own:", KEYSPACE_EVICT_DEMOTE); /* of the readers */
+    add_keyspace(d, "sum", KEYSPACE_EVICT_DEMOTE);  /* of all increments */
+    d->memory.policy = (enum memory_policy)plan->memory_policy;
+}
+
 void sim_world_configure(struct sim_world *w)
 {
     struct deployment *d = mem_alloc(sizeof(*d));
@@ -179,6 +197,8 @@ void sim_world_configure(struct sim_world *w)
     }
     if (w->plan.travellers > 0)
         add_promises(w, d);
+    if (w->plan.cache)
+        add_cache(d, &w->plan);
     deployment_finish(d);
     for (uint32_t o = 0; o < STAMP_ORIGINS; o++)
         w->fence_of[o] = (uint8_t)origin_fence(d, (uint8_t)o);

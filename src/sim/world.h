@@ -106,8 +106,13 @@ struct sim_plan {
     uint64_t store_us;                 /* typical time of a transaction */
     uint32_t export_bytes;             /* of objects at once, for another; 0: as it likes */
     bool losses;                       /* the world is about disks that are lost */
+    bool repairs;                      /* and each loss is of a log's end, which is repaired */
     uint32_t evict;                    /* chance that keys leave memory after a turn, */
     uint32_t evict_most;               /* up to so many of each database */
+    uint32_t memory_keys;              /* so many have room in memory; 0: there is no limit */
+    uint32_t memory_policy;            /* of keyspaces that are caches: */
+    const char *cache;                 /* the prefix of one; NULL: there is none */
+    uint32_t replay_stops;             /* chance that a replay is held up after a record */
 
     uint64_t fault_every_us;     /* 0: none */
     uint32_t faults[SIM_FAULTS]; /* weights of the kinds */
@@ -239,7 +244,7 @@ struct sim_traveller {
 struct sim_watch {
     bool right;        /* its clock was right all the time */
     bool bootstrapped; /* it was being, */
-    bool amnesiac;     /* it knew that others hold log that it has not, */
+    bool amnesiac;     /* it knew that others hold log that it has not, or that they may, */
     bool skewed;       /* it was SKEWED when the last turn ended */
     bool led;          /* it was SKEWED once, and lived by the others' time */
     stamp_t said;      /* its own applied stamp then */
@@ -512,6 +517,7 @@ void sim_store_turn_end(struct sim_world *w, struct sim_region *r);
 void sim_store_read_log(struct sim_world *w, struct sim_region *r, struct buffer *out);
 /* Random keys leave memory that may: so many are tried in each database. */
 void sim_store_evict(struct sim_region *r, struct prng *p, uint32_t most);
+void sim_store_replay_turn_end(struct sim_world *w, struct sim_region *r);
 /* The nth call from now (of a writer that changes something, or of a reader), and all after it,
  * fail; E_OK: nothing does. */
 void sim_store_fail(struct sim_region *r, bool write, uint32_t nth, int code);
@@ -541,6 +547,11 @@ void sim_loss_begin(
 void sim_loss_end(struct sim_world *w);           /* all faults do: a clone goes */
 bool sim_loss_is_over(const struct sim_world *w); /* everything is whole again */
 void sim_loss_release(struct sim_region *r);
+
+/* --- repair.c --- */
+
+/* The end of its log is damaged, and repaired. It is down then; it was not being bootstrapped. */
+void sim_repair(struct sim_world *w, struct sim_region *r, struct prng *p);
 
 /* --- net.c --- */
 

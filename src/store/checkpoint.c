@@ -20,13 +20,13 @@ static int complain(struct checkpoint *c, enum kv_table table, struct span row_k
 /* What the store could not do. */
 static int fail(struct checkpoint *c, int error)
 {
-    snprintf(c->problem, sizeof(c->problem), "%s", c->kv->read_detail);
+    snprintf(c->problem, sizeof(c->problem), "%s", c->detail);
     return error;
 }
 
 static int fail_at(struct checkpoint *c, enum kv_table table, struct span row_key, int error)
 {
-    checkpoint_tell(c->problem, c->kv, table, row_key);
+    checkpoint_tell(c->problem, c->detail, table, row_key);
     return error;
 }
 
@@ -333,8 +333,7 @@ int checkpoint_open(struct checkpoint *c, struct kv *kv, struct checkpoint_found
 {
     *found = (struct checkpoint_found){ .empty = true };
     *c = (struct checkpoint){ .kv = kv, .cold = { &cold_ops, c } };
-    kv->read_detail[0] = '\0';
-    int error = kv->ops->begin(kv, false, &c->reader);
+    int error = kv->ops->begin(kv, false, c->detail, &c->reader);
     if (error != E_OK)
         return fail(c, error);
     c->fresh = true;

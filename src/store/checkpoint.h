@@ -43,6 +43,7 @@ struct checkpoint {
     struct kv *kv;
     struct kv_txn *reader;
     bool fresh;                           /* the reader has been renewed since checkpoint_refresh */
+    char detail[KV_DETAIL_MAX];           /* what the store says to the reader */
     char problem[CHECKPOINT_PROBLEM_MAX]; /* of the last error */
     uint64_t reads;                       /* objects read */
     uint64_t seed;                        /* of the hashes in places */
@@ -74,6 +75,7 @@ int checkpoint_note(struct checkpoint *c, char name, struct buffer *out);
 
 struct checkpoint_writer {
     struct kv *kv;
+    char detail[KV_DETAIL_MAX]; /* what the store says */
     char problem[CHECKPOINT_PROBLEM_MAX];
     uint64_t records, pieces, bytes; /* written */
     struct buffer key, value, old;   /* scratch */

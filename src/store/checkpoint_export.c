@@ -30,7 +30,7 @@ static int fail(struct checkpoint *c, enum kv_table table, struct span row_key, 
     if (error == E_CORRUPT)
         checkpoint_complain(c->problem, c->kv, table, row_key, at, error);
     else
-        checkpoint_tell(c->problem, c->kv, table, row_key);
+        checkpoint_tell(c->problem, c->detail, table, row_key);
     return error;
 }
 
@@ -159,7 +159,7 @@ static int export_row(struct exporting *x, struct span row, bool *whole)
 
 static int store_failed(struct checkpoint *c, int error)
 {
-    snprintf(c->problem, sizeof(c->problem), "%.250s: export", c->kv->read_detail);
+    snprintf(c->problem, sizeof(c->problem), "%.250s: export", c->detail);
     return error;
 }
 

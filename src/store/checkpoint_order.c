@@ -10,7 +10,7 @@ static int damaged(struct checkpoint *c, enum kv_table table, struct span key)
 
 static int failed(struct checkpoint *c, enum kv_table table, struct span key, int error)
 {
-    checkpoint_tell(c->problem, c->kv, table, key);
+    checkpoint_tell(c->problem, c->detail, table, key);
     return error;
 }
 

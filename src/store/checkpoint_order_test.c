@@ -237,7 +237,7 @@ TEST(a_table_is_not_empty_when_there_are_keys_to_be)
     EXPECT_EQ(write_all(), E_OK);
     struct kv_txn *txn;
     struct row_key place = row_key_place(0, hash_of(span_str("k")), span_str("k"));
-    EXPECT_EQ(memory.kv.ops->begin(&memory.kv, true, &txn), E_OK);
+    EXPECT_EQ(memory.kv.ops->begin(&memory.kv, true, NULL, &txn), E_OK);
     EXPECT_EQ(memory.kv.ops->del(txn, KV_OBJECTS, row_key_span(&place)), E_OK);
     EXPECT_EQ(memory.kv.ops->commit(txn), E_OK);
     checkpoint_refresh(&checkpoint);

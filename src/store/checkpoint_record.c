@@ -317,9 +317,9 @@ void checkpoint_complain(char *problem, struct kv *kv, enum kv_table table, stru
              error_text(error));
 }
 
-void checkpoint_tell(char *problem, const struct kv *kv, enum kv_table table, struct span row_key)
+void checkpoint_tell(char *problem, const char *detail, enum kv_table table, struct span row_key)
 {
     char row[ROW_SHOWN_MAX];
     show_row(row, table, row_key);
-    snprintf(problem, CHECKPOINT_PROBLEM_MAX, "%.160s: %s", kv->read_detail, row);
+    snprintf(problem, CHECKPOINT_PROBLEM_MAX, "%.160s: %s", detail, row);
 }

@@ -106,6 +106,6 @@ void checkpoint_complain(char *problem, struct kv *kv, enum kv_table table, stru
                          const void *at, int error);
 
 /* The same of what the store said to a reader. */
-void checkpoint_tell(char *problem, const struct kv *kv, enum kv_table table, struct span row_key);
+void checkpoint_tell(char *problem, const char *detail, enum kv_table table, struct span row_key);
 
 #endif

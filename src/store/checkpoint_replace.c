@@ -12,7 +12,7 @@
 
 int writing_failed(struct checkpoint_writer *w, int error)
 {
-    const char *detail = w->kv->detail[0] ? w->kv->detail : error_text(error);
+    const char *detail = w->detail[0] ? w->detail : error_text(error);
     snprintf(w->problem, sizeof(w->problem), "%s", detail);
     return error;
 }

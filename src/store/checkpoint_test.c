@@ -293,7 +293,7 @@ TEST(a_newer_format_is_refused)
     begin();
     buffer_put_u32(&row, CHECKPOINT_VERSION + 1);
     row_seal(&row, 0, span_str("format"));
-    CHECK(memory.kv.ops->begin(&memory.kv, true, &txn) == E_OK);
+    CHECK(memory.kv.ops->begin(&memory.kv, true, NULL, &txn) == E_OK);
     CHECK(memory.kv.ops->put(txn, KV_META, span_str("format"), buffer_span(&row)) == E_OK);
     CHECK(memory.kv.ops->commit(txn) == E_OK);
     EXPECT_EQ(reopen(), E_VERSION);

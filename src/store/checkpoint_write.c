@@ -195,8 +195,8 @@ static int save(struct writing *g)
 static int begin(struct writing *g, struct checkpoint_writer *w)
 {
     *g = (struct writing){ .w = w, .ops = w->kv->ops };
-    w->problem[0] = w->kv->detail[0] = '\0';
-    int error = g->ops->begin(w->kv, true, &g->txn);
+    w->problem[0] = w->detail[0] = '\0';
+    int error = g->ops->begin(w->kv, true, w->detail, &g->txn);
     return error == E_OK ? E_OK : writing_failed(w, error);
 }
 
@@ -208,6 +208,15 @@ static int end(struct writing *g, int error)
     }
     error = g->ops->commit(g->txn);
     return error == E_OK ? E_OK : writing_failed(g->w, error);
+}
+
+/* Of the room that a large object took. */
+static void keep_little(struct checkpoint_writer *w)
+{
+    enum { KEEP_BYTES = 1 << 20 };
+    buffer_empty(&w->key, KEEP_BYTES);
+    buffer_empty(&w->value, KEEP_BYTES);
+    buffer_empty(&w->old, KEEP_BYTES);
 }
 
 int checkpoint_write(struct checkpoint_writer *w, const struct checkpoint_write *job)
@@ -226,6 +235,7 @@ int checkpoint_write(struct checkpoint_writer *w, const struct checkpoint_write 
     if (error == E_OK)
         error = save(&g);
     error = end(&g, error);
+    keep_little(w);
     if (error != E_OK)
         return error;
     w->records += g.records;

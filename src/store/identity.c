@@ -167,7 +167,9 @@ int identity_read(struct disk *disk, struct identity *out, char *problem)
         err = decode(buffer_span(&bytes), out);
     if (err == E_CORRUPT)
         refuse(problem, err,
-               "%s: damaged: it does not match its checksum; restore it from a backup", file_name);
+               "%s: damaged: it does not match its checksum, and nobody else can say what stood "
+               "there; start with an empty data directory, under a new id",
+               file_name);
     if (err == E_VERSION)
         refuse(problem, err, "%s: written by another version of meridian: start that one",
                file_name);
@@ -214,7 +216,8 @@ static int refuse_orphan(struct disk *disk, char *problem)
     if (!has_log)
         return E_OK;
     return refuse(problem, E_CORRUPT,
-                  "%s: missing, but the directory holds a log; restore it from a backup",
+                  "%s: missing, but the directory holds a log; start with an empty data directory, "
+                  "under a new id",
                   file_name);
 }
 

@@ -206,9 +206,10 @@ TEST(any_damage_is_refused_never_guessed)
     size_t bytes = sim_disk_bytes(&d, "identity").len;
     for (size_t bit = 0; bit < bytes * 8; bit++) {
         sim_disk_flip(&d, "identity", bit / 8, (unsigned)(bit % 8));
-        EXPECT(
-            refused(E_CORRUPT,
-                    "identity: damaged: it does not match its checksum; restore it from a backup"));
+        EXPECT(refused(
+            E_CORRUPT,
+            "identity: damaged: it does not match its checksum, and nobody else can say what "
+            "stood there; start with an empty data directory, under a new id"));
         sim_disk_flip(&d, "identity", bit / 8, (unsigned)(bit % 8));
     }
     for (size_t len = bytes; len-- > 0;) {
@@ -225,7 +226,8 @@ TEST(a_log_without_identity_is_refused)
     EXPECT_EQ(d.disk.ops->open(&d.disk, "0000000000000000.log", true, &file), E_OK);
     d.disk.ops->close(&d.disk, file);
     EXPECT(refused(E_CORRUPT,
-                   "identity: missing, but the directory holds a log; restore it from a backup"));
+                   "identity: missing, but the directory holds a log; start with an empty data "
+                   "directory, under a new id"));
     sim_disk_release(&d);
 }
 

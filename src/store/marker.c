@@ -26,6 +26,7 @@ static void encode(const struct marker *m, struct buffer *out)
     buffer_put_u64(out, m->end_lsn);
     vector_put(out, &m->floor);
     vector_put(out, &m->had);
+    buffer_put_u8(out, m->tail_of);
     buffer_put_u32(out, crc32c(0, buffer_span(out)));
 }
 
@@ -45,7 +46,7 @@ static int decode(struct span in, struct marker *m)
         return E_VERSION;
     if (!span_take_u64(&in, &m->instance) || !span_take_u64(&in, &m->began_us) ||
         !span_take_u64(&in, &m->end_lsn) || !vector_take(&in, &m->floor) ||
-        !vector_take(&in, &m->had) || in.len > 0)
+        !vector_take(&in, &m->had) || !span_take_u8(&in, &m->tail_of) || in.len > 0)
         return E_CORRUPT;
     return E_OK;
 }

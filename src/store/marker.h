@@ -10,6 +10,7 @@
  *     4   format version (1)
  *     8   instance      8   began_us      8   end LSN
  *     v   floor         v   had           (clock/vector.h)
+ *     1   tail_of
  *     4   CRC32C of all before
  *
  * Replaced as a whole, like the identity. Damaged: an error, never guessed.
@@ -29,6 +30,9 @@ struct marker {
     uint64_t end_lsn;    /* of the old log, all of it durable */
     struct vector floor; /* last ops before what the old log still has */
     struct vector had;   /* last ops at its end */
+    /* Number under which this region may have written more than the old log has, for that was
+     * damaged; 0: none. */
+    uint8_t tail_of;
 };
 
 /* E_OK, E_MISSING (no file: not an error), or an error with one line in

@@ -9,7 +9,10 @@ static char problem[MARKER_PROBLEM_MAX];
 
 static struct marker random_marker(struct prng *rng)
 {
-    struct marker m = { prng_next(rng), prng_next(rng), prng_next(rng), { 0 }, { 0 } };
+    struct marker m = { .instance = prng_next(rng),
+                        .began_us = prng_next(rng),
+                        .end_lsn = prng_next(rng),
+                        .tail_of = (uint8_t)prng_below(rng, 256) };
     for (uint64_t n = prng_below(rng, 5); n > 0; n--) {
         vector_raise(&m.floor, prng_next(rng) | 1ull << 40);
         vector_raise(&m.had, prng_next(rng) | 1ull << 40);
@@ -20,7 +23,8 @@ static struct marker random_marker(struct prng *rng)
 static bool same(const struct marker *a, const struct marker *b)
 {
     return a->instance == b->instance && a->began_us == b->began_us && a->end_lsn == b->end_lsn &&
-           vector_equal(&a->floor, &b->floor) && vector_equal(&a->had, &b->had);
+           vector_equal(&a->floor, &b->floor) && vector_equal(&a->had, &b->had) &&
+           a->tail_of == b->tail_of;
 }
 
 TEST(a_marker_is_there_until_it_is_removed)

@@ -116,13 +116,47 @@ static int harden_tail(struct oplog *log)
     return E_OK;
 }
 
+static int pass(void *context, const struct record *record)
+{
+    (void)context;
+    (void)record;
+    return E_OK;
+}
+
+/* All that the log holds is durable then, and what it does not hold is cut off. */
+static int make_durable(struct oplog *log, struct oplog_report *report)
+{
+    int err = recover_log(log, pass, NULL, report);
+    if (err == E_OK && log->tail != NULL)
+        err = harden_tail(log);
+    oplog_close(log);
+    log->segment_cap = 0;
+    return err;
+}
+
+static int recover_all(struct oplog *log, oplog_replay_fn replay, void *context,
+                       struct oplog_report *report)
+{
+    struct oplog_report first = { 0 };
+    int err = log->options.durable_first ? make_durable(log, &first) : E_OK;
+    if (err == E_OK) {
+        log->broken = false;
+        err = recover_log(log, replay, context, report);
+    }
+    if (first.cut_bytes == 0)
+        return err;
+    report->cut_bytes = first.cut_bytes;
+    memcpy(report->cut_place, first.cut_place, sizeof(report->cut_place));
+    return err;
+}
+
 int oplog_open(struct oplog *log, struct disk *disk, const struct oplog_options *options,
                oplog_replay_fn replay, void *context, struct oplog_report *report)
 {
     *log = (struct oplog){ .disk = disk, .options = *options };
     *report = (struct oplog_report){ 0 };
     CHECK(options->segment_bytes > SEGMENT_HEADER_BYTES);
-    int err = recover_log(log, replay, context, report);
+    int err = recover_all(log, replay, context, report);
     if (err == E_OK && log->tail != NULL)
         err = harden_tail(log);
     else if (err == E_OK)

@@ -38,6 +38,7 @@ struct oplog_options {
     uint64_t regions[4];    /* bits of further numbers that it bore before */
     uint64_t segment_bytes; /* preallocated size; a larger record gets a segment of its own */
     uint64_t replay_from;   /* a record's place, or the log's end; 0: the log's own beginning */
+    bool durable_first;     /* what is replayed is durable: the log is read twice */
 };
 
 struct oplog_segment {

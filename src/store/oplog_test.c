@@ -379,6 +379,34 @@ TEST(reading_stays_below_the_limit_and_near_what_is_wanted)
     end();
 }
 
+static int stop_replay(void *context, const struct record *record)
+{
+    (void)context;
+    (void)record;
+    return E_BUSY;
+}
+
+TEST(what_is_replayed_can_be_asked_to_be_durable_before)
+{
+    for (int asked = 0; asked < 2; asked++) {
+        uint64_t kept = 0;
+        for (uint64_t seed = 1; seed <= 20; seed++) {
+            EXPECT_EQ(begin(seed, 512), E_OK);
+            for (int i = 0; i < 10; i++)
+                EXPECT_EQ(append(50), E_OK);
+            oplog_close(&oplog); /* the process died; the kernel has everything */
+            options.durable_first = asked;
+            EXPECT_EQ(oplog_open(&oplog, &d.disk, &options, stop_replay, NULL, &report), E_BUSY);
+            sim_disk_crash(&d);
+            EXPECT_EQ(reopen(), E_OK);
+            EXPECT(recovered_to(oplog.end_lsn));
+            kept += oplog.end_lsn == written.len;
+            end();
+        }
+        EXPECT(asked ? kept == 20 : kept < 20);
+    }
+}
+
 /* Random appends and syncs until a call fails or enough is done. */
 static void random_work(struct prng *r)
 {
@@ -426,6 +454,7 @@ TEST(after_any_crash_all_that_was_synced_and_a_prefix_of_the_rest_is_there)
             sim_disk_crash(&d);
             least_lsn = promised_lsn;
         }
+        options.durable_first = prng_below(&r, 2);
         EXPECT_EQ(reopen(), E_OK);
         cuts += report.cut_bytes > 0;
         EXPECT(!replay_wrong);

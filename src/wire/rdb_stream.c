@@ -92,7 +92,7 @@ static bool take_master(struct rdb *r)
 {
     struct rdb_texts *names = &r->stream.names;
     int64_t entries, deleted, end;
-    uint64_t count;
+    uint64_t count = 0;
 
     if (!take_number(r, &entries) || !take_number(r, &deleted) || !take_count(r, 1, &count))
         return false;
@@ -107,7 +107,7 @@ static bool take_master(struct rdb *r)
 static bool take_own_fields(struct rdb *r)
 {
     struct rdb_texts *fields = &r->stream.fields;
-    uint64_t count;
+    uint64_t count = 0;
 
     if (!take_count(r, 2, &count))
         return false;
