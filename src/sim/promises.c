@@ -87,7 +87,8 @@ static bool is_about_something(const struct sim_plan *plan)
 void sim_plan_promises(struct sim_plan *plan, struct prng p, bool fixed_steps, bool fixed_regions)
 {
     bool alone = !is_about_something(plan) && often(&p, 30);
-    if ((!alone && !often(&p, 25)) || plan->cache != NULL) /* what travellers write is not dropped */
+    if ((!alone && !often(&p, 25)) ||
+        plan->memory_keys != 0) /* a write may wait for memory as long as it likes */
         return;
     plan->travellers = (uint32_t)between(&p, 2, SIM_CLIENTS_MAX);
     plan->travel_us = between(&p, 500, 10000);
