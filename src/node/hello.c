@@ -220,6 +220,7 @@ static void learn(struct node *n, const struct message_hello *m)
     runs_meet(n, m->region, m->instance, m->run);
     closed_note(n, &m->applied);
     newcomer_hears(n, &m->last_op);
+    bootstrap_hears(n, &m->last_op);
 }
 
 /* The peer is there, maybe as a new process: what we have of the old one is dead, and we need not
