@@ -487,6 +487,28 @@ def test_a_new_deployment_grows_from_a_back_up():
             assert world.wait_equal()[b"new"][1] == b"write"
 
 
+def test_a_back_up_of_a_stopped_region_claims_no_moment_after_its_last_write():
+    for checkpoint in (False, True):
+        with Places(regions=1, extra="") as place:
+            place.world.client(0).set("k", "v")
+            if checkpoint:
+                place.world.client(0).save()
+            place.world.kill(0)
+            time.sleep(1.5)
+            stopped_ms = time.time() * 1000 - 1200
+            for _ in range(2):
+                place.back_up()
+                lines = [json.loads(line) for line in good("inspect", place.path("backup"), "--json").splitlines()]
+                with open(os.path.join(place.path("backup"), "manifest.json"), encoding="utf-8") as file:
+                    manifest = json.load(file)
+                assert lines and manifest["bases"][-1]["until_ms"] < stopped_ms, manifest
+            before_ms = time.time() * 1000
+            place.world.start(0)
+            place.back_up()
+            with open(os.path.join(place.path("backup"), "manifest.json"), encoding="utf-8") as file:
+                assert json.load(file)["bases"][-1]["until_ms"] >= before_ms - 1
+
+
 # --- looking ---
 
 def test_inspect_shows_what_is_there():
@@ -514,6 +536,9 @@ def test_inspect_shows_what_is_there():
         tail = good("inspect", place.world.data_dir(0), "--from", str(start))
         assert tail.count("\nrecord ") == 1, tail
         assert "No such file" in bad("inspect", place.path("nothing"))
+        assert "there is no region" in bad("inspect", os.path.dirname(place.world.data_dir(0)))
+        os.mkdir(place.path("empty"))
+        assert "there is no region" in bad("inspect", place.path("empty"))
         assert "with its directory" in bad("inspect", os.path.join(place.world.data_dir(0), "checkpoint", "data.mdb"))
         assert "with its data directory" in bad("inspect", os.path.join(place.world.data_dir(0), "identity"))
         place.back_up()

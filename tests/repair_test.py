@@ -180,6 +180,50 @@ def test_damage_before_the_checkpoint_costs_nothing():
         assert world.client(0).get("more") == "1"
 
 
+def flip_header(world, which, i=0):
+    """Flips a bit in the header of a segment; returns its name."""
+    path = world.segments(i)[which]
+    flip(path, RNG.randrange(28))
+    return os.path.basename(path)
+
+
+def test_a_damaged_header_of_a_segment_costs_nothing():
+    for save in (False, True):
+        with one_region() as world:
+            fill_slowly(world.client(0), "a")
+            if save:
+                world.client(0).save()
+            fill_slowly(world.client(0), "b")
+            wanted = world.contents(0)
+            world.kill(0)
+            name = flip_header(world, 0)
+            assert check(world)[0] == 1
+            assert "written anew" in repair(world)
+            assert aside(world) == [name]
+            assert check(world)[0] == 0
+            world.start(0)
+            assert world.contents(0) == wanted
+
+
+def test_a_damaged_header_of_a_later_segment_costs_nothing():
+    with World(regions=1, fsync="no, retain: 64MB", extra=CHECKPOINTS) as world:
+        value = "x" * 100000
+        while len(world.segments(0)) < 3:
+            world.client(0).set(f"k{RNG.randrange(1000)}", value)
+        wanted = world.contents(0)
+        world.kill(0)
+        for which in (1, -1):
+            name = flip_header(world, which)
+            assert "written anew" in repair(world)
+            assert name in aside(world), name
+            assert check(world)[0] == 0
+        flip_header(world, 0)
+        flip_header(world, 1)
+        repair(world)
+        world.start(0)
+        assert world.contents(0) == wanted
+
+
 def test_a_single_region_is_told_to_restore_a_back_up():
     with one_region() as world:
         fill_slowly(world.client(0), "a")
@@ -354,6 +398,149 @@ def test_what_another_region_holds_of_the_damaged_part_is_waited_for_and_comes_b
         world.wait_linked()
         assert world.wait_equal()[b"later:39"][1] == b"39"
         assert "ev=amnesia" not in world.log(0)
+
+
+def lose_end(world, how, i=0):
+    """The log ends before the checkpoint's start."""
+    path = world.segments(i)[-1]
+    records = log_records(path)
+    if how == "missing":
+        os.remove(path)
+    elif how == "cut":
+        os.truncate(path, records[len(records) // 3][0] + RNG.randrange(20))
+    else:
+        offset, length = records[-1]
+        flip(path, offset + RNG.randrange(length))
+
+
+def test_a_log_that_ends_before_the_checkpoint_is_no_torn_one_and_the_checkpoint_stays():
+    for how in ("missing", "cut", "flipped"):
+        with World(regions=2, fsync="always", extra=CHECKPOINTS) as world:
+            world.wait_linked()
+            fill_slowly(world.client(0), "a")
+            world.wait_equal()
+            world.kill(1)
+            fill_slowly(world.client(0), "unsent")
+            world.client(0).save()
+            wanted = world.contents(0)
+            world.kill(0, signal.SIGTERM)
+            lose_end(world, how)
+            status, out, _ = check(world)
+            assert status == 1 and "normal after a crash" not in out and ", good\n" not in out, out
+            told = repair(world)
+            assert "the checkpoint is good" in told and "normal after a crash" not in told, told
+            assert len(aside(world)) == (0 if how == "missing" else 1)
+            assert check(world)[0] == 0
+            world.start(0)
+            assert world.contents(0) == wanted
+            assert "AMNESIA" in write_refusal(world, 0)
+            world.start(1)
+            wait_until(lambda: write_refusal(world, 0) == "", 30, "writes are still refused")
+            wait_until(lambda: is_filled(world, 1, world.contents(0)), 60, "the regions did not become equal")
+            assert world.contents(1)[b"unsent:39"] == wanted[b"unsent:39"]
+            world.restart(0)
+            assert write_refusal(world, 0) == ""
+
+
+def test_a_region_whose_log_was_lost_writes_nothing_while_another_may_hold_later_writes_of_it():
+    for how, saves in (("missing", True), ("cut", True), ("missing", False)):
+        with World(regions=3, fsync="always", extra=CHECKPOINTS) as world:
+            world.wait_linked()
+            fill_slowly(world.client(0), "a")
+            world.wait_equal()
+            if saves:
+                world.client(0).save()
+            world.kill(1)
+            fill_slowly(world.client(0), "later", 20)
+            wait_until(lambda: world.client(2).get("later:19") == "19")
+            world.kill(0)
+            world.kill(2)
+            lose_end(world, how)
+            repair(world)
+            world.start(1)
+            world.start(0)
+            for _ in range(2):
+                assert "AMNESIA" in write_refusal(world, 0)
+                assert world.client(0).get("a:39") == "39"
+                world.restart(0)
+            world.start(2)
+            wait_until(lambda: "ev=tail.known" in world.log(0), 30)
+            assert "AMNESIA" in write_refusal(world, 0)
+            assert "ev=fork" not in "".join(world.log(i) for i in range(3))
+
+
+def test_own_writes_of_a_lost_log_come_back_from_who_has_them():
+    with World(regions=3, fsync="always", extra=CHECKPOINTS) as world:
+        world.wait_linked()
+        fill_slowly(world.client(0), "a")
+        world.client(0).save()
+        fill_slowly(world.client(0), "later")
+        wanted = world.wait_equal()
+        world.kill(0)
+        lose_end(world, "missing")
+        repair(world)
+        world.start(0)
+        wait_filled(world, 0, wanted)
+        wait_until(lambda: write_refusal(world, 0) == "", 30, "writes are still refused")
+        assert "ev=amnesia" not in world.log(0)
+        world.wait_linked()
+        world.wait_equal()
+
+
+class Writer(support.ClientThread):
+    def step(self):
+        self.client.set(f"a:{self.rng.randrange(2000)}", self.rng.random())
+
+
+def test_a_checkpoint_that_is_no_good_without_its_log_is_put_aside_and_that_is_told():
+    with World(regions=2, fsync="always", extra=CHECKPOINTS) as world:
+        world.wait_linked()
+        fill(world.client(0), "a", 2000)
+        world.wait_equal()
+        writer = Writer(world.client(0), SEED)
+        writer.start()
+        try:
+            world.client(0).save()
+        finally:
+            writer.stop()
+        world.kill(0)
+        lose_end(world, "cut")
+        told = repair(world)
+        if "the log goes on where it stands" in told:       # nothing was written while it was made
+            return
+        assert "holds writes that no log has any more" in told, told
+        assert "checkpoint" in aside(world)
+        world.start(0)
+        wait_until(lambda: "ev=tail.known" in world.log(0), 60)
+
+
+def test_a_lost_log_is_not_taken_for_an_empty_one():
+    with World(regions=2, fsync="always", extra=CHECKPOINTS) as world:
+        wanted = three_histories(world)
+        world.kill(0)
+        for path in world.segments(0):
+            os.remove(path)
+        damage_checkpoint(world, b"a:17")
+        told = repair(world)
+        assert "takes all objects from another region" in told and "replays all" not in told, told
+        world.start(0)
+        wait_filled(world, 0, wanted)
+
+
+def test_a_single_region_keeps_a_good_checkpoint_when_its_log_is_lost():
+    with one_region() as world:
+        fill_slowly(world.client(0), "a")
+        world.client(0).save()
+        wanted = world.contents(0)
+        world.kill(0)
+        lose_end(world, "missing")
+        assert check(world)[0] == 1
+        assert "the checkpoint is good" in repair(world)
+        world.start(0)
+        assert world.contents(0) == wanted
+        world.client(0).set("more", "1")
+        world.restart(0)
+        assert world.client(0).get("more") == "1"
 
 
 def test_a_repair_that_is_interrupted_is_finished_by_the_next():

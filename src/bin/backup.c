@@ -185,7 +185,7 @@ static enum backup_verdict grow(struct backup *b, struct manifest_base *base, st
                                 const struct backup_look *look)
 {
     struct backup_log log;
-    uint64_t until_ms = clocks_wall_us() / 1000;
+    uint64_t moment_ms = backup_log_moment(b->data);
     const struct copy_start *meet = look->start_known && look->start.lsn >= base->end_lsn
                                         ? &look->start
                                         : NULL;
@@ -198,7 +198,7 @@ static enum backup_verdict grow(struct backup *b, struct manifest_base *base, st
     if (verdict == BACKUP_GOOD)
         verdict = backup_log_copy(&log, true, meet);
     if (verdict == BACKUP_GOOD)
-        base->until_ms = until_ms;
+        base->until_ms = backup_log_until_ms(base, moment_ms);
     else
         fail(b, "%s", log.problem);
     b->log_bytes += log.bytes;

@@ -197,7 +197,7 @@ static enum backup_verdict finish_log(struct taking *t)
 {
     struct manifest_base *b = t->base;
     const struct copy_start *start = b->has_checkpoint ? &t->work->look.start : NULL;
-    b->until_ms = clocks_wall_us() / 1000;
+    uint64_t moment_ms = backup_log_moment(t->log.data);
     enum backup_verdict verdict = log_verdict(t, backup_log_copy(&t->log, false, NULL));
     if (verdict != BACKUP_GOOD)
         return verdict;
@@ -206,6 +206,7 @@ static enum backup_verdict finish_log(struct taking *t)
     /* The copy was committed when the log was durable up to where it ended: nothing is newer than
      * that. */
     b->earliest = b->has_checkpoint ? b->end.newest : 0;
+    b->until_ms = backup_log_until_ms(b, moment_ms);
     return BACKUP_GOOD;
 }
 

@@ -4,6 +4,8 @@
 
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "host/clocks.h"
+#include "host/disk_posix.h"
 
 enum { WRITE_BYTES = 1 << 20 };
 
@@ -199,6 +201,23 @@ enum backup_verdict backup_log_copy(struct backup_log *l, bool follow,
     if (verdict != BACKUP_GOOD)
         return verdict;
     return settle(l) == E_OK ? BACKUP_GOOD : write_failed(l);
+}
+
+/* --- how far it reaches --- */
+
+uint64_t backup_log_moment(const char *data)
+{
+    return disk_posix_is_taken(data) ? clocks_wall_us() / 1000 : 0;
+}
+
+uint64_t backup_log_until_ms(const struct manifest_base *base, uint64_t moment_ms)
+{
+    uint64_t newest_ms = base->end.newest != 0 ? stamp_ms(base->end.newest) : 0;
+    if (moment_ms > newest_ms)
+        newest_ms = moment_ms;
+    if (newest_ms < base->until_ms)
+        newest_ms = base->until_ms;
+    return newest_ms != 0 ? newest_ms : clocks_wall_us() / 1000; /* nothing was ever written */
 }
 
 /* --- reading it back --- */

@@ -41,6 +41,11 @@ enum backup_verdict backup_log_compare(struct backup_log *l);
 enum backup_verdict backup_log_copy(struct backup_log *l, bool follow,
                                     const struct copy_start *meet);
 
+/* How far the base reaches when it is brought up to the log's end now: to this moment when the
+ * region runs; 0: to what stands there last. Then, once it was: what to call that. */
+uint64_t backup_log_moment(const char *data);
+uint64_t backup_log_until_ms(const struct manifest_base *base, uint64_t moment_ms);
+
 /* Reads the base's log back from its start, as it stands in the back-up, into base->end. */
 bool backup_log_verify(struct backup_log *l, const struct copy_start *start);
 

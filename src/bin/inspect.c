@@ -159,6 +159,20 @@ static void note_segment(void *context, const char *name)
     *(bool *)context |= segment_parse_name(name, &start_lsn);
 }
 
+/* Any of what a region, a checkpoint or a back-up's base has. */
+static bool is_ours(struct inspect *x, bool has_log)
+{
+    static const char *const names[] = { "identity", "bootstrap", "data.mdb", "checkpoint" };
+    char path[FILES_PATH_MAX], problem[FILES_PROBLEM_MAX];
+    bool any = has_log;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        any |= files_join(path, x->path, names[i], problem) && files_exists(path);
+    if (!any)
+        snprintf(x->problem, sizeof(x->problem),
+                 "%s: there is no region, checkpoint, log or back-up in it", x->path);
+    return any;
+}
+
 static bool show_directory(struct inspect *x)
 {
     struct disk_posix disk;
@@ -168,8 +182,11 @@ static bool show_directory(struct inspect *x)
         return true;
     }
     disk.disk.ops->list(&disk.disk, note_segment, &has_log);
-    bool good = show_identity(x, &disk.disk) && show_marker(x, &disk.disk);
+    bool ours = is_ours(x, has_log);
+    bool good = !ours || (show_identity(x, &disk.disk) && show_marker(x, &disk.disk));
     disk_posix_close(&disk);
+    if (!ours)
+        return true;
     good = good && show_checkpoint(x);
     return good && has_log ? inspect_log(x, x->path, UINT64_MAX, UINT64_MAX) : good;
 }

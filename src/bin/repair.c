@@ -2,11 +2,17 @@
  * repair -- brings a region whose files are damaged back: from what is good of them, and from a
  * peer.
  *
+ *     only headers of segments                these are written anew
  *     damage before the checkpoint's start    that log goes aside; nothing else needs it here
  *     the checkpoint, and all log is there    it goes aside; the next start replays everything
+ *     the log ends before the start of a      all log goes aside, and goes on at the start
+ *       checkpoint that is good without it
  *     anything else                           the good log stays, a marker is written: the next
  *                                             start takes the objects from a peer, then its own
  *                                             log's rest
+ *
+ * Where the log's end may be lost, the marker says so: then no own write is made before every other
+ * region has told what it holds of this one (node/runs.h).
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -18,8 +24,10 @@
 #include "base/memory.h"
 #include "bin/bin.h"
 #include "bin/options.h"
+#include "bin/repair_keep.h"
 #include "bin/repair_log.h"
 #include "bin/repair_look.h"
+#include "bin/repair_remedy.h"
 #include "host/clocks.h"
 #include "host/config.h"
 #include "host/datadir.h"
@@ -62,6 +70,7 @@ struct repair {
     struct identity identity; /* claimed */
     struct repair_look look;
     struct repair_log log;
+    bool headers_mended;
     char problem[FILES_PROBLEM_MAX];
 };
 
@@ -154,26 +163,9 @@ static bool check(struct repair *r)
 
 /* --- what is to be done --- */
 
-enum remedy { REMEDY_NONE, REMEDY_DROP_FRONT, REMEDY_REPLAY, REMEDY_BOOTSTRAP };
-
-/* The log is whole from the checkpoint's start on. */
-static bool log_serves(const struct repair_look *l)
+static bool is_alone(const struct repair *r)
 {
-    const struct examined_run *last = examined_log_last(&l->log);
-    return l->start_known && last->from_lsn <= l->start.lsn && l->start.lsn <= last->to_lsn;
-}
-
-static enum remedy choose(const struct repair_look *l)
-{
-    bool log_good = examined_log_is_good(&l->log);
-    bool checkpoint_good = l->checkpoint[0] == '\0';
-    if (l->has_marker)
-        return log_good && checkpoint_good ? REMEDY_NONE : REMEDY_BOOTSTRAP;
-    if (checkpoint_good && log_serves(l))
-        return log_good ? REMEDY_NONE : REMEDY_DROP_FRONT;
-    if (log_good && l->log.begin_lsn == 0 && (!checkpoint_good || !l->start_known))
-        return checkpoint_good ? REMEDY_NONE : REMEDY_REPLAY;
-    return REMEDY_BOOTSTRAP;
+    return r->deployment.region_count == 1;
 }
 
 static struct oplog_options log_options(const struct repair *r)
@@ -220,21 +212,43 @@ static bool put_checkpoint_aside(struct repair *r)
     return pass_on(r, repair_log_put_aside(&r->log, "checkpoint"));
 }
 
+/* --- headers --- */
+
+/* From the first of these segments on all is written anew, to the same places. */
+static bool mend_headers(struct repair *r)
+{
+    struct around a;
+    const struct oplog_options options = log_options(r);
+    if (!find_segment(r, r->look.log.runs[0].to_lsn, &a))
+        return false;
+    struct repair_plan plan = { a.start_lsn, UINT64_MAX, a.start_lsn, UINT64_MAX, 0 };
+    if (!pass_on(r, repair_log_prepare(&r->log, &options, &r->look.log, &plan, NULL)) ||
+        !finish_log(r))
+        return false;
+    printf("put aside: segments of the log from LSN %" PRIu64
+           " on, in %s; all of their records are "
+           "good, and were written anew\n",
+           a.start_lsn, r->log.aside);
+    r->headers_mended = true;
+    return true;
+}
+
 /* --- log before the checkpoint --- */
 
 static bool drop_front(struct repair *r)
 {
     struct around a;
-    uint64_t keep_lsn = examined_log_last(&r->look.log)->from_lsn;
+    const struct examined_log *log = &r->look.log;
+    uint64_t keep_lsn = examined_log_last(log)->from_lsn;
     const struct oplog_options options = log_options(r);
     if (!find_segment(r, keep_lsn, &a))
         return false;
-    bool within = a.start_lsn < keep_lsn;
-    struct repair_plan plan = { .to_lsn = keep_lsn,
+    /* In the midst of a segment, or the segment's header is the damage. */
+    bool anew = a.start_lsn < keep_lsn || log->runs[log->count - 2].to_lsn == keep_lsn;
+    struct repair_plan plan = { .to_lsn = anew ? keep_lsn + 1 : keep_lsn,
                                 .keep_lsn = keep_lsn,
-                                .until_lsn = within ? a.next_lsn : keep_lsn };
-    if (!pass_on(r, repair_log_prepare(&r->log, &options, &r->look.log, &plan, NULL)) ||
-        !finish_log(r))
+                                .until_lsn = anew ? a.next_lsn : keep_lsn };
+    if (!pass_on(r, repair_log_prepare(&r->log, &options, log, &plan, NULL)) || !finish_log(r))
         return false;
     printf("put aside: the log before LSN %" PRIu64 ", in %s; the checkpoint has what it said\n"
            "The region can be started. A region that still lacked some of that log takes its "
@@ -287,7 +301,7 @@ static void make_marker(struct repair *r, struct marker *m)
             vector_raise(&m->had, last);
     }
     m->end_lsn = examined_log_last(&l->log)->to_lsn;
-    if (!examined_log_is_good(&l->log))
+    if (repair_end_is_lost(&r->look))
         m->tail_of = r->self->id;
     else if (l->has_marker)
         m->tail_of = l->marker.tail_of;
@@ -311,7 +325,7 @@ static bool mend_log(struct repair *r, struct marker *m)
     struct around a;
     char cause[MARKER_PROBLEM_MAX];
     const struct oplog_options options = log_options(r);
-    if (examined_log_is_good(&r->look.log))
+    if (repair_log_is_clean(&r->look))
         return marker_write(&r->disk.disk, m, cause) == E_OK || fail(r, "%s: %s", r->data, cause);
     if (!find_segment(r, r->look.log.runs[0].to_lsn, &a))
         return false;
@@ -320,12 +334,35 @@ static bool mend_log(struct repair *r, struct marker *m)
            finish_log(r);
 }
 
+static void tell_bootstrap(struct repair *r, bool checkpoint_aside)
+{
+    bool log_aside = !repair_log_is_clean(&r->look);
+    if (log_aside || checkpoint_aside)
+        printf("put aside: %s, in %s\n",
+               !log_aside         ? "the checkpoint"
+               : checkpoint_aside ? "the checkpoint and segments of the log"
+                                  : "segments of the log",
+               r->log.aside);
+    if (repair_checkpoint_holds_more(&r->look))
+        printf("That checkpoint holds writes that no log has any more: those that no other region "
+               "has are lost.\n");
+    printf(
+        "The region can be started: it takes all objects from another region, then what is good of "
+        "its own log.\n");
+    if (repair_end_is_lost(&r->look))
+        printf(
+            "Writes of this region that stood in the damaged part, and that no other region had, "
+            "are lost.\nIt takes no writes (AMNESIA) before it has met every other region: one may "
+            "hold later ones of it.\nIf one does, or its own later ones do not fit without the "
+            "lost "
+            "ones, it needs a new number (docs/operating.md).\n");
+}
+
 static bool bootstrap(struct repair *r)
 {
     struct marker marker;
-    bool log_good = examined_log_is_good(&r->look.log);
-    bool checkpoint_good = r->look.checkpoint[0] == '\0';
-    if (r->deployment.region_count == 1)
+    bool checkpoint_aside = r->look.checkpoint[0] != '\0' || repair_checkpoint_holds_more(&r->look);
+    if (is_alone(r))
         return fail(r,
                     "%s: %s; %s is the only region of its deployment, so nobody has its objects: "
                     "restore a back-up (meridian help restore)",
@@ -333,24 +370,48 @@ static bool bootstrap(struct repair *r)
     if (!claim(r))
         return false;
     make_marker(r, &marker);
-    if (!mend_log(r, &marker) || (!checkpoint_good && !put_checkpoint_aside(r)))
+    if (!mend_log(r, &marker) || (checkpoint_aside && !put_checkpoint_aside(r)))
         return false;
-    if (!log_good || !checkpoint_good)
-        printf("put aside: %s, in %s\n",
-               log_good          ? "the checkpoint"
-               : checkpoint_good ? "segments of the log"
-                                 : "the checkpoint and segments of the log",
-               r->log.aside);
+    tell_bootstrap(r, checkpoint_aside);
+    return true;
+}
+
+/* --- the checkpoint is all there is --- */
+
+static void tell_kept(const struct repair *r)
+{
+    if (!r->look.log.none)
+        printf("put aside: all of the log, in %s\n", r->log.aside);
     printf(
-        "The region can be started: it takes all objects from another region, then what is good of "
-        "its own log.\n");
-    if (!log_good)
+        "The region can be started: the checkpoint is good, and the log goes on where it stands, "
+        "at LSN %" PRIu64 ".\n",
+        r->look.start.lsn);
+    if (is_alone(r))
+        printf("Writes that came after the checkpoint, if there were any, are lost.\n");
+    else
         printf(
-            "Writes of this region that stood in the damaged part, and that no other region had, "
-            "are lost.\nIt takes no writes (AMNESIA) before it has met every other region: one may "
-            "hold later ones of it.\nIf one does, or its own later ones do not fit without the "
-            "lost "
-            "ones, it needs a new number (docs/operating.md).\n");
+            "Later writes of this region that no other region had, if there were any, are lost.\n"
+            "It takes no writes (AMNESIA) before it has met every other region. If one holds later "
+            "ones\nthat do not come back, it needs a new number (docs/operating.md).\n");
+}
+
+static bool keep(struct repair *r)
+{
+    struct marker marker = { .began_us = clocks_wall_us(), .tail_of = r->self->id };
+    const struct oplog_options options = log_options(r);
+    uint64_t start_lsn = r->look.start.lsn;
+    struct repair_plan plan = { 0, UINT64_MAX, start_lsn, UINT64_MAX, 0 };
+    if (!claim(r))
+        return false;
+    marker.instance = r->identity.instance;
+    vector_copy(&marker.floor, &r->look.start.last_op);
+    vector_copy(&marker.had, &r->look.start.last_op);
+    if ((!is_alone(r) && !repair_keep(r->data, &marker, r->problem)) ||
+        !pass_on(r, repair_log_prepare(&r->log, &options, &r->look.log, &plan,
+                                       is_alone(r) ? NULL : &marker)) ||
+        !finish_log(r))
+        return false;
+    tell_kept(r);
     return true;
 }
 
@@ -358,14 +419,16 @@ static bool bootstrap(struct repair *r)
 
 static bool apply(struct repair *r)
 {
-    switch (choose(&r->look)) {
+    switch (repair_choose(&r->look, is_alone(r))) {
     case REMEDY_NONE:
-        printf("nothing is damaged\n");
+        printf("%s\n", r->headers_mended ? "The region can be started." : "nothing is damaged");
         return true;
     case REMEDY_DROP_FRONT:
         return drop_front(r);
     case REMEDY_REPLAY:
         return replay_all(r);
+    case REMEDY_KEEP:
+        return keep(r);
     case REMEDY_BOOTSTRAP:
         return bootstrap(r);
     }
@@ -391,16 +454,29 @@ static void name_aside(struct repair *r)
     snprintf(r->log.aside, sizeof(r->log.aside), "%s/damaged-%s", r->data, time);
 }
 
+static bool look(struct repair *r)
+{
+    bool torn = r->look.torn; /* it is not, once it was written anew */
+    repair_look_release(&r->look);
+    bool good = repair_look(r->data, &r->disk.disk, true, &r->look, r->problem);
+    r->look.torn |= torn;
+    return good;
+}
+
 /* With the directory taken. */
 static bool mend(struct repair *r)
 {
     name_aside(r);
     if (!finish_log(r)) /* what an interrupted repair has left */
         return false;
-    if (!repair_look(r->data, &r->disk.disk, true, &r->look, r->problem))
+    if (!look(r))
         return false;
     repair_look_show(&r->look);
-    return small_files_are_good(r) && apply(r);
+    if (!small_files_are_good(r))
+        return false;
+    if (examined_log_lacks_headers_only(&r->look.log) && (!mend_headers(r) || !look(r)))
+        return false;
+    return apply(r);
 }
 
 static bool load_config(struct repair *r)

@@ -8,23 +8,38 @@
 #include "base/error.h"
 #include "bin/child.h"
 #include "host/kv_lmdb.h"
+#include "node/checkpoint.h"
 
 /* --- the checkpoint, by a child --- */
 
 struct work {
     char directory[FILES_PATH_MAX];
     bool still;
-    bool there, start_known;
+    bool there, start_known, exact;
     struct copy_start start;
     uint64_t records;
     char problem[FILES_PROBLEM_MAX];
 };
+
+static bool is_exact(struct checkpoint *c, const struct checkpoint_found *found)
+{
+    struct buffer note = { 0 };
+    uint64_t reach = UINT64_MAX;
+    if (found->start_known && checkpoint_note(c, CHECKPOINT_NOTE_REACH, &note) == E_OK) {
+        struct span in = buffer_span(&note);
+        if (!span_take_u64(&in, &reach))
+            reach = UINT64_MAX;
+    }
+    buffer_release(&note);
+    return reach <= found->start.lsn;
+}
 
 static void examine(struct work *w, struct checkpoint *c, const struct checkpoint_found *found)
 {
     struct examined_checkpoint examined;
     w->start_known = found->start_known;
     w->start = found->start;
+    w->exact = is_exact(c, found);
     int error = examine_checkpoint(c, NULL, NULL, &examined);
     if (error == E_OK && w->still && found->start_known && !examine_counts(c, found, &examined))
         error = E_CORRUPT;
@@ -72,6 +87,7 @@ static bool look_at_checkpoint(const char *data, bool still, struct repair_look 
         l->has_checkpoint = w->there || crash[0] != '\0';
         l->start_known = w->start_known;
         l->start = w->start;
+        l->exact = w->exact;
         l->records = w->records;
         if (crash[0] != '\0')
             snprintf(l->checkpoint, sizeof(l->checkpoint), "checkpoint/data.mdb: %s", crash);
@@ -113,26 +129,59 @@ static void look_at_marker(struct disk *disk, struct repair_look *l)
         snprintf(l->marker_problem, sizeof(l->marker_problem), "%s", cause);
 }
 
+bool repair_look_lacks_end(const struct repair_look *l)
+{
+    uint64_t end_lsn = examined_log_last(&l->log)->to_lsn;
+    if (l->has_marker)
+        return l->marker.end_lsn > end_lsn || (l->start_known && l->start.lsn > end_lsn);
+    if (!l->start_known)
+        return l->log.none;
+    return l->start.lsn > end_lsn || (l->start.lsn == end_lsn && examined_log_is_cut(&l->log));
+}
+
+/* What stood there was durable when the checkpoint was made: so it is no torn tail. */
+static void tell_short_log(struct repair_look *l, uint64_t wanted_lsn)
+{
+    uint64_t end_lsn = examined_log_last(&l->log)->to_lsn;
+    if (l->log.none)
+        snprintf(l->missing, sizeof(l->missing),
+                 "there is no log, though it went to LSN %" PRIu64 ": its files are missing",
+                 wanted_lsn);
+    else if (l->log.torn_bytes > 0)
+        snprintf(l->missing, sizeof(l->missing),
+                 "the log ends at LSN %" PRIu64 ", though it went to %" PRIu64 ": the %" PRIu64
+                 " bytes that follow are no good records",
+                 end_lsn, wanted_lsn, l->log.torn_bytes);
+    else
+        snprintf(l->missing, sizeof(l->missing),
+                 "the log ends at LSN %" PRIu64 ", though it went to %" PRIu64
+                 ": it was cut off, or files are missing",
+                 end_lsn, wanted_lsn);
+}
+
 /* The log has to reach from where the checkpoint starts, or from its beginning. */
 static void look_for_log(struct repair_look *l)
 {
-    uint64_t end_lsn = examined_log_last(&l->log)->to_lsn;
-    if (l->has_marker || l->checkpoint[0] != '\0')
+    const uint64_t begin_lsn = l->log.begin_lsn, start_lsn = l->start.lsn;
+    if (l->has_marker && l->marker.end_lsn > examined_log_last(&l->log)->to_lsn)
+        tell_short_log(l, l->marker.end_lsn);
+    if (l->has_marker)
         return;
-    if (!l->start_known && l->log.begin_lsn > 0)
+    if (l->log.none && !l->start_known)
+        snprintf(l->missing, sizeof(l->missing), "there is no log: its files are missing");
+    else if (l->checkpoint[0] != '\0')
+        return;
+    else if (!l->start_known && begin_lsn > 0)
         snprintf(l->missing, sizeof(l->missing),
                  "the log begins at LSN %" PRIu64 ", and there is no checkpoint: files are missing",
-                 l->log.begin_lsn);
-    else if (l->start_known && l->start.lsn < l->log.begin_lsn)
+                 begin_lsn);
+    else if (l->start_known && start_lsn < begin_lsn)
         snprintf(l->missing, sizeof(l->missing),
                  "the log begins at LSN %" PRIu64 ", after the checkpoint, which stands at %" PRIu64
                  ": log files are missing",
-                 l->log.begin_lsn, l->start.lsn);
-    else if (l->start_known && l->start.lsn > end_lsn)
-        snprintf(l->missing, sizeof(l->missing),
-                 "the log ends at LSN %" PRIu64 ", before the checkpoint, which stands at %" PRIu64
-                 ": log files are missing",
-                 end_lsn, l->start.lsn);
+                 begin_lsn, start_lsn);
+    else if (repair_look_lacks_end(l))
+        tell_short_log(l, start_lsn);
 }
 
 bool repair_look(const char *data, struct disk *disk, bool still, struct repair_look *out,
@@ -149,6 +198,7 @@ bool repair_look(const char *data, struct disk *disk, bool still, struct repair_
         snprintf(problem, FILES_PROBLEM_MAX, "%s: %s", data, cause);
         return false;
     }
+    out->torn = out->log.torn_bytes > 0;
     look_for_log(out);
     return true;
 }
@@ -172,15 +222,22 @@ const char *repair_look_problem(const struct repair_look *l)
     return NULL;
 }
 
-static void show_log(const struct examined_log *log)
+static void show_log(const struct repair_look *l)
 {
-    const struct examined_run *last = examined_log_last(log);
+    const struct examined_log *log = &l->log;
+    bool good = examined_log_is_good(log) && l->missing[0] == '\0';
     printf("log: LSN %" PRIu64 " to %" PRIu64 ", %" PRIu64 " records%s\n", log->begin_lsn,
-           last->to_lsn, log->records, examined_log_is_good(log) ? ", good" : "");
-    for (size_t i = 0; i + 1 < log->count; i++)
-        printf("log: %s; the next good record is at LSN %" PRIu64 "\n", log->runs[i].problem,
-               log->runs[i + 1].from_lsn);
-    if (log->torn_bytes > 0)
+           examined_log_last(log)->to_lsn, log->records, good ? ", good" : "");
+    for (size_t i = 0; i + 1 < log->count; i++) {
+        printf("log: %s; ", log->runs[i].problem);
+        if (i + 2 == log->count && examined_log_is_cut(log))
+            printf("no good record follows\n");
+        else
+            printf("the next good record is at LSN %" PRIu64 "\n", log->runs[i + 1].from_lsn);
+    }
+    if (l->missing[0] != '\0')
+        printf("log: %s\n", l->missing);
+    else if (log->torn_bytes > 0)
         printf("log: %" PRIu64 " bytes at its end are torn, which is normal after a crash: they "
                "were never promised, and the next start cuts them\n",
                log->torn_bytes);
@@ -204,7 +261,5 @@ void repair_look_show(const struct repair_look *l)
     else
         printf("checkpoint: %" PRIu64 " records, good; the log is replayed from LSN %" PRIu64 "\n",
                l->records, l->start.lsn);
-    show_log(&l->log);
-    if (l->missing[0] != '\0')
-        printf("log: %s\n", l->missing);
+    show_log(l);
 }

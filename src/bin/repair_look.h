@@ -18,8 +18,10 @@ struct repair_look {
     bool has_checkpoint;     /* files of one */
     bool start_known;        /* and it can be read */
     struct copy_start start; /* where the log is to be replayed from */
+    bool exact;              /* it has nothing of what follows there: it is good without any log */
     uint64_t records;
     struct examined_log log;
+    bool torn;                       /* it ends in something else than a record */
     char missing[FILES_PROBLEM_MAX]; /* log that the checkpoint, or its lack, wants */
 };
 
@@ -27,6 +29,9 @@ struct repair_look {
 bool repair_look(const char *data, struct disk *disk, bool still, struct repair_look *out,
                  char *problem);
 void repair_look_release(struct repair_look *l);
+
+/* The log ends before the checkpoint's start, or may have. */
+bool repair_look_lacks_end(const struct repair_look *l);
 
 /* Prints a line for each part. */
 void repair_look_show(const struct repair_look *l);

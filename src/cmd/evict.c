@@ -244,7 +244,7 @@ struct step {
 static void left(struct step *s, const struct entry *e)
 {
     s->freed_bytes += resident_bytes(e);
-    s->server->evict.looked = 0;
+    s->server->evict.looked = s->server->evict.kept_bytes = 0;
 }
 
 static void demote(struct step *s, struct entry *e)
@@ -299,7 +299,9 @@ static void judge(struct step *s, struct entry *e)
     s->server->evict.looked++;
     if (fate == FATE_IS_DEMOTED)
         demote(s, e);
-    else if (fate != FATE_STAYS)
+    else if (fate == FATE_STAYS)
+        s->server->evict.kept_bytes += resident_bytes(e);
+    else
         consider(s, e, fate);
 }
 
@@ -387,4 +389,11 @@ int64_t evict_moved_bytes(const struct server *server)
 bool evict_is_dry(const struct server *server)
 {
     return server->evict.looked >= (EVICT_USES_MAX + 1) * evict_resident_keys(server);
+}
+
+uint64_t evict_kept_bytes(const struct server *server)
+{
+    const struct evict *e = &server->evict;
+
+    return e->looked == 0 ? 0 : e->kept_bytes / e->looked * evict_resident_keys(server);
 }

@@ -40,8 +40,9 @@ struct evict {
     bool counts; /* the policy is an lfu one: heat counts uses */
     uint8_t db;  /* where the hand is */
     uint64_t cursor;
-    uint64_t looked;  /* keys that it has passed since one left */
-    uint64_t demoted; /* since the start: keys that left memory and are on disk */
+    uint64_t looked;     /* keys that it has passed since one left, */
+    uint64_t kept_bytes; /* and what those of them take that no policy lets go */
+    uint64_t demoted;    /* since the start: keys that left memory and are on disk */
 };
 
 void evict_init(struct server *server);
@@ -63,6 +64,9 @@ uint64_t evict_step(struct server *server, uint64_t bytes, uint32_t looks, bool 
 
 /* The hand has gone round so often that every key would have left that may. */
 bool evict_is_dry(const struct server *server);
+
+/* What keys in memory take, about, that the memory policy does not let go: by those the hand passed. */
+uint64_t evict_kept_bytes(const struct server *server);
 
 /* Keys in memory; that came back from disk since the start. */
 uint64_t evict_resident_keys(const struct server *server);

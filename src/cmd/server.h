@@ -73,6 +73,7 @@ struct process {
     uint64_t memory_samples;    /* how often these two were read */
     int64_t
         memory_grown_bytes; /* allocated since memory_used_bytes was counted, less what was freed */
+    uint64_t memory_purges; /* how often the allocator gave back all that it did not use */
     uint64_t cpu_user_us, cpu_system_us;
 };
 

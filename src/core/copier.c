@@ -14,6 +14,7 @@ enum {
     PIECE_LOOKS = 250,      /* which count as so many keys */
     KEEP_BYTES = 1 << 20,   /* of room, after a large string */
     EPOCHS = 31,
+    KEEP_PLACES = 8 << 10, /* room for so many is kept, whatever was needed last */
 };
 
 /* --- changes as bytes --- */
@@ -115,17 +116,41 @@ uint64_t copier_dirty(const struct replica *r)
     return dirty;
 }
 
+bool copier_is_tidy(const struct replica *r)
+{
+    const struct copier *c = &r->copier;
+    bool tidy = c->running || !c->failed;
+    for (int i = 0; i < OP_DATABASES && tidy; i++)
+        tidy = c->running || r->databases[i].gone[1].count == 0;
+    return tidy;
+}
+
 bool copier_has_work(const struct replica *r)
 {
     return r->log_end != r->copier.start.lsn || copier_dirty(r) > 0;
 }
 
-/* The database's list becomes the copier's, and the copier's empty one the database's. */
+static bool is_far_larger(size_t cap, size_t count)
+{
+    return cap > KEEP_PLACES && count < cap / 4;
+}
+
+static void drop_places(struct copier *c, int i)
+{
+    mem_free(c->places[i]);
+    c->places[i] = NULL;
+    c->place_caps[i] = 0;
+}
+
+/* The database's list becomes the copier's, and the copier's empty one the database's, unless it is far
+ * larger than what was needed this time. */
 static void take_places(struct copier *c, struct database *d, int i)
 {
+    CHECK(c->place_counts[i] == 0);
+    if (is_far_larger(c->place_caps[i], d->dirty_count))
+        drop_places(c, i);
     uint64_t *empty = c->places[i];
     size_t cap = c->place_caps[i];
-    CHECK(c->place_counts[i] == 0);
     c->places[i] = d->dirty;
     c->place_counts[i] = d->dirty_count;
     c->place_caps[i] = d->dirty_cap;
@@ -389,6 +414,8 @@ void copier_committed(struct replica *r)
     c->running = false;
     for (int i = 0; i < OP_DATABASES; i++) {
         struct database *d = &r->databases[i];
+        if (is_far_larger(c->place_caps[i], c->place_counts[i]))
+            drop_places(c, i);
         c->place_counts[i] = 0;
         d->uncommitted = 0;
         d->gone_committed = true;

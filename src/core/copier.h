@@ -60,7 +60,7 @@ bool copy_start_take(struct span *in, struct copy_start *s);
 
 struct copier {
     size_t step_bytes, piece_bytes; /* 0: as copier.c has them; tests want less */
-    struct prng prng; /* which of the removed keys is put away next */
+    struct prng prng;               /* which of the removed keys is put away next */
     bool running;
     bool failed;   /* the last one; what it took is being taken back */
     uint8_t epoch; /* of this copy, or the last; 1 .. 31 */
@@ -95,5 +95,6 @@ void copier_committed(struct replica *r);
 void copier_failed(struct replica *r);
 /* Puts away what the last copy removed, or takes back what a failed one took: a little at a time. */
 void copier_tidy(struct replica *r);
+bool copier_is_tidy(const struct replica *r); /* nothing of that is left to do, or not yet */
 
 #endif

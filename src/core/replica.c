@@ -21,6 +21,8 @@ enum {
     KEEP_BYTES = 2 * BATCH_BYTES, /* of room, after a batch of a large value */
 };
 
+enum { SNAPSHOTS_MIN = 64 };
+
 static uint8_t own_origin(const struct replica_options *o, uint32_t fence)
 {
     return fence == 0 ? o->region : o->own[fence];
@@ -226,24 +228,34 @@ static void write_open_batch(struct replica *r)
     buffer_empty(header, KEEP_BYTES);
 }
 
-/* Remembers which vector an LSN stands for, until it is durable. */
-static void push_snapshot(struct replica *r)
+static void grow_snapshots(struct replica *r)
+{
+    size_t cap = r->snapshot_cap ? 2 * r->snapshot_cap : SNAPSHOTS_MIN;
+    struct snapshot *grown = mem_alloc(cap * sizeof(*grown));
+    for (size_t i = 0; i < r->snapshot_count; i++)
+        grown[i] = r->snapshots[(r->snapshot_head + i) % r->snapshot_cap];
+    mem_free(r->snapshots);
+    r->snapshots = grown;
+    r->snapshot_cap = cap;
+    r->snapshot_head = 0;
+}
+
+/* Remembers what the vector became at an LSN, until that is durable. */
+static void push_snapshots(struct replica *r)
 {
     if (r->snapshot_lsn == r->log_end)
         return;
-    if (r->snapshot_count == r->snapshot_cap) {
-        size_t cap = r->snapshot_cap ? 2 * r->snapshot_cap : 8;
-        struct snapshot *grown = mem_alloc(cap * sizeof(*grown));
-        for (size_t i = 0; i < r->snapshot_count; i++)
-            grown[i] = r->snapshots[(r->snapshot_head + i) % r->snapshot_cap];
-        mem_free(r->snapshots);
-        r->snapshots = grown;
-        r->snapshot_cap = cap;
-        r->snapshot_head = 0;
+    r->snapshot_lsn = r->log_end;
+    for (uint32_t o = 0; o < r->applied.high; o++) {
+        stamp_t s = r->applied.at[o];
+        if (s == vector_get(&r->snapshot_vector, (uint8_t)o) || s == 0)
+            continue;
+        if (r->snapshot_count == r->snapshot_cap)
+            grow_snapshots(r);
+        size_t at = (r->snapshot_head + r->snapshot_count++) % r->snapshot_cap;
+        r->snapshots[at] = (struct snapshot){ r->log_end, s };
+        vector_set(&r->snapshot_vector, s);
     }
-    struct snapshot *s = &r->snapshots[(r->snapshot_head + r->snapshot_count++) % r->snapshot_cap];
-    s->lsn = r->snapshot_lsn = r->log_end;
-    vector_copy(&s->vector, &r->applied);
 }
 
 uint64_t replica_seal(struct replica *r)
@@ -256,7 +268,7 @@ uint64_t replica_seal(struct replica *r)
         buffer_empty(&r->open, KEEP_BYTES);
         r->group_start = 0;
     }
-    push_snapshot(r);
+    push_snapshots(r);
     return r->log_end;
 }
 
@@ -271,7 +283,7 @@ void replica_durable(struct replica *r, uint64_t lsn)
     CHECK(lsn >= r->log_durable && lsn <= r->log_end);
     r->log_durable = lsn;
     while (r->snapshot_count > 0 && r->snapshots[r->snapshot_head].lsn <= lsn) {
-        vector_merge(&r->durable, &r->snapshots[r->snapshot_head].vector);
+        vector_raise(&r->durable, r->snapshots[r->snapshot_head].stamp);
         r->snapshot_head = (r->snapshot_head + 1) % r->snapshot_cap;
         r->snapshot_count--;
     }

@@ -72,10 +72,11 @@ struct replica_event {
     stamp_t stamp;
 };
 
-/* The vector at an LSN that is not durable yet. */
+/* What an origin's entry of `applied` became at an LSN that is not durable yet. A vector each would be 2 KB:
+ * of a second of turns, tens of megabytes. */
 struct snapshot {
     uint64_t lsn;
-    struct vector vector;
+    stamp_t stamp;
 };
 
 struct replica {
@@ -117,9 +118,10 @@ struct replica {
     struct buffer log_out; /* sealed records not yet taken by the owner */
     uint64_t log_end;      /* LSN after the last sealed record */
     uint64_t log_durable;
-    struct snapshot *snapshots; /* ring of (lsn, vector) */
+    struct snapshot *snapshots; /* ring, by LSN */
     size_t snapshot_head, snapshot_count, snapshot_cap;
-    uint64_t snapshot_lsn; /* of the newest */
+    uint64_t snapshot_lsn;         /* of the newest */
+    struct vector snapshot_vector; /* as all of them, and those before, make it */
 
     uint64_t parked_bytes, parked_count;
     /* by origin: what a batch waits for that found no room; 0: none, or it has come */

@@ -466,6 +466,32 @@ TEST(durable_moves_with_the_log)
     end_of_world();
 }
 
+TEST(what_is_remembered_of_batches_that_are_not_durable_is_exact_and_small)
+{
+    enum { BATCHES = 5000 };
+    static uint64_t lsns[BATCHES];
+    static stamp_t stamps[BATCHES];
+    world(1);
+    for (int i = 0; i < BATCHES; i++) {
+        struct replica *r = begin(A);
+        emit_string(r, 0, span_str("k"), span_str("1"), TIME_NONE, 0);
+        replica_group_end(r);
+        lsns[i] = replica_seal(r);
+        stamps[i] = vector_get(&r->last_op, 1);
+        buffer_clear(&r->log_out);
+    }
+    struct replica *r = at(A);
+    EXPECT(r->snapshot_cap * sizeof(*r->snapshots) <= 32 * BATCHES);
+    for (int i = 0; i < BATCHES; i += 7) {
+        replica_durable(r, lsns[i]);
+        EXPECT_EQ(vector_get(&r->durable, 1), stamps[i]);
+    }
+    replica_durable(r, lsns[BATCHES - 1]);
+    EXPECT_EQ(vector_get(&r->durable, 1), stamps[BATCHES - 1]);
+    EXPECT_EQ(r->snapshot_count, 0);
+    end_of_world();
+}
+
 TEST(stamps_go_on_above_the_ceiling_after_a_restart)
 {
     world(1);

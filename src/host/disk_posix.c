@@ -289,6 +289,20 @@ int disk_posix_beside(struct disk_posix *d, const char *path, bool write)
     return d->directory < 0 ? fail(&d->disk, path, "open the directory", errno) : E_OK;
 }
 
+/* A lock that is let go of at once: only who opens the directory in this very moment is refused. */
+bool disk_posix_is_taken(const char *path)
+{
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return true;
+    int lock = openat(directory, lock_name, O_RDONLY | O_CLOEXEC);
+    bool taken = lock < 0 ? errno != ENOENT : flock(lock, LOCK_SH | LOCK_NB) < 0;
+    if (lock >= 0)
+        close(lock);
+    close(directory);
+    return taken;
+}
+
 void disk_posix_close(struct disk_posix *d)
 {
     if (d->lock >= 0)

@@ -25,6 +25,10 @@ int disk_posix_open(struct disk_posix *d, const char *path);
 /* Opens a directory that is there without taking it, beside whoever has: for reading what is in it;
  * or, with `write`, for who has taken the one above it. */
 int disk_posix_beside(struct disk_posix *d, const char *path, bool write);
+
+/* Whether a process has the directory; also true when that cannot be seen. */
+bool disk_posix_is_taken(const char *path);
+
 void disk_posix_close(struct disk_posix *d); /* after all files are closed */
 
 #endif

@@ -137,8 +137,12 @@ void figures_sample(struct figures *f, struct process *p, uint64_t now_us)
     p->memory_grown_bytes = (int64_t)(held_bytes(f) - f->held_bytes);
 }
 
-void figures_purge(void)
+void figures_purge(struct figures *f, struct process *p, uint64_t now_us)
 {
     if (mallctl != NULL)
         mallctl("arena.4096.purge", NULL, NULL, NULL, 0); /* MALLCTL_ARENAS_ALL */
+    p->memory_purges++;
+    count(f, p, now_us);
+    p->memory_grown_bytes = 0;
+    read_statm(f, p, now_us);
 }

@@ -34,7 +34,7 @@ void figures_read(struct figures *f, struct process *p, uint64_t now_us);
  * used. */
 void figures_sample(struct figures *f, struct process *p, uint64_t now_us);
 
-/* Gives all that is not used back to the kernel. */
-void figures_purge(void);
+/* Gives all that is not used back to the kernel, and takes the figures anew. */
+void figures_purge(struct figures *f, struct process *p, uint64_t now_us);
 
 #endif

@@ -34,6 +34,17 @@ static void limit_files(struct loop *l)
     kv_lmdb_limit(files, bytes == UINT64_MAX ? 0 : bytes - LOOP_FILES_OVER);
 }
 
+/* Pages that the allocator does not use shall not push out what is used. */
+static void purge(struct loop *l)
+{
+    const struct node_memory *m = &l->node->memory;
+
+    if ((!m->waits && !m->wants_purge) || l->now_us - l->purged_us < LOOP_PURGE_US)
+        return;
+    l->purged_us = l->now_us;
+    figures_purge(&l->figures, &l->node->server.process, l->now_us);
+}
+
 static void read_figures(struct loop *l)
 {
     struct process *p = &l->node->server.process;
@@ -46,6 +57,7 @@ static void read_figures(struct loop *l)
     }
     if (l->node->server.settings.max_memory_bytes != 0)
         figures_sample(&l->figures, p, l->now_us);
+    purge(l);
 }
 
 void loop_touch(struct loop *l)
@@ -231,10 +243,6 @@ static void end_turn(struct loop *l)
         return;
     peerconn_arrive(l);
     node_turn_end(l->node);
-    if (l->node->memory.waits && l->now_us - l->purged_us >= LOOP_PURGE_US) {
-        l->purged_us = l->now_us;
-        figures_purge();
-    }
     if (l->started)
         hand_to_log_thread(l);
     hand_to_checkpointer(l);

@@ -44,7 +44,7 @@ enum {
     /* descriptors beside the clients': log, peers, HTTP, libuv's own */
     LOOP_SPARE_FILES = 64,
     LOOP_FILES_OVER = 8 << 20, /* by so much kv_lmdb_limit may be passed */
-    LOOP_PURGE_US = 20 * 1000,
+    LOOP_PURGE_US = 3 * 1000,
 };
 
 /* Where this region reaches another, instead of where the configuration says. */

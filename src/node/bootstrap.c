@@ -166,6 +166,10 @@ bool node_next_restart(struct node *n, struct node_restart *restart)
 static void catch_up_turn(struct node *n)
 {
     struct bootstrap *b = &n->bootstrap;
+    if (bootstrap_is_kept(n)) {
+        bootstrap_kept_turn(n);
+        return;
+    }
     if (vector_covers(&n->replica.last_op, &b->note.target) || MUTATION(serves_too_early)) {
         bootstrap_enter(n, BOOTSTRAP_OWN);
         return;

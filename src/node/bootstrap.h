@@ -62,9 +62,9 @@ enum bootstrap_phase {
 
 /* What note 'b' says; kept in memory as well. */
 struct bootstrap_note {
-    enum bootstrap_phase phase;       /* IMAGE or CATCHUP */
-    uint64_t instance;                /* of the marker */
-    uint8_t source;                   /* number of the region; 0: none was chosen */
+    enum bootstrap_phase phase; /* IMAGE or CATCHUP */
+    uint64_t instance;          /* of the marker */
+    uint8_t source; /* number of the region; 0: none was chosen, or is needed (bootstrap_kept.c) */
     uint64_t keys_total, keys, bytes; /* contents that came so far */
     /* IMAGE */
     struct buffer start;  /* what the source began with: copy_start_put; empty: nothing yet */
@@ -101,6 +101,11 @@ struct bootstrap {
     uint64_t out_keys, out_bytes, out_link_id;
     bool last_out;
     bool broken; /* what was taken cannot be written */
+
+    /* CATCHUP without a source: own writes that peers told of, and how far they are back */
+    struct vector own_told; /* of our streams */
+    stamp_t own_seen;
+    uint64_t own_seen_us;
 
     /* OWN */
     uint64_t log_starts; /* LSN from which on the log is on disk */
@@ -148,6 +153,9 @@ void bootstrap_start(struct node *n, struct link *l, struct span body);
 void bootstrap_image(struct node *n, struct link *l, struct span body);
 void bootstrap_end(struct node *n, struct link *l, struct span body);
 
+/* What a peer has, by its HELLO. */
+void bootstrap_hears(struct node *n, const struct vector *last_op);
+
 /* After everything was sealed. */
 void bootstrap_turn_end(struct node *n);
 
@@ -167,7 +175,12 @@ uint64_t bootstrap_seconds(const struct node *n);        /* since it began */
 /* --- for its own files --- */
 void bootstrap_image_turn(struct node *n);
 void bootstrap_image_release(struct bootstrap *b);
+bool bootstrap_is_kept(const struct node *n); /* its objects are good, and nothing is taken over */
+void bootstrap_kept_turn(struct node *n);
+void bootstrap_kept_behind(struct node *n, const struct vector *floor);
 void bootstrap_own_turn(struct node *n);
+/* What is missing may be with any peer. True: all are reached. */
+bool bootstrap_ask_everybody(struct node *n);
 void bootstrap_consider(struct node *n);
 void bootstrap_choose(struct node *n);
 void bootstrap_anew(struct node *n, const char *why); /* with whoever is in reach */

@@ -153,8 +153,7 @@ static void give_up_gone(struct node *n)
     }
 }
 
-/* What is missing may be with any peer. True: all are reached. */
-static bool ask_everybody(struct node *n)
+bool bootstrap_ask_everybody(struct node *n)
 {
     bool all = true;
     for (size_t i = 0; i < n->peer_count; i++) {
@@ -199,7 +198,7 @@ void bootstrap_own_turn(struct node *n)
                                         !memory_must_wait(n);
         return;
     }
-    if (!b->own_through && !is_back(n) && ask_everybody(n))
+    if (!b->own_through && !is_back(n) && bootstrap_ask_everybody(n))
         give_up_gone(n);
     if (!b->own_through && (is_back(n) || MUTATION(skips_own_log))) {
         b->own_through = true;

@@ -41,7 +41,9 @@ void bootstrap_behind(struct node *n, struct link *l, struct span body)
         origins_add(l->behind, (uint8_t)o);
         origins_add(l->paused, (uint8_t)o); /* it is tried again with the others */
     }
-    if (n->bootstrap.phase == BOOTSTRAP_CATCHUP && any_left)
+    if (bootstrap_is_kept(n))
+        bootstrap_kept_behind(n, &m.floor);
+    else if (n->bootstrap.phase == BOOTSTRAP_CATCHUP && any_left)
         bootstrap_anew(n, "the source has dropped log that is still needed");
 }
 

@@ -78,6 +78,7 @@ void checkpoint_node_release(struct node *n)
     buffer_release(&c->written);
     buffer_release(&c->start);
     buffer_release(&c->notes);
+    buffer_release(&c->reach);
 }
 
 /* --- beginning --- */
@@ -212,6 +213,16 @@ static void copy_slice(struct node *n)
     }
 }
 
+/* Where no op came since the start, nothing is in the objects that came after it. */
+static void put_reach(const struct node *n, struct buffer *out)
+{
+    const struct copy_start *start = &n->replica.copier.start;
+    bool exact = vector_equal(&n->replica.last_op, &start->last_op);
+    buffer_put_u8(out, CHECKPOINT_NOTE_REACH);
+    buffer_put_varint(out, sizeof(uint64_t));
+    buffer_put_u64(out, exact ? start->lsn : n->checkpoint.ready_lsn);
+}
+
 bool node_next_write(struct node *n, struct checkpoint_write *job)
 {
     struct node_checkpoint *c = &n->checkpoint;
@@ -227,10 +238,13 @@ bool node_next_write(struct node *n, struct checkpoint_write *job)
     c->is_out = true;
     c->last_out = c->all_copied;
     *job = (struct checkpoint_write){ .changes = buffer_span(&c->written) };
-    if (c->last_out) {
+    struct buffer *notes = c->last_out ? &c->notes : &c->reach;
+    if (!c->last_out)
+        buffer_clear(notes);
+    put_reach(n, notes);
+    job->notes = buffer_span(notes);
+    if (c->last_out)
         job->start = buffer_span(&c->start);
-        job->notes = buffer_span(&c->notes);
-    }
     return true;
 }
 
@@ -381,6 +395,15 @@ void node_log_starts(struct node *n, uint64_t lsn)
 
 /* --- turns --- */
 
+/* Some in every turn: what was removed is memory until then, and the next copy has to wait. */
+static void tidy(struct node *n)
+{
+    if (copier_is_tidy(&n->replica))
+        return;
+    copier_tidy(&n->replica);
+    n->resume |= !copier_is_tidy(&n->replica);
+}
+
 void checkpoint_turn_end(struct node *n)
 {
     struct node_checkpoint *c = &n->checkpoint;
@@ -393,4 +416,5 @@ void checkpoint_turn_end(struct node *n)
         begin(n);
     if (checkpoint_is_busy(n))
         copy_slice(n);
+    tidy(n);
 }

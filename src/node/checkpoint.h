@@ -16,7 +16,9 @@
  * it goes all the same, as far as a majority of the regions holds all that is gone then: who lacks it is
  * bootstrapped (node/bootstrap.h). The rest stays, and own writes are refused at log.retain.
  *
- * Notes kept with a checkpoint: 'm', the marks of the log's index (node/tail.h).
+ * Notes kept with a checkpoint: 'm', the marks of the log's index (node/tail.h); 'r', a u64: no object
+ * on disk has anything of the log from this LSN on. While it is the start itself the objects are exact
+ * without any log.
  * Pure; part of the node.
  */
 #ifndef NODE_CHECKPOINT_H
@@ -26,7 +28,7 @@
 
 struct node;
 
-enum { CHECKPOINT_NOTE_MARKS = 'm' };
+enum { CHECKPOINT_NOTE_MARKS = 'm', CHECKPOINT_NOTE_REACH = 'r' };
 
 struct node_checkpoint {
     struct checkpoint *store; /* NULL: there is none */
@@ -40,6 +42,7 @@ struct node_checkpoint {
     uint64_t ready_lsn;           /* must be durable before they are written */
     bool last_out;                /* what is being written ends it */
     struct buffer start, notes;   /* and goes with these */
+    struct buffer reach;          /* the note that goes with all that is written before */
     uint64_t began_us;
     uint64_t log_end; /* where the log ended when it began */
 

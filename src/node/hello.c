@@ -47,8 +47,10 @@ static void send_hello(struct node *n, struct link *l, bool refuses)
     };
     vector_copy(&hello.applied, &n->replica.applied);
     vector_copy(&hello.last_op, &n->replica.last_op);
-    if (newest_of(n, theirs) != 0)
-        vector_raise(&hello.last_op, newest_of(n, theirs));
+    for (uint32_t o = 0; origins_next(l->peer->origins, &o); o++) {
+        if (newest_of(n, (uint8_t)o) != 0)
+            vector_raise(&hello.last_op, newest_of(n, (uint8_t)o));
+    }
     message_put_hello(&l->output, &hello);
     link_dirty(n, l);
 }
@@ -226,6 +228,7 @@ static void learn(struct node *n, const struct message_hello *m)
     runs_meet(n, m->region, m->instance, m->run);
     closed_note(n, &m->applied);
     newcomer_hears(n, &m->last_op);
+    bootstrap_hears(n, &m->last_op);
 }
 
 /* The peer is there, maybe as a new process: what we have of the old one is dead, and we need not

@@ -8,10 +8,15 @@ static const uint64_t MB = 1 << 20;
 
 enum {
     FOLLOW_US = 2 * 1000 * 1000, /* in which holes are filled, where much comes and goes */
+    FILL_US = FOLLOW_US / 4,     /* in which it is believed that they are */
+    PUSH_US = 50 * 1000,         /* above the last line keys are pushed out so often */
+    HOPED_PART = 8,              /* of the holes: one in so many is to be filled next */
     TURN_LOOKS = 400,            /* keys looked at in a turn: about 100 us */
     RETRY_US = 2000,             /* above the line, and nothing could leave */
     WRITTEN_COPIES = 3, /* what is written stands in the object, in the batch, and in the log */
-    PACE_LOOKS = 24,    /* for each key that came from disk: enough for one to leave, mostly */
+    KEPT_PART =
+        8, /* of what there is for all, held by keys that may not leave: then they are why */
+    PACE_LOOKS = 24, /* for each key that came from disk: enough for one to leave, mostly */
 };
 
 static uint64_t limit(const struct node *n)
@@ -72,20 +77,41 @@ static uint64_t positive(int64_t bytes)
     return bytes > 0 ? (uint64_t)bytes : 0;
 }
 
+/* Above the last line, when all that is not used was given back, so much has to leave as that is passed
+ * by, and as much again, since what leaves opens holes first of all. Then there is time: for holes to be
+ * filled, for pages to become empty, or for what the disk takes to be freed. Meanwhile writes wait, if it
+ * is passed by far; and nothing has time any more if it is passed by half of what is left. */
+static void follow_emergency(struct node *n, uint64_t used)
+{
+    struct node_memory *m = &n->memory;
+    uint64_t over = less(m->held_bytes, full_line(n));
+    uint64_t needed = less(keep_line(n) + 2 * over, used);
+    bool urgent = over > margin(n) / 4, purged = n->server.process.memory_purges != m->purges;
+    m->wants_purge = m->held_bytes > stop_line(n);
+    if (over == 0 || (!urgent && (!purged || n->now_us - m->pushed_us < PUSH_US)))
+        return;
+    m->pushed_us = n->now_us;
+    if (needed > m->overhead_bytes)
+        m->overhead_bytes = smaller(needed, less(m->held_bytes, used));
+}
+
 /* What the process holds beside what is allocated: holes among allocations, the allocator's own, stacks.
- * After many keys have left most of it is holes, that new ones will fill: so the figure is followed
- * slowly, but where the limit is near; and never so far that all keys would leave for it. */
+ * When keys leave it becomes more by as much, until new ones fill the holes, or the pages are given back:
+ * so the figure is followed slowly, and never so far that all keys would leave for it. Some of the holes
+ * count as filled already: that lets memory grow into them, as long as it is them that are filled. */
 static void follow_overhead(struct node *n, uint64_t held, uint64_t used)
 {
     struct node_memory *m = &n->memory;
     uint64_t most = keep_line(n) / 2, other = smaller(less(held, used), most);
-    uint64_t passed_us = smaller(n->now_us - m->sampled_us, FOLLOW_US);
-    int64_t apart = (int64_t)other - (int64_t)m->overhead_bytes;
-    if (held > full_line(n) && apart > 0)
-        passed_us = FOLLOW_US;
-    m->overhead_bytes = smaller(m->overhead_bytes, most);
+    int64_t apart = (int64_t)(other - other / HOPED_PART) - (int64_t)m->overhead_bytes;
+    uint64_t within_us = apart > 0 ? FOLLOW_US : FILL_US;
+    uint64_t passed_us = smaller(n->now_us - m->sampled_us, within_us);
     m->overhead_bytes = positive((int64_t)m->overhead_bytes +
-                                 apart * (int64_t)passed_us / FOLLOW_US);
+                                 apart * (int64_t)passed_us / (int64_t)within_us);
+    m->held_bytes = held;
+    follow_emergency(n, used);
+    m->overhead_bytes = smaller(m->overhead_bytes, most);
+    m->purges = n->server.process.memory_purges;
 }
 
 static void take_figures(struct node *n)
@@ -117,6 +143,15 @@ static uint64_t level_now(const struct node *n)
     return positive((int64_t)(n->memory.level_bytes + WRITTEN_COPIES * written) + moved_bytes(n));
 }
 
+/* The process holds too much, whatever of it is allocated; unless it is so full of holes that nobody can
+ * help it. */
+static bool is_pressed(const struct node *n)
+{
+    const struct node_memory *m = &n->memory;
+    uint64_t held = m->held_bytes + less(level_now(n), m->level_bytes);
+    return held > full_line(n) + margin(n) / 8 && m->overhead_bytes < keep_line(n) / 2;
+}
+
 static bool crossed(bool is_over, uint64_t level, uint64_t line, uint64_t back)
 {
     return is_over ? level + back > line : level > line;
@@ -126,7 +161,7 @@ void memory_turn(struct node *n)
 {
     struct node_memory *m = &n->memory;
     if (limit(n) == 0) {
-        n->server.out_of_memory = m->waits = m->is_full = m->leaving = false;
+        n->server.out_of_memory = m->waits = m->is_full = m->leaving = m->wants_purge = false;
         return;
     }
     take_figures(n);
@@ -139,12 +174,12 @@ bool memory_must_wait(const struct node *n)
 {
     if (limit(n) == 0 || n->server.out_of_memory)
         return false;
-    return n->memory.waits || level_now(n) > stop_line(n);
+    return n->memory.waits || level_now(n) > stop_line(n) || is_pressed(n);
 }
 
 bool memory_is_full(const struct node *n)
 {
-    return limit(n) != 0 && (n->memory.is_full || level_now(n) > full_line(n));
+    return limit(n) != 0 && (n->memory.is_full || level_now(n) > full_line(n) || is_pressed(n));
 }
 
 bool memory_turn_is_spent(const struct node *n)
@@ -227,10 +262,20 @@ static void ask_checkpoint(struct node *n)
         checkpoint_ask(n);
 }
 
+/* On a disk that takes what there is, only caches that may drop nothing can hold memory for good. What else
+ * does is on its way: holes, buffers, log, what the disk is not told yet. */
+static bool is_stuck(const struct node *n)
+{
+    if (!can_checkpoint(n))
+        return true;
+    if (n->checkpoint.running || copier_dirty(&n->replica) > 0)
+        return false;
+    return evict_kept_bytes(&n->server) > keep_line(n) / KEPT_PART;
+}
+
 static void judge_dry(struct node *n)
 {
-    bool hope = can_checkpoint(n) && (n->checkpoint.running || copier_dirty(&n->replica) > 0);
-    n->memory.is_dry = !hope && evict_is_dry(&n->server);
+    n->memory.is_dry = evict_is_dry(&n->server) && is_stuck(n);
 }
 
 void memory_turn_end(struct node *n)

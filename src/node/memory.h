@@ -5,14 +5,16 @@
  * is allocated. Pages of files, of the checkpoint above all, are the owner's to give back: it keeps them
  * below memory_file_bytes. The rest is held here, by lines; what is compared with them is what is
  * allocated and the usual overhead over it: what was freed counts no more at once, though the kernel
- * gets it back some time later, or never, when it is filled again.
+ * gets it back some time later, or never, when it is filled again. What is resident beyond the full line,
+ * when the owner has given back all pages that are not used, makes writes wait and keys leave, some at a
+ * time; a part of the holes counts as filled, so that memory grows into them again.
  *
  *     limit  ----------------------------------------------  files + everything else
  *            | margin / 2   for bursts
  *     full   |-------------  above: no batches of peers are taken
  *            | margin / 4
- *     stop   |-------------  above: commands that may need memory wait; or, when nothing can leave any
- *            | margin / 4    more, are refused (OOM)
+ *     stop   |-------------  above: commands that may need memory wait; or, when the disk failed or keys
+ *            | margin / 4    hold it that may not leave, are refused (OOM)
  *     keep   |-------------  above: keys leave (cmd/evict.h), a bounded number a turn
  *            |
  *
@@ -41,6 +43,7 @@ struct node_memory {
     uint64_t sampled_us;
     uint64_t overhead_bytes; /* held beside what is allocated, on average */
     uint64_t level_bytes;    /* allocated, and that */
+    uint64_t held_bytes;     /* allocated or not, but for pages of files */
     uint64_t log_lsn;        /* of the log, where this turn began */
     uint64_t fetched;        /* keys that had come from disk, when room was made for them last, */
     int64_t paced_bytes;     /* and their bytes, about, less those of keys that had left */
@@ -49,6 +52,9 @@ struct node_memory {
     bool is_full;            /* no batches are taken */
     bool is_dry;             /* nothing can leave, and no checkpoint will change that */
     bool leaving;            /* something left in the last step: the next is due at once */
+    uint64_t pushed_us;      /* keys were made to leave for that last */
+    bool wants_purge;        /* the owner is to make the allocator give back what it does not use */
+    uint64_t purges;         /* how often it had, when the figures were taken last */
 };
 
 /* At a turn's beginning: takes the figures. */

@@ -269,6 +269,7 @@ int examine_log(struct disk *disk, struct examined_log *out, char *problem)
     int error = logwalk_open(&w, disk);
     if (error == E_OK) {
         out->begin_lsn = logwalk_begin(&w);
+        out->none = w.count == 0;
         begin_run(out, out->begin_lsn);
         while (examine_record(&w, out, &found))
             ;
@@ -280,6 +281,15 @@ int examine_log(struct disk *disk, struct examined_log *out, char *problem)
     }
     logwalk_close(&w);
     return error;
+}
+
+bool examined_log_lacks_headers_only(const struct examined_log *log)
+{
+    for (size_t i = 0; i + 1 < log->count; i++) {
+        if (log->runs[i].to_lsn != log->runs[i + 1].from_lsn)
+            return false;
+    }
+    return log->count > 1 && !examined_log_is_cut(log);
 }
 
 void examined_log_release(struct examined_log *log)

@@ -51,6 +51,7 @@ struct examined_run {
 
 struct examined_log {
     uint64_t begin_lsn; /* of the first segment, readable or not */
+    bool none;          /* there is no segment at all */
     struct examined_run
         *runs; /* ascending; the first begins where the log does, the last may be empty */
     size_t count, cap;
@@ -67,6 +68,16 @@ void examined_log_release(struct examined_log *log);
 static inline bool examined_log_is_good(const struct examined_log *log)
 {
     return log->count == 1;
+}
+
+/* No record is lost where only headers of segments are damaged. */
+bool examined_log_lacks_headers_only(const struct examined_log *log);
+
+/* Nobody can say how far it went: no good record follows the damage at its end. */
+static inline bool examined_log_is_cut(const struct examined_log *log)
+{
+    const struct examined_run *last = &log->runs[log->count - 1];
+    return log->count > 1 && last->from_lsn == last->to_lsn;
 }
 
 /* The run that reaches the end; from_lsn == to_lsn: none does. */

@@ -311,6 +311,43 @@ TEST(an_examined_log_tells_its_good_runs)
     sim_disk_release(&d);
 }
 
+TEST(where_only_headers_are_damaged_no_record_is_lost)
+{
+    struct examined_log log;
+    char problem[LOGWALK_PROBLEM_MAX], first[SEGMENT_NAME_BYTES], last[SEGMENT_NAME_BYTES];
+    uint64_t end_lsn = make_log(1000, 20);
+    EXPECT_EQ(logwalk_open(&walk, &d.disk), E_OK);
+    segment_name(walk.segments[0].start_lsn, first);
+    segment_name(walk.segments[walk.count - 1].start_lsn, last);
+    logwalk_close(&walk);
+
+    sim_disk_flip(&d, first, 10, 1);
+    sim_disk_flip(&d, last, 10, 1);
+    EXPECT_EQ(examine_log(&d.disk, &log, problem), E_OK);
+    EXPECT_EQ(log.records, 20);
+    EXPECT(!examined_log_is_good(&log) && !log.none);
+    EXPECT(examined_log_lacks_headers_only(&log) && !examined_log_is_cut(&log));
+    EXPECT_EQ(examined_log_last(&log)->to_lsn, end_lsn);
+    examined_log_release(&log);
+
+    /* And all records of the last one. */
+    EXPECT_EQ(logwalk_open(&walk, &d.disk), E_OK);
+    uint64_t last_lsn = walk.segments[walk.count - 1].start_lsn;
+    logwalk_close(&walk);
+    for (uint64_t at = HEADER; at < HEADER + end_lsn - last_lsn; at++)
+        sim_disk_flip(&d, last, at, 1);
+    EXPECT_EQ(examine_log(&d.disk, &log, problem), E_OK);
+    EXPECT(!examined_log_lacks_headers_only(&log) && examined_log_is_cut(&log));
+    examined_log_release(&log);
+    sim_disk_release(&d);
+
+    sim_disk_init(&d, 1);
+    EXPECT_EQ(examine_log(&d.disk, &log, problem), E_OK);
+    EXPECT(log.none && !examined_log_is_cut(&log) && !examined_log_lacks_headers_only(&log));
+    examined_log_release(&log);
+    sim_disk_release(&d);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
