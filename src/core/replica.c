@@ -296,8 +296,8 @@ bool replica_heartbeat(struct replica *r, uint8_t self, struct buffer *out)
 {
     CHECK(replica_owns(r, self));
     if (r->open_ops > 0 || vector_get(&r->durable, self) < vector_get(&r->last_op, self) ||
-        hlc_needs_ceiling(&r->hlc, r->now_ms))
-        return false;
+        replica_must_wait(r))
+        return false; /* as own writes do */
     struct batch b = {
         .origin = self,
         .instance = r->options.instance,

@@ -534,6 +534,19 @@ TEST(the_heartbeat_of_a_closed_origin_does_not_come_back_with_a_checkpoint)
     replica_release(&r);
 }
 
+TEST(no_heartbeat_is_further_ahead_than_a_write_may_be)
+{
+    world(1);
+    struct replica *r = at(A);
+    struct buffer out = { 0 };
+    later(1);
+    hlc_see(&r->hlc, stamp_make(r->now_ms + 300, 0, 1)); /* the last run's ceiling, on a slow disk */
+    EXPECT(!replica_heartbeat(r, &out));
+    later(60);
+    EXPECT(replica_heartbeat(at(A), &out));
+    buffer_release(&out);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
