@@ -541,9 +541,9 @@ TEST(no_heartbeat_is_further_ahead_than_a_write_may_be)
     struct buffer out = { 0 };
     later(1);
     hlc_see(&r->hlc, stamp_make(r->now_ms + 300, 0, 1)); /* the last run's ceiling, on a slow disk */
-    EXPECT(!replica_heartbeat(r, &out));
+    EXPECT(!replica_heartbeat(r, 1, &out));
     later(60);
-    EXPECT(replica_heartbeat(at(A), &out));
+    EXPECT(replica_heartbeat(at(A), 1, &out));
     buffer_release(&out);
 }
 
