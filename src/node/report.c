@@ -255,6 +255,25 @@ static void json_conflicts(struct buffer *out, const struct keyspace_live *k)
     number(out, "merge_failures", k->merge_failures);
 }
 
+static void json_policy(struct buffer *out, const struct node *n, const struct keyspace *k)
+{
+    static const char *const modes[] = {
+        [KEYSPACE_ACTIVE_ACTIVE] = "active-active",   [KEYSPACE_PRIMARY] = "primary",
+        [KEYSPACE_FOLLOW_THE_SUN] = "follow-the-sun", [KEYSPACE_PARTITIONED] = "partitioned",
+        [KEYSPACE_CONSENSUS] = "consensus",
+    };
+    const struct deployment *d = n->options.deployment;
+    const struct region *writer = deployment_region_with_id(d, k->writer);
+    const char *writers = k->fence == 0 ? "every region" : "every member of the fence";
+    if (k->mode == KEYSPACE_PARTITIONED)
+        writers = "each key's home";
+    else if (k->mode == KEYSPACE_PRIMARY && writer != NULL)
+        writers = writer->name;
+    member(out, "mode", modes[k->mode]);
+    member(out, "writers", writers);
+    member(out, "fence", d->fences[k->fence].name);
+}
+
 static void json_keyspaces(struct buffer *out, const struct node *n)
 {
     const struct deployment *d = n->options.deployment;
@@ -262,8 +281,7 @@ static void json_keyspaces(struct buffer *out, const struct node *n)
     for (size_t i = 0; i < d->keyspace_count; i++) {
         buffer_put_u8(out, '{');
         member(out, "prefix", d->keyspaces[i].prefix);
-        member(out, "mode", "active-active");
-        member(out, "writers", "every region");
+        json_policy(out, n, &d->keyspaces[i]);
         json_conflicts(out, &n->server.keyspaces[i]);
         end(out, "},");
     }
