@@ -182,8 +182,6 @@ static void judge_amnesia(struct node *n, const struct peer *peer, const struct 
 {
     uint8_t self = n->options.self->id;
     const char *name = peer->region->name;
-    if (bootstrap_is_on(n))
-        return; /* not all is back yet: links are made anew when it is */
     if (m->known_instance > n->options.instance)
         runs_lose(n, name,
                   "the peer knows a later run of this region: its data directory was restored "
@@ -193,6 +191,8 @@ static void judge_amnesia(struct node *n, const struct peer *peer, const struct 
         runs_lose(n, name,
                   "the peer has met another process with this run number: the data directory "
                   "was cloned, or restored from an old copy");
+    if (bootstrap_is_on(n))
+        return; /* not all is back yet: links are made anew when it is */
     if (vector_get(&m->last_op, self) > vector_get(&n->replica.last_op, self))
         runs_lose(n, name, "the peer holds writes of this region that its log has not");
     if (m->forked)
