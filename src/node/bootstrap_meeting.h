@@ -96,7 +96,7 @@ static inline void open_machine(size_t i)
                             .deployment = &world.deployment,
                             .self = &world.deployment.regions[i],
                             .instance = k->instance,
-                            .run = run_of(i, k->instance),
+                            .run = run_of(i, k->instance) + m->clone,
                             .known = &m->known,
                             .seed = prng_next(&world.rng),
                             .table_seed = k->found.start_known ? k->found.start.table_seed : 0,

@@ -1,5 +1,6 @@
 /* Regions whose log was damaged, or lost, and repaired. */
 #include "node/bootstrap_meeting.h"
+#include "node/runs.h"
 
 /* --- damaged logs --- */
 
@@ -249,6 +250,28 @@ TEST(a_kept_checkpoint_serves_though_nobody_is_met_and_loses_its_number_when_one
     run(20000);
     EXPECT(node_at(2)->replica.amnesiac);
     end_world();
+}
+
+/* Its peer has met a later process of it, and lets it in no more: it would be loading for ever. */
+TEST(a_region_put_back_into_its_bootstrap_learns_that_it_is_a_copy)
+{
+    struct vector had;
+    begin_world(2, test_seed());
+    write_anywhere(500);
+    EXPECT(settle());
+    uint64_t lsn = come_to_rest(1, &had);
+    kept[0].export_bytes = 100;
+    repair_by_hand(1, lsn, &had);
+    while (runs_latest(node_at(0), 2).instance < kept[1].instance)
+        run(1);
+    EXPECT(node_at(1)->bootstrap.phase == BOOTSTRAP_IMAGE);
+    kept[1].instance--;
+    world.machines[1].clone = 500;
+    restart_machine(1);
+    for (int t = 0; t < 50000 && !node_at(1)->replica.amnesiac; t++)
+        run(1);
+    EXPECT(node_at(1)->bootstrap.phase == BOOTSTRAP_IMAGE && node_at(1)->replica.amnesiac);
+    EXPECT(!node_at(0)->replica.amnesiac);
 }
 
 int main(int argc, char **argv)

@@ -186,8 +186,6 @@ static bool may_connect(struct node *n, struct link *l, struct peer *peer,
 static void judge_amnesia(struct node *n, const struct peer *peer, const struct message_hello *m)
 {
     const char *name = peer->region->name;
-    if (bootstrap_is_on(n))
-        return; /* not all is back yet: links are made anew when it is */
     if (m->known_instance > n->options.instance)
         runs_lose(n, name,
                   "the peer knows a later run of this region: its data directory was restored "
@@ -197,6 +195,8 @@ static void judge_amnesia(struct node *n, const struct peer *peer, const struct 
         runs_lose(n, name,
                   "the peer has met another process with this run number: the data directory "
                   "was cloned, or restored from an old copy");
+    if (bootstrap_is_on(n))
+        return; /* not all is back yet: links are made anew when it is */
     for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
         if (vector_get(&m->last_op, (uint8_t)o) > vector_get(&n->replica.last_op, (uint8_t)o))
             runs_lose(n, name, "the peer holds writes of this region that its log has not");
