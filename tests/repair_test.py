@@ -506,8 +506,8 @@ def test_a_checkpoint_that_is_no_good_without_its_log_is_put_aside_and_that_is_t
         world.kill(0)
         lose_end(world, "cut")
         told = repair(world)
-        if "the log goes on where it stands" in told:       # nothing was written while it was made
-            return
+        if "the log goes on where it stands" in told or "nothing is damaged" in told:
+            return                          # nothing was written while it was made
         assert "holds writes that no log has any more" in told, told
         assert "checkpoint" in aside(world)
         world.start(0)

@@ -273,7 +273,9 @@ class World:
 
     def heads(self, i):
         """What the region has of every origin: the stamp of its last write."""
-        return {origin["region"]: origin["last_op"] for origin in self.status(i)["origins"]}
+        status = self.status(i)
+        heads = {origin["region"]: origin["last_op"] for origin in status["origins"]}
+        return heads | {str(origin["number"]): origin["last_op"] for origin in status["closed"]}
 
     def wait_equal(self, seconds=30):
         """Waits until all running regions have the same writes; then their contents must be the same. Returns them."""

@@ -15,13 +15,14 @@
 struct work {
     char directory[FILES_PATH_MAX];
     bool still;
-    bool there, start_known, exact;
+    bool there, start_known;
+    uint64_t reach_lsn;
     struct copy_start start;
     uint64_t records;
     char problem[FILES_PROBLEM_MAX];
 };
 
-static bool is_exact(struct checkpoint *c, const struct checkpoint_found *found)
+static uint64_t take_reach(struct checkpoint *c, const struct checkpoint_found *found)
 {
     struct buffer note = { 0 };
     uint64_t reach = UINT64_MAX;
@@ -31,7 +32,18 @@ static bool is_exact(struct checkpoint *c, const struct checkpoint_found *found)
             reach = UINT64_MAX;
     }
     buffer_release(&note);
-    return reach <= found->start.lsn;
+    return reach;
+}
+
+bool repair_look_is_exact(const struct repair_look *l)
+{
+    return l->start_known && l->reach_lsn <= l->start.lsn;
+}
+
+uint64_t repair_look_wanted_lsn(const struct repair_look *l)
+{
+    bool later = l->reach_lsn != UINT64_MAX && l->reach_lsn > l->start.lsn;
+    return later ? l->reach_lsn : l->start.lsn;
 }
 
 static void examine(struct work *w, struct checkpoint *c, const struct checkpoint_found *found)
@@ -39,7 +51,7 @@ static void examine(struct work *w, struct checkpoint *c, const struct checkpoin
     struct examined_checkpoint examined;
     w->start_known = found->start_known;
     w->start = found->start;
-    w->exact = is_exact(c, found);
+    w->reach_lsn = take_reach(c, found);
     int error = examine_checkpoint(c, NULL, NULL, &examined);
     if (error == E_OK && w->still && found->start_known && !examine_counts(c, found, &examined))
         error = E_CORRUPT;
@@ -87,7 +99,7 @@ static bool look_at_checkpoint(const char *data, bool still, struct repair_look 
         l->has_checkpoint = w->there || crash[0] != '\0';
         l->start_known = w->start_known;
         l->start = w->start;
-        l->exact = w->exact;
+        l->reach_lsn = w->reach_lsn;
         l->records = w->records;
         if (crash[0] != '\0')
             snprintf(l->checkpoint, sizeof(l->checkpoint), "checkpoint/data.mdb: %s", crash);
@@ -136,7 +148,8 @@ bool repair_look_lacks_end(const struct repair_look *l)
         return l->marker.end_lsn > end_lsn || (l->start_known && l->start.lsn > end_lsn);
     if (!l->start_known)
         return l->log.none;
-    return l->start.lsn > end_lsn || (l->start.lsn == end_lsn && examined_log_is_cut(&l->log));
+    return repair_look_wanted_lsn(l) > end_lsn ||
+           (l->start.lsn == end_lsn && examined_log_is_cut(&l->log));
 }
 
 /* What stood there was durable when the checkpoint was made: so it is no torn tail. */
@@ -181,7 +194,7 @@ static void look_for_log(struct repair_look *l)
                  ": log files are missing",
                  begin_lsn, start_lsn);
     else if (repair_look_lacks_end(l))
-        tell_short_log(l, start_lsn);
+        tell_short_log(l, repair_look_wanted_lsn(l));
 }
 
 bool repair_look(const char *data, struct disk *disk, bool still, struct repair_look *out,

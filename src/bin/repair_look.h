@@ -18,7 +18,7 @@ struct repair_look {
     bool has_checkpoint;     /* files of one */
     bool start_known;        /* and it can be read */
     struct copy_start start; /* where the log is to be replayed from */
-    bool exact;              /* it has nothing of what follows there: it is good without any log */
+    uint64_t reach_lsn; /* its objects have nothing of what follows there; UINT64_MAX: unknown */
     uint64_t records;
     struct examined_log log;
     bool torn;                       /* it ends in something else than a record */
@@ -30,7 +30,13 @@ bool repair_look(const char *data, struct disk *disk, bool still, struct repair_
                  char *problem);
 void repair_look_release(struct repair_look *l);
 
-/* The log ends before the checkpoint's start, or may have. */
+/* The checkpoint has nothing that comes after its start: it is good without any log. */
+bool repair_look_is_exact(const struct repair_look *l);
+
+/* Log up to here was durable when the checkpoint was made, and is needed beside its objects. */
+uint64_t repair_look_wanted_lsn(const struct repair_look *l);
+
+/* The log ends before that, or may have. */
 bool repair_look_lacks_end(const struct repair_look *l);
 
 /* Prints a line for each part. */

@@ -5,7 +5,7 @@ static bool log_serves(const struct repair_look *l)
 {
     const struct examined_run *last = examined_log_last(&l->log);
     return l->start_known && !examined_log_is_cut(&l->log) && last->from_lsn <= l->start.lsn &&
-           l->start.lsn <= last->to_lsn;
+           repair_look_wanted_lsn(l) <= last->to_lsn;
 }
 
 /* From its beginning, to where it ended as far as one can tell. */
@@ -24,7 +24,7 @@ enum repair_remedy repair_choose(const struct repair_look *l, bool alone)
         return log_good && checkpoint_good && !lacks_end ? REMEDY_NONE : REMEDY_BOOTSTRAP;
     if (checkpoint_good && log_serves(l))
         return log_good ? REMEDY_NONE : REMEDY_DROP_FRONT;
-    if (checkpoint_good && l->exact && lacks_end)
+    if (checkpoint_good && repair_look_is_exact(l) && lacks_end)
         return REMEDY_KEEP;
     if (checkpoint_good && !l->start_known && log_good && l->log.begin_lsn == 0 && !l->log.none)
         return REMEDY_NONE;
@@ -44,5 +44,5 @@ bool repair_log_is_clean(const struct repair_look *l)
 bool repair_checkpoint_holds_more(const struct repair_look *l)
 {
     return !l->has_marker && l->checkpoint[0] == '\0' && l->start_known &&
-           l->log.runs[0].to_lsn < l->start.lsn;
+           l->log.runs[0].to_lsn < repair_look_wanted_lsn(l);
 }

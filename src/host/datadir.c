@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "host/clocks.h"
 #include "host/logger.h"
+#include "node/checkpoint.h"
 #include "node/report.h"
 
 enum { FILES_LEAST_BYTES = 24 << 20 }; /* half of it the program */
@@ -244,6 +245,21 @@ static int replay_record(void *context, const struct record *record)
     return error;
 }
 
+/* Log goes to disk before what it did to objects: a log that ends before that lost its end. */
+static bool log_covers_objects(struct datadir *d)
+{
+    struct buffer note = { 0 };
+    uint64_t reach = 0;
+    if (d->found.start_known && !d->marked &&
+        checkpoint_note(&d->checkpoint, CHECKPOINT_NOTE_REACH, &note) == E_OK) {
+        struct span in = buffer_span(&note);
+        if (!span_take_u64(&in, &reach))
+            reach = 0;
+    }
+    buffer_release(&note);
+    return reach <= d->log.end_lsn;
+}
+
 bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct oplog_report *report,
                     char *problem)
 {
@@ -278,6 +294,12 @@ bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct op
     error = oplog_open(&d->log, &d->disk.disk, &options, replay_record, &replay, report);
     if (error == 0 && d->marked && d->log.end_lsn == d->marker.end_lsn)
         error = oplog_roll(&d->log); /* the old log goes in whole segments */
+    if (error == 0 && !log_covers_objects(d)) {
+        error = E_CORRUPT;
+        snprintf(d->log.problem, sizeof(d->log.problem),
+                 "the log ends at LSN %llu, before what the checkpoint holds: its end is lost",
+                 (unsigned long long)d->log.end_lsn);
+    }
     if (error == 0) {
         d->log_open = true;
         node_recovered(n, d->log.end_lsn);
