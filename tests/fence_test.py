@@ -57,9 +57,9 @@ class Tap:
                 pass
 
 
-def tapped_world():
+def tapped_world(extra=FENCE, fsync="everysec"):
     """Five regions, each of which reaches every other through a tap."""
-    world = support.World(regions=5, extra=FENCE, start=False)
+    world = support.World(regions=5, extra=extra, fsync=fsync, start=False)
     taps = {(i, j): Tap(world.peer_ports[j]) for i in range(5) for j in range(5) if i != j}
     for i in range(5):
         world.dials[i] = [f"{world.names[j]}=127.0.0.1:{taps[i, j].port}" for j in range(5) if j != i]
@@ -146,17 +146,70 @@ def test_no_fenced_value_is_found_outside():
             assert "eu-de, jp-tok" in refused(lambda c=client: c.get("eu:1"), "FENCED")
         for i in range(5):
             world.kill(i, signal.SIGTERM)
-        for i in OTHERS:
-            for path, content in files_of(world, i):
-                assert not holds_a_secret(content, count), path
-                assert b"eu:hash" not in content, path
-        for i in MEMBERS:
-            assert any(holds_a_secret(content, count) for _, content in files_of(world, i))
+        assert_within(world, taps, count)
         for (i, j), tap in taps.items():
-            wire = b"".join(bytes(way) + batches_of(way) for way in tap.bytes.values())
-            within = i in MEMBERS and j in MEMBERS
-            assert holds_a_secret(wire, count) == within, (i, j)
-            assert (b"free:" in wire) == (j in MEMBERS), (i, j)     # who dials takes what the other wrote
+            assert (b"free:" in wire_of(tap)) == (j in MEMBERS), (i, j)     # who dials takes what the other wrote
+
+
+def wire_of(tap):
+    return b"".join(bytes(way) + batches_of(way) for way in tap.bytes.values())
+
+
+def assert_within(world, taps, count):
+    """The values, and the key eu:hash, are in no file and in no traffic of who is no member; the same search finds them within."""
+    for i in OTHERS:
+        for path, content in files_of(world, i):
+            assert not holds_a_secret(content, count), path
+            assert b"eu:hash" not in content, path
+    for i in MEMBERS:
+        assert any(holds_a_secret(content, count) for _, content in files_of(world, i))
+    for (i, j), tap in taps.items():
+        within = i in MEMBERS and j in MEMBERS
+        assert holds_a_secret(wire_of(tap), count) == within, (i, j)
+
+
+def test_who_is_filled_anew_outside_gets_nothing_of_the_fence():
+    """A region that is no member is bootstrapped, by a member: the objects come without those of the fence."""
+    world, taps = tapped_world(FENCE.replace("every: 1s", "log: 1MB, every: 1s"), "everysec, retain: 4MB")
+    new, count = OTHERS[-1], 300
+    with world:
+        for i in range(4):
+            world.spawn(i)
+        for i in range(4):
+            world.wait_ready(i)
+        world.wait_linked()
+        world.client(MEMBERS[1]).set("eu:other", SECRET % 0)
+        client = world.client(MEMBERS[0])
+        for number in range(count):
+            client.set(f"eu:{number}", SECRET % number)
+            client.hset("eu:hash", f"field{number}", SECRET % number)
+            client.set(f"free:{number}", "x" * 50 + str(number))
+        client.hset("free:hash", mapping={f"field{number}": number for number in range(2000)})
+        before = [world.status(i)["log"]["start_bytes"] for i in range(4)]
+
+        def log_is_dropped():
+            with client.pipeline(transaction=False) as pipeline:
+                for number in range(500):
+                    pipeline.set(f"eu:more:{number}", SECRET % (number % count) + os.urandom(300))
+                    pipeline.set(f"more:{number}", os.urandom(300))
+                pipeline.execute()
+            return all(world.status(i)["log"]["start_bytes"] > before[i] for i in range(4))
+        support.wait_until(log_is_dropped, 60, "no log was dropped")
+        for i in (j for j in OTHERS if j != new):       # only members are left to fill it
+            world.kill(i, signal.SIGTERM)
+        world.start_quietly(new)
+        support.wait_until(lambda: "ev=bootstrap.done" in world.log(new), 60, "it was not filled")
+        assert any(f"ev=bootstrap.feeds peer={world.names[new]}" in world.log(i) for i in MEMBERS)
+        support.wait_until(lambda: len(world.client(new).keys("free:*")) == count + 1, 20, "what is free did not come")
+        assert world.client(new).hlen("free:hash") == 2000
+        assert world.client(new).keys("eu:*") == []
+        assert "FENCED" in refused(lambda: world.client(new).get("eu:1"), "FENCED")
+        world.client(new).save()
+        for i in (*MEMBERS, new):
+            world.kill(i, signal.SIGTERM)
+        assert_within(world, taps, count)
+        status, out, err = support.run("audit", "--config", world.config, *(world.data_dir(i) for i in range(5)))
+        assert (status, err) == (0, ""), (out, err)
 
 
 def test_groups_and_results_stay_within_a_fence():

@@ -115,6 +115,17 @@ def test_transactions_and_watches_run_at_the_writer():
         assert int(a.get("p:sum")) == 60, a.get("p:sum")
 
 
+def test_a_transaction_with_what_is_no_command_is_refused():
+    with world_of() as world:
+        client = world.client(0, single_connection_client=True)
+        for wrong in (("NOSUCH", "p:a"), ("WITH", "acks=1", "--", "NOSUCH"), ("WITH", "acks=1", "--", "SET", "p:a", "1")):
+            client.execute_command("MULTI")
+            client.execute_command("SET", "p:a", "1")
+            refused(lambda w=wrong: client.execute_command(*w), "")
+            refused(lambda: client.execute_command("EXEC"), "")
+        assert client.get("p:a") is None and client.set("p:a", "2")
+
+
 def test_waiting_commands_wait_at_the_writer():
     with world_of() as world:
         got = []

@@ -1,4 +1,6 @@
 """What writes and reads may wait for: acknowledgements, freshness, what a session has seen; by keyspace, session and command."""
+import re
+import shutil
 import threading
 import time
 
@@ -14,6 +16,7 @@ keyspaces:
   - { prefix: "semi:", acks: semi-sync, ack_timeout: 10s }
   - { prefix: "fresh:", reads: bounded 400ms, ack_timeout: 10s }
   - { prefix: "strong:", reads: strong, ack_timeout: 10s }
+  - { prefix: "one:", mode: primary, writer: us-east, reads: bounded 300ms, ack_timeout: 5s }
   - { prefix: "near:", max_lag: 1s, then: refuse }
   - { prefix: "slow:", max_lag: 1s }
 """
@@ -208,6 +211,157 @@ def test_strong_reads_miss_nothing_that_was_acknowledged():
         world.heal(1, 2)
         world.wait_linked()
         assert b.get("strong:key") == "19"
+
+
+def slow(world, a, b, ms):
+    """So long everything takes between two regions, each way; waits until both measure it."""
+    world.client(a).execute_command("LINK", "SLOW", world.names[a], world.names[b], ms)
+    def felt():
+        return all(link["rtt_ms"] >= ms for i, other in ((a, b), (b, a)) for link in world.status(i)["links"]
+                   if link["region"] == world.names[other])
+    support.wait_until(felt, 30, "the link is not slow")
+
+
+def test_a_read_that_is_not_fresh_enough_here_is_answered_elsewhere():
+    with world_of() as world:
+        a, b = world.client(0, single_connection_client=True), world.client(1, single_connection_client=True)
+        a.set("one:key", "1")
+        world.wait_equal()
+        slow(world, 0, 1, 1500)
+        slow(world, 1, 2, 350)
+        # what comes of its writer is never so fresh here, whatever way it takes; to ask it takes too long
+        answer = with_(b, "--", "GET", "one:key")
+        assert answer["reply"] == "1" and answer["region"] == world.names[2] and answer["staleness_ms"] <= 300, answer
+        answer = with_(b, "ack_timeout=10000", "--", "GET", "one:key")
+        assert answer["reply"] == "1" and answer["region"] == world.names[0], answer
+        pipeline = b.pipeline(transaction=False)
+        pipeline.get("one:key").set("local", "1").get("local").get("one:key").get("local")
+        assert pipeline.execute() == ["1", True, "1", "1", "1"]
+        # what a transaction reads stays here
+        b.execute_command("MULTI")
+        b.execute_command("GET", "one:key")
+        refused(lambda: soon(b, "EXEC"), "STALE")
+
+
+def test_a_token_that_has_come_elsewhere_is_read_there():
+    with world_of() as world:
+        a, b, c = (world.client(i, single_connection_client=True) for i in range(3))
+        b.execute_command("SESSION", "READ", "causal")
+        a.set("seen", "0")
+        assert b.execute_command("SESSION", "FOLLOW", a.execute_command("SESSION", "TOKEN"), 10000) == "OK"
+        regions = []
+
+        def reads(number):
+            """The link is cut: it takes a moment until what is written comes through the third region."""
+            world.cut(0, 1)
+            a.set("seen", number)
+            token = a.execute_command("SESSION", "TOKEN")
+            answer = with_(b, "read=causal", "ack_timeout=10000", f"token={token}", "--", "GET", "seen")
+            assert answer["reply"] == str(number) and answer["warning"] is None, answer
+            regions.append(answer["region"])
+            a.set("seen", number + 1)
+            c.set("there", number)
+            try:
+                b.execute_command("SESSION", "FOLLOW", a.execute_command("SESSION", "TOKEN"), 0)
+            except redis.ResponseError:
+                pass
+            assert b.get("seen") == str(number + 1)
+            assert int(b.get("there") or 0) <= number and b.get("seen") == str(number + 1)
+            world.heal(0, 1)
+            world.wait_linked()
+            return world.names[2] in regions
+        for number in range(1, 21, 2):
+            if reads(number):
+                break
+        assert world.names[2] in regions, regions
+
+
+def test_a_write_has_one_deadline_for_its_token_and_its_acknowledgements():
+    with world_of() as world:
+        a, b = world.client(0, single_connection_client=True), world.client(1, single_connection_client=True)
+        slow(world, 0, 1, 400)
+        world.cut(0, 2)
+        world.cut(1, 2)
+        a.set("seen", "1")
+        token = a.execute_command("SESSION", "TOKEN")
+        error = refused(lambda: b.execute_command("WITH", "acks=sync", "ack_timeout=3000", f"token={token}", "--",
+                                                  "SET", "seen", "2"), "NOACKS")
+        left = int(re.search(r"in (\d+) ms", error)[1])
+        assert left < 3000, error
+        assert b.get("seen") == "2"
+
+
+def copy_log(world, i, keep):
+    """The region's log as it is now; with `keep` False it is put back."""
+    for path in world.segments(i):
+        shutil.copy2(*((path, path + ".kept") if keep else (path + ".kept", path)))
+
+
+def test_what_a_crash_took_is_met_and_warned_of_once_its_region_has_gone_on():
+    with world_of(regions=2) as world:
+        a, b = world.client(0, single_connection_client=True), world.client(1, single_connection_client=True)
+        a.set("before", "1")
+        before = a.execute_command("SESSION", "TOKEN")
+        world.wait_equal()
+        world.cut(0, 1)
+        time.sleep(1.5)                                 # all of it is on the disk
+        copy_log(world, 0, True)
+        a.set("lost", "1")
+        lost = a.execute_command("SESSION", "TOKEN")
+        world.kill(0)
+        copy_log(world, 0, False)                       # and what came after is not
+        refused(lambda: b.execute_command("SESSION", "FOLLOW", lost, 300), "STALE")     # it may come
+        world.start(0)
+        world.heal(0, 1)
+        world.wait_linked()
+        fresh = world.client(1, single_connection_client=True)
+        assert fresh.execute_command("SESSION", "FOLLOW", lost, 20000) == "OK"
+        for client in (fresh, b):                       # as long as it follows that token
+            assert with_(client, "--", "GET", "lost")["warning"] == "LOST"
+        a = world.client(0, single_connection_client=True)
+        for number in range(2):                         # before and after the next write
+            for client in (a, world.client(1)):
+                answer = with_(client, "read=causal", f"token={lost}", "ack_timeout=20000", "--", "GET", "lost")
+                assert answer["reply"] is None and answer["warning"] == "LOST", answer
+                answer = with_(client, "read=causal", f"token={before}", "--", "GET", "before")
+                assert answer["reply"] == "1" and answer["warning"] is None, answer
+            a.set("after", number)
+            world.wait_equal()
+        after = a.execute_command("SESSION", "TOKEN")
+        assert with_(world.client(1), "read=causal", f"token={after}", "--", "GET", "after")["warning"] is None
+        assert with_(world.client(1), f"token={lost}", "--", "SET", "x", "1")["warning"] == "LOST"
+
+
+def test_what_a_removed_region_wrote_and_nobody_has_is_met_and_warned_of():
+    with world_of(fsync="always") as world:
+        c = world.client(2)
+        c.set("known", "1")
+        known = c.execute_command("SESSION", "TOKEN")
+        world.wait_equal()
+        world.cut(0, 2)
+        world.cut(1, 2)
+        c.set("gone", "1")
+        gone = c.execute_command("SESSION", "TOKEN")
+        b = world.client(1)
+        refused(lambda: b.execute_command("WITH", "read=causal", "ack_timeout=100", f"token={gone}", "--", "GET", "gone"),
+                "STALE")
+        world.kill(2)
+        with open(world.config, encoding="utf-8") as file:
+            text = file.read()
+        entry = re.search(rf"  - name: {world.names[2]}\n(    .*\n)+", text)[0]
+        with open(world.config, "w", encoding="utf-8") as file:
+            file.write(text.replace(entry, "") + "closed: [3]\n")
+        world.restart(0)
+        world.restart(1)
+        support.wait_until(lambda: all(link["state"] == "up" for i in (0, 1) for link in world.status(i)["links"]), 30,
+                           "not linked")
+        for i in (0, 1):
+            client = world.client(i)
+            answer = with_(client, "read=causal", "ack_timeout=20000", f"token={gone}", "--", "GET", "gone")
+            assert answer["reply"] is None and answer["warning"] == "CLOSED", answer
+            answer = with_(client, "read=causal", "ack_timeout=20000", f"token={known}", "--", "GET", "known")
+            assert answer["reply"] == "1" and answer["warning"] is None, answer
+            assert client.execute_command("SESSION", "FOLLOW", gone, 20000) == "OK"
 
 
 def test_keyspaces_change_live():

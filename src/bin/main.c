@@ -38,6 +38,7 @@ static const struct subcommand {
     { "restore", "a region as it was at a moment", restore_help, restore_main },
     { "inspect", "show a log, a checkpoint or a back-up", inspect_help, inspect_main },
     { "repair", "put damaged files aside", repair_help, repair_main },
+    { "audit", "check that nothing left its fence", audit_help, audit_main },
     { "sim", "try simulated worlds with faults", sim_help, sim_main },
     { "check", "validate a configuration file", check_help, check_main },
     { "version", "print the version", version_help, version_main },

@@ -13,7 +13,7 @@
 #include "bin/lines.h"
 #include "store/cut.h"
 
-enum { FORMAT = 1, HEX_MAX = 24 };
+enum { FORMAT = 2, HEX_MAX = 24 };
 
 static const char file_name[] = "manifest.json";
 
@@ -112,6 +112,22 @@ static json_t *put_regions(const struct identity *id)
     return list;
 }
 
+/* As a data directory has it (policy/residency.h), in hexadecimal. */
+static json_t *put_residency(const struct residency *r)
+{
+    static const char digits[] = "0123456789abcdef";
+    struct buffer bytes = { 0 }, text = { 0 };
+    residency_put(r, &bytes);
+    for (size_t i = 0; i < bytes.len; i++) {
+        buffer_put_u8(&text, (uint8_t)digits[bytes.at[i] >> 4]);
+        buffer_put_u8(&text, (uint8_t)digits[bytes.at[i] & 15]);
+    }
+    json_t *string = json_stringn((const char *)text.at, text.len);
+    buffer_release(&bytes);
+    buffer_release(&text);
+    return string;
+}
+
 static json_t *put_chain(const struct chain *c)
 {
     json_t *list = json_array();
@@ -157,10 +173,11 @@ static json_t *put_all(const struct manifest *m)
     json_t *bases = json_array();
     for (size_t i = 0; i < m->count; i++)
         json_array_append_new(bases, put_base(&m->bases[i]));
-    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o}", "format", FORMAT, "deployment",
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "format", FORMAT, "deployment",
                      m->identity.deployment, "number", whole(m->identity.region), "shards",
                      whole(m->identity.shards), "regions", put_regions(&m->identity), "closed",
-                     put_numbers(m->identity.closed), "bases", bases);
+                     put_numbers(m->identity.closed), "fences",
+                     put_residency(&m->identity.residency), "bases", bases);
 }
 
 /* Of the text without the checksum itself. */
@@ -265,6 +282,28 @@ static bool take_closed(const json_t *list, struct identity *id)
     return true;
 }
 
+static int digit_of(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool take_residency(const json_t *from, struct residency *r)
+{
+    const char *text = json_string_value(from);
+    size_t len = text == NULL ? 1 : json_string_length(from);
+    struct buffer bytes = { 0 };
+    bool good = len % 2 == 0;
+    for (size_t i = 0; good && i < len; i += 2) {
+        int high = digit_of(text[i]), low = digit_of(text[i + 1]);
+        good = high >= 0 && low >= 0;
+        buffer_put_u8(&bytes, (uint8_t)(high << 4 | low));
+    }
+    struct span in = buffer_span(&bytes);
+    good = good && residency_take(&in, r) && in.len == 0;
+    buffer_release(&bytes);
+    return good;
+}
+
 static bool take_chain(const json_t *base, struct chain *c)
 {
     const json_t *list = json_object_get(base, "origins");
@@ -349,6 +388,7 @@ static bool take_all(const char *backup, const json_t *root, struct manifest *m)
     m->identity.shards = (uint32_t)shards;
     return take_regions(json_object_get(root, "regions"), &m->identity) &&
            take_closed(json_object_get(root, "closed"), &m->identity) &&
+           take_residency(json_object_get(root, "fences"), &m->identity.residency) &&
            take_bases(backup, json_object_get(root, "bases"), m);
 }
 

@@ -58,6 +58,7 @@ static void take_bootstrap(const json_t *from, struct page *p)
 {
     take_text(from, "phase", p->bootstrap.phase);
     take_text(from, "from", p->bootstrap.from);
+    take_text(from, "waits", p->bootstrap.waits);
     p->bootstrap.percent = number(from, "percent");
     p->bootstrap.keys = number(from, "keys");
     p->bootstrap.bytes = number(from, "bytes");

@@ -27,6 +27,7 @@ struct page_feeding {
 /* How far this region is being filled from another. */
 struct page_bootstrap {
     char phase[PAGE_TEXT_MAX], from[PAGE_TEXT_MAX]; /* "none" or "": it is not */
+    char waits[PAGE_TEXT_MAX];                      /* why nobody fills it; "": it needs nobody */
     uint64_t percent, keys, bytes;
 };
 

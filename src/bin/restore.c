@@ -255,7 +255,8 @@ static bool claim(struct restore *r, struct disk *disk, struct identity *claimed
     if (getrandom(&want.run, sizeof(want.run), 0) != sizeof(want.run))
         want.run = clocks_wall_us();
     want.run |= 1;
-    return identity_claim(disk, &want, claimed, cause) == E_OK ||
+    return (identity_claim(disk, &want, claimed, cause) == E_OK &&
+            identity_adopt(disk, claimed, &r->manifest.identity, cause) == E_OK) ||
            fail(r, "%s: %s", r->making, cause);
 }
 

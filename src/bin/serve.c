@@ -66,6 +66,7 @@ struct serve {
     char default_data[REGION_NAME_MAX + 32];
     int clients_fd, peers_fd, http_fd;
     struct datadir datadir;
+    struct auditfile audit; /* of a deployment with fences */
     struct node node;
     struct loop loop;
 };
@@ -250,6 +251,7 @@ static void make_node(struct serve *s)
         .table_seed = s->datadir.found.start_known ? s->datadir.found.start.table_seed : 0,
         .marker = s->datadir.marked ? &s->datadir.marker : NULL,
         .faults = s->faults,
+        .audits = true,
         .fsync = s->deployment.log.fsync,
         .merge_source = merge_source,
         .host = s,
@@ -331,6 +333,12 @@ static void say_ready(void *context)
         logger_line(LOGGER_INFO, "ev=ready");
 }
 
+/* What fences hold is: node/audit.h. */
+static bool is_audited(const struct serve *s)
+{
+    return s->deployment.fence_count > 1;
+}
+
 static bool open_loop(struct serve *s)
 {
     struct loop_options options = {
@@ -339,6 +347,7 @@ static bool open_loop(struct serve *s)
         .ceiling = &s->datadir.ceiling,
         .identity = &s->datadir.identity,
         .kv = &s->datadir.kv.kv,
+        .audit = is_audited(s) ? &s->audit : NULL,
         .wan = s->wan_file != NULL ? &s->wan : NULL,
         .dials = s->dials,
         .dial_count = s->dial_count,
@@ -393,6 +402,26 @@ static int run_node(struct serve *s)
     return status;
 }
 
+/* With the directory open. */
+static int run_audited(struct serve *s)
+{
+    int status;
+
+    if (!is_audited(s))
+        return run_node(s);
+    if (!auditfile_open(&s->audit, s->data_dir, &s->deployment, s->self,
+                        s->datadir.identity.instance, clocks_wall_us() / 1000))
+        return start_failed(s, "", s->audit.problem);
+    if (s->audit.lost > 0)
+        logger_line(LOGGER_WARNING, "ev=audit.lost lines=%llu file=\"%s\"",
+                    (unsigned long long)s->audit.lost, s->audit.path);
+    status = run_node(s);
+    if (!auditfile_close(&s->audit, clocks_wall_us() / 1000))
+        logger_line(LOGGER_ERROR, "ev=audit.failed why=\"%s\" what=\"its last lines are lost\"",
+                    s->audit.problem);
+    return status;
+}
+
 /* *again: a bootstrap wants all of it opened anew. */
 static int run_once(struct serve *s, bool *again)
 {
@@ -402,7 +431,7 @@ static int run_once(struct serve *s, bool *again)
     *again = false;
     if (!datadir_open(&s->datadir, s->data_dir, &s->deployment, s->self, entropy() | 1, problem))
         return start_failed(s, "", problem);
-    status = run_node(s);
+    status = run_audited(s);
     *again = status == EXIT_DONE && s->loop.restarting;
     if (*again && !datadir_mark(&s->datadir, &s->loop.restart, problem))
         logger_line(LOGGER_ERROR, "ev=bootstrap.failed why=\"%s\"", problem);

@@ -92,6 +92,8 @@ static void print_progress(const struct page *p)
                p->bootstrap.from[0] ? p->bootstrap.from : "another region", p->bootstrap.phase,
                (unsigned long long)p->bootstrap.percent, page_count(p->bootstrap.keys, a),
                page_bytes(p->bootstrap.bytes, b));
+    if (p->bootstrap.waits[0] != '\0')
+        printf("waits to be filled: %s\n", p->bootstrap.waits);
     for (size_t i = 0; i < p->feeding_count; i++)
         printf("fills %s: %s, %s sent\n", p->feeding[i].region, p->feeding[i].phase,
                page_bytes(p->feeding[i].sent_bytes, a));

@@ -142,9 +142,9 @@ const struct command *command_resolve(const struct span *argv, size_t argc)
     return command != NULL && arity_fits(command, argc) ? command : NULL;
 }
 
-bool command_writes(const struct session *session, struct span name)
+bool command_writes(const struct session *session, const struct span *argv, size_t argc)
 {
-    const struct command *command = command_find(name);
+    const struct command *command = command_resolve(argv, argc);
     bool at_once = command != NULL && (!session->transaction.open || command->run == cmd_exec);
 
     return at_once && writes(session, command);
@@ -156,9 +156,9 @@ static bool needs_memory(const struct session *session, const struct command *co
            (command->run == cmd_exec && session->transaction.writes);
 }
 
-bool command_needs_memory(const struct session *session, struct span name)
+bool command_needs_memory(const struct session *session, const struct span *argv, size_t argc)
 {
-    const struct command *command = command_find(name);
+    const struct command *command = command_resolve(argv, argc);
     bool at_once = command != NULL && (!session->transaction.open || command->run == cmd_exec);
 
     return at_once && needs_memory(session, command);

@@ -104,10 +104,10 @@ enum { CALL_KEPT_BYTES = 4 << 20 };
 
 /* Whether a command of this session would write when it came now: one that MULTI queues does not,
  * its EXEC does. */
-bool command_writes(const struct session *session, struct span name);
+bool command_writes(const struct session *session, const struct span *argv, size_t argc);
 
 /* The same of what may need more memory. */
-bool command_needs_memory(const struct session *session, struct span name);
+bool command_needs_memory(const struct session *session, const struct span *argv, size_t argc);
 
 /* Runs a command that waits (cmd/blocking.h) once more; it may reply or not. */
 void command_retry(struct server *server, struct session *session, const struct command *command,

@@ -159,6 +159,9 @@ static void tell_record(const struct server *server, const struct conflict_recor
 void conflict_log_note(void *context, const struct conflict *c)
 {
     struct server *server = context;
+
+    if (c->db == SYSTEM_DATABASE)
+        return; /* nobody's data */
     struct keyspace_live *k = server_keyspace(server, c->key);
     struct conflict_log *log = &server->conflicts;
 

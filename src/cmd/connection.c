@@ -127,7 +127,7 @@ void cmd_select(struct call *call)
 
     if (!call_int(call, call->argv[1], &db))
         return;
-    if (db < 0 || db >= OP_DATABASES) {
+    if (db < 0 || db >= USER_DATABASES) {
         reply_error(call->reply, "ERR DB index is out of range");
         return;
     }

@@ -124,7 +124,7 @@ bool data_database(struct call *call, struct span s, uint8_t *db)
 
     if (!data_int_within(call, s, INT32_MIN, INT32_MAX, NULL, &number))
         return false;
-    if (number < 0 || number >= OP_DATABASES) {
+    if (number < 0 || number >= USER_DATABASES) {
         reply_error(call->reply, "ERR DB index is out of range");
         return false;
     }

@@ -31,7 +31,7 @@ void demand_merge(struct demand *d, const struct demand *other)
     d->refuses |= other->refuses;
 }
 
-static void ask_for_lag(struct demand *d, const struct keyspace *k)
+static void ask_for_lag(struct demand *d, const struct keyspace_live *k)
 {
     struct demand one = { .staleness_ms = STALENESS_ANY,
                           .max_lag_ms = k->max_lag_ms,
@@ -117,8 +117,8 @@ static void ask(const struct asking *a, const struct keyspace_live *live, uint8_
     d->settles |= settles;
     d->others = others > d->others ? others : d->others;
     d->timeout_ms = levels.timeout_ms > d->timeout_ms ? levels.timeout_ms : d->timeout_ms;
-    if (writes && k != NULL)
-        ask_for_lag(d, k);
+    if (writes && live != NULL)
+        ask_for_lag(d, live);
     if (settles)
         levels.read.reads = KEYSPACE_READ_CAUSAL; /* it runs where the writes are (cmd/route.h) */
     if (!writes)
@@ -134,13 +134,14 @@ static void ask_for_key(const struct asking *a, struct span key, struct demand *
     ask(a, server_keyspace(a->server, key), home.region, d);
 }
 
-/* FLUSHALL and its kind write whatever there is; SCAN and its kind read by the session's level. */
+/* FLUSHALL and its kind write whatever there is; SCAN and its kind read by the session's level; what an operator
+ * writes waits as the session does. */
 static void ask_without_keys(const struct asking *a, struct demand *d)
 {
     const struct server *server = a->server;
     const struct keyspace_live *last = &server->keyspaces[server->deployment->keyspace_count - 1];
 
-    if (!(a->command->flags & CMD_WRITE)) {
+    if (!(a->command->flags & CMD_WRITE) || a->command->flags & CMD_ADMIN) {
         ask(a, NULL, HOME_EVERYWHERE, d);
         if (d->timeout_ms == 0)
             d->timeout_ms = last->ack_timeout_ms;
@@ -176,6 +177,8 @@ void demand_of_plain(const struct server *server, const struct levels *levels, u
     else
         ask_without_keys(&a, d);
     d->causal = has_token && (d->causal || (a.command->flags & CMD_WRITE));
+    d->moves = command_has_keys(a.command) && !(a.command->flags & (CMD_WRITE | CMD_BLOCKING)) &&
+               !d->strong && !d->settles;
 }
 
 void demand_of(const struct server *server, const struct session *session, const struct span *argv,

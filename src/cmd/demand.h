@@ -31,6 +31,7 @@ struct demand {
     bool strong;           /* and for all that was acknowledged before it, by any writer */
     /* a strong read where its keys are written: what it sees has the keyspace's acknowledgements */
     bool settles;
+    bool moves;          /* a plain read of keys: another region's answer is as good */
     uint32_t others;     /* regions that must acknowledge */
     uint32_t max_lag_ms; /* it writes only while no region is further behind; 0: it always does */
     bool refuses;        /* it does not wait long for that */

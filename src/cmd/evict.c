@@ -320,7 +320,7 @@ static void next_database(struct step *s)
 
     if (s->samples > 0)
         drop_worst(s);
-    evict->db = (uint8_t)((evict->db + 1) % OP_DATABASES);
+    evict->db = (uint8_t)((evict->db + 1) % USER_DATABASES);
 }
 
 static void next_bucket(struct step *s)
@@ -354,7 +354,7 @@ uint64_t evict_resident_keys(const struct server *server)
 {
     uint64_t keys = 0;
 
-    for (int i = 0; i < OP_DATABASES; i++)
+    for (int i = 0; i < USER_DATABASES; i++)
         keys += server->replica->databases[i].keys.count;
     return keys;
 }
@@ -363,7 +363,7 @@ uint64_t evict_fetched_keys(const struct server *server)
 {
     uint64_t keys = 0;
 
-    for (int i = 0; i < OP_DATABASES; i++)
+    for (int i = 0; i < USER_DATABASES; i++)
         keys += server->replica->databases[i].fetched;
     return keys;
 }
@@ -372,7 +372,7 @@ uint64_t evict_missed_keys(const struct server *server)
 {
     uint64_t keys = 0;
 
-    for (int i = 0; i < OP_DATABASES; i++)
+    for (int i = 0; i < USER_DATABASES; i++)
         keys += server->replica->databases[i].missed;
     return keys;
 }
@@ -381,7 +381,7 @@ int64_t evict_moved_bytes(const struct server *server)
 {
     int64_t bytes = 0;
 
-    for (int i = 0; i < OP_DATABASES; i++)
+    for (int i = 0; i < USER_DATABASES; i++)
         bytes += server->replica->databases[i].moved_bytes;
     return bytes;
 }

@@ -4,6 +4,7 @@
 
 #include "cmd/command_keys.h"
 #include "cmd/handlers.h"
+#include "cmd/home.h"
 
 uint32_t fence_of_key(const struct server *server, struct span key)
 {
@@ -18,7 +19,7 @@ static bool is_held_here(const struct server *server, uint32_t fence)
 }
 
 /* Who holds them, so that the client can go there. */
-static void refuse_foreign(struct call *call, uint32_t fence)
+void fence_refuse(struct call *call, uint32_t fence)
 {
     const struct deployment *d = call->server->deployment;
     char names[200] = "";
@@ -66,7 +67,7 @@ static bool judge_key(struct judge *j, struct span key)
         return false;
     }
     if (!is_held_here(j->call->server, fence)) {
-        refuse_foreign(j->call, fence);
+        fence_refuse(j->call, fence);
         return false;
     }
     j->any = true;
@@ -124,6 +125,48 @@ bool fence_admits(struct call *call)
         return false;
     }
     return !command_has_keys(call->command) || (judge_keys(&j) && judge_transaction(&j));
+}
+
+/* --- patterns --- */
+
+/* Keys that begin with `fixed`, of keyspace b, beside a key of keyspace a. */
+static bool lie_together(const struct keyspace *a, struct span key, const struct keyspace *b,
+                         struct span fixed)
+{
+    struct span tag = home_tag(fixed);
+
+    if (a->fence != b->fence || a->mode != b->mode)
+        return false;
+    if (a->mode == KEYSPACE_PRIMARY)
+        return a->writer == b->writer;
+    if (a->mode == KEYSPACE_PARTITIONED) /* a whole tag stands before the star */
+        return a == b && tag.len < fixed.len && span_equal(tag, home_tag(key));
+    return true;
+}
+
+bool fence_admits_pattern(struct call *call, struct span sorted, struct span pattern)
+{
+    const struct server *server = call->server;
+    const struct deployment *d = server->deployment;
+    const uint8_t *star = pattern.len > 0 ? memchr(pattern.at, '*', pattern.len) : NULL;
+    struct span fixed = span_of(pattern.at, star != NULL ? (size_t)(star - pattern.at) : 0);
+
+    if ((!server->fenced && !server->routed) || star == NULL)
+        return true;
+    const struct keyspace *own = &d->keyspaces[server_keyspace(server, sorted) - server->keyspaces];
+    const struct keyspace *base = &d->keyspaces[server_keyspace(server, fixed) - server->keyspaces];
+
+    for (size_t i = 0; i < d->keyspace_count; i++) {
+        const struct keyspace *k = &d->keyspaces[i];
+        struct span prefix = span_of(k->prefix, k->prefix_bytes);
+        bool longer = prefix.len > fixed.len && span_equal(span_of(prefix.at, fixed.len), fixed);
+
+        if ((k != base && !longer) || lie_together(own, sorted, k, longer ? prefix : fixed))
+            continue;
+        reply_error(call->reply, "CROSSSLOT BY or GET of SORT names keys of another fence or home");
+        return false;
+    }
+    return true;
 }
 
 void fence_follow(struct call *call, struct span key)

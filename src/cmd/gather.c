@@ -286,6 +286,30 @@ static bool is_below(const struct keyspace *k, struct span prefix)
     return k->prefix_bytes >= prefix.len && span_equal(span_of(k->prefix, prefix.len), prefix);
 }
 
+/* Who asks may not hold it, and is not to be told of it. */
+static bool is_refused(const struct keyspace *k, uint64_t outside)
+{
+    return k->outside == KEYSPACE_REFUSE && (outside >> k->fence & 1);
+}
+
+static uint32_t fences_without_us(const struct server *server)
+{
+    uint32_t outside = 0;
+
+    for (uint32_t fence = 1; fence < server->deployment->fence_count; fence++)
+        outside |= (uint32_t)(server->replica->options.own[fence] == 0) << fence;
+    return outside;
+}
+
+bool gather_looks_into(const struct server *server, size_t keyspace, struct span prefix,
+                       uint64_t fences)
+{
+    const struct keyspace *k = &server->deployment->keyspaces[keyspace];
+
+    return (keyspace == prefixes_find(&server->prefixes, prefix) || is_below(k, prefix)) &&
+           (home_is_single(k) || fences >> k->fence & 1) && !is_refused(k, fences >> 32);
+}
+
 static void plan_add(struct gather_plan *plan, uint8_t region)
 {
     plan->regions[region / 64] |= 1ull << (region % 64);
@@ -333,11 +357,11 @@ void gather_plan(const struct server *server, struct span prefix,
     const struct deployment *d = server->deployment;
     size_t above = prefixes_find(&server->prefixes, prefix);
 
-    *plan = (struct gather_plan){ 0 };
+    *plan = (struct gather_plan){ .outside = fences_without_us(server) };
     for (size_t i = 0; i < d->keyspace_count; i++) {
         const struct keyspace *k = &d->keyspaces[i];
 
-        if (i != above && !is_below(k, prefix))
+        if ((i != above && !is_below(k, prefix)) || is_refused(k, plan->outside))
             continue;
         if (home_is_single(k))
             plan_homes(d, k, plan);
@@ -364,18 +388,20 @@ static bool is_ours(const struct looking *l, struct span key)
     const struct keyspace *k = &server->deployment
                                     ->keyspaces[prefixes_find(&server->prefixes, key)];
 
+    if (is_refused(k, l->fences >> 32))
+        return false;
     if (!home_is_single(k))
         return l->fences >> k->fence & 1;
     return home_of_key(server, l->call->db, key).region == l->call->replica->options.region;
 }
 
+/* Nothing may be fetched meanwhile: neither the key, nor what a directory says of it. */
 static void look(void *context, const struct scanned *s)
 {
     struct looking *l = context;
 
     l->work++;
-    if (s->key.len < l->prefix.len || !span_equal(span_of(s->key.at, l->prefix.len), l->prefix) ||
-        !is_ours(l, s->key))
+    if (s->key.len < l->prefix.len || !span_equal(span_of(s->key.at, l->prefix.len), l->prefix))
         return;
     buffer_put_prefixed(&l->keys, s->key);
     l->work += s->entry == NULL ? COLD_WORK : 0;
@@ -460,8 +486,10 @@ static void gather_part(struct call *call)
                                          look, &l);
     } while (s->gather_cursor != 0 && l.work < TURN_KEYS);
     rest = buffer_span(&l.keys);
-    while (span_take_prefixed(&rest, &key))
-        count_key(call, s->gathered, kind, call->argv[4], key);
+    while (span_take_prefixed(&rest, &key)) {
+        if (is_ours(&l, key))
+            count_key(call, s->gathered, kind, call->argv[4], key);
+    }
     buffer_release(&l.keys);
     s->unfinished = s->gather_cursor != 0;
     if (s->unfinished)
@@ -498,6 +526,19 @@ static bool take_options(struct call *call, struct gather_question *q)
     return true;
 }
 
+/* All of the prefix may be kept from us: then it is not as if there were nothing. */
+static bool judge_prefix(struct call *call, struct span prefix)
+{
+    const struct server *server = call->server;
+    const struct keyspace *k = &server->deployment
+                                    ->keyspaces[prefixes_find(&server->prefixes, prefix)];
+
+    if (!is_refused(k, fences_without_us(server)))
+        return true;
+    fence_refuse(call, k->fence);
+    return false;
+}
+
 /* The node asks the regions, and ends the wait. */
 void cmd_gather(struct call *call)
 {
@@ -510,6 +551,8 @@ void cmd_gather(struct call *call)
     if (!take_kind(call, 1, &q.kind) || !take_options(call, &q))
         return;
     q.prefix = call->argv[2];
+    if (!judge_prefix(call, q.prefix))
+        return;
     if (call->nested)
         reply_error(call->reply, "ERR GATHER inside MULTI is not allowed");
     else

@@ -8,7 +8,9 @@
  * looked at in one of them: its home, where its keyspace has one; else a member of its fence.
  * A part, as it travels between regions:
  *     GATHER PART kind PREFIX field fences     field "": the value itself; fences: a bit for each whose
- *                                              keys this region is to look at, by place
+ *                                              keys this region is to look at, by place; from bit 32 on
+ *                                              one for each that the asker is no member of: of these,
+ *                                              only keyspaces with outside: forward are looked at
  *     -> array: keys, numbers, skipped, sum, min, max, then value and count of each group
  */
 #ifndef CMD_GATHER_H
@@ -67,9 +69,14 @@ struct gather_question {
 struct gather_plan {
     uint64_t regions[4];
     uint8_t of_fence[32]; /* region by fence; 0: none is needed */
+    uint32_t outside;     /* a bit for each fence that we are no member of */
 };
 void gather_plan(const struct server *server, struct span prefix,
                  uint32_t (*distance)(const void *context, uint8_t region), const void *context,
                  struct gather_plan *plan);
+
+/* Whether a part with that prefix and these fences looks into a keyspace, by place. */
+bool gather_looks_into(const struct server *server, size_t keyspace, struct span prefix,
+                       uint64_t fences);
 
 #endif

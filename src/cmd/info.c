@@ -204,7 +204,7 @@ static void conflicts_section(struct server *server, struct buffer *out)
 
 static void keyspace_section(struct server *server, struct buffer *out)
 {
-    for (size_t i = 0; i < OP_DATABASES; i++) {
+    for (size_t i = 0; i < USER_DATABASES; i++) {
         const struct database *d = &server->replica->databases[i];
 
         if (database_size(d) > 0)

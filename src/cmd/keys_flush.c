@@ -125,5 +125,5 @@ void cmd_flushdb(struct call *call)
 
 void cmd_flushall(struct call *call)
 {
-    flush_databases(call, 0, OP_DATABASES - 1);
+    flush_databases(call, 0, USER_DATABASES - 1);
 }

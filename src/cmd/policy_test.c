@@ -24,6 +24,7 @@ static void prepare(struct deployment *d)
     static const char *const names[] = { "us-east", "eu-de", "eu-gb" };
     struct keyspace *k;
 
+    d->name = copy("shop");
     for (uint8_t i = 0; i < 3; i++) {
         struct region *r = deployment_add_region(d);
 
@@ -216,6 +217,84 @@ TEST(keys_that_this_region_may_not_hold_are_refused_by_the_names_of_those_that_m
     EXPECT_REPLY("GET eu:k",
                  "-FENCED this region may not hold that key: fence europe is eu-de, eu-gb");
     EXPECT_REPLY("EXEC", "-EXECABORT Transaction discarded because of previous errors.");
+    close_world();
+}
+
+TEST(sort_looks_up_keys_only_where_the_sorted_one_lies_and_is_written)
+{
+    static const char crossed[] =
+        "-CROSSSLOT BY or GET of SORT names keys of another fence or home";
+    open_world_with(prepare);
+    EXPECT_REPLY("RPUSH k 2 1", "2");
+    EXPECT_REPLY("MSET w1 9 w2 1", "OK");
+    EXPECT_REPLY("SORT k BY w* GET #", "[\"2\" \"1\"]");
+    EXPECT_REPLY("SORT k BY nosort GET #", "[\"2\" \"1\"]");
+    EXPECT_REPLY("SORT k BY eu:*", crossed);
+    EXPECT_REPLY("SORT k BY eu:w*", crossed);
+    EXPECT_REPLY("SORT k BY w* GET e*", crossed); /* may be one of eu: */
+    EXPECT_REPLY("SORT_RO k GET *", crossed);
+    EXPECT_REPLY("SORT k GET p:*", crossed);
+    EXPECT_REPLY("SORT k GET mine:*", crossed);
+    EXPECT_REPLY("SORT mine:k GET mine:w*", "[]");
+    EXPECT_REPLY("SORT mine:k GET p:*", crossed);
+    EXPECT_REPLY("SORT tag:{us-east}:k GET tag:{us-east}:*", "[]");
+    EXPECT_REPLY("SORT tag:{us-east}:k GET tag:{eu-de}:*", crossed);
+    EXPECT_REPLY("SORT tag:{us-east}:k GET tag:*", crossed);
+    EXPECT_REPLY("MULTI", "OK");
+    EXPECT_REPLY("SORT k GET eu:*", "QUEUED");
+    EXPECT_REPLY("EXEC", "[-CROSSSLOT BY or GET of SORT names keys of another fence or home]");
+    close_world();
+}
+
+TEST(a_with_inside_multi_spoils_it)
+{
+    open_world_with(prepare);
+    EXPECT_REPLY("MULTI", "OK");
+    EXPECT_REPLY("WITH acks=1 -- SET k v",
+                 "-ERR WITH inside MULTI is not allowed: give it to EXEC");
+    EXPECT_REPLY("EXEC", "-EXECABORT Transaction discarded because of previous errors.");
+    EXPECT_REPLY("MULTI", "OK");
+    EXPECT_REPLY("WITH acks=1 -- NOSUCH", "-ERR WITH inside MULTI is not allowed: give it to EXEC");
+    EXPECT_REPLY("DISCARD", "OK");
+    close_world();
+}
+
+TEST(options_of_a_with_are_read_strictly)
+{
+    static const char acks[] = "-ERR acks= is one of: " WRITE_LEVEL_WORDS,
+                      reads[] = "-ERR read= is one of: " READ_LEVEL_WORDS,
+                      timeout[] = "-ERR ack_timeout= is a number of milliseconds, 1 to 3600000",
+                      twice[] = "-ERR WITH takes each option once",
+                      kind[] = "-ERR WITH is for a command that reads or writes keys, or EXEC";
+    static const struct step steps[] = {
+        { "WITH acks=-1 -- GET k", acks },
+        { "WITH acks=255 -- GET k", acks },
+        { "WITH acks=99999999999999999999 -- GET k", acks },
+        { "WITH acks= -- GET k", acks },
+        { "WITH ack_timeout=0 -- GET k", timeout },
+        { "WITH ack_timeout=-5 -- GET k", timeout },
+        { "WITH ack_timeout=3600001 -- GET k", timeout },
+        { "WITH ack_timeout=18446744073709551616 -- GET k", timeout },
+        { "WITH read=bounded -- GET k", reads },
+        { "WITH read=bounded:0 -- GET k", reads },
+        { "WITH read=bounded:4294967297 -- GET k", reads },
+        { "WITH acks=1 acks=2 -- GET k", twice },
+        { "WITH ack_timeout=1 ACK_TIMEOUT=1 -- GET k", twice },
+        { "WITH read=local read=local -- GET k", twice },
+        { "WITH token=AQAAAAAA -- GET k", "-ERR token= is no token of this deployment" },
+        { "WITH -- WITH -- GET k", kind },
+        { "WITH -- SESSION FOLLOW AQAA", kind },
+        { "WITH -- CLIENT REPLY OFF", kind },
+        { "WITH -- MULTI", kind },
+        { "WITH -- WAIT 1 1", kind },
+        { "WITH -- GATHER count k", kind },
+        { "WITH -- SAVE", kind },
+        { "WITH acks=1 --",
+          "-ERR WITH option [option ...] -- COMMAND ...: there is no command after --" },
+    };
+    open_world_with(prepare);
+    for (size_t i = 0; i < COUNT_OF(steps) && run_step(&steps[i]); i++)
+        with_release(&world.session.with);
     close_world();
 }
 

@@ -70,7 +70,7 @@ static struct route route_key(const struct routing *r, struct span key)
         route.bound = true;
     }
     route.loose = r->writes && !route.bound;
-    route.redirects = k->elsewhere == KEYSPACE_REDIRECT;
+    route.redirects = live->elsewhere == KEYSPACE_REDIRECT;
     return route;
 }
 

@@ -1,5 +1,5 @@
 /*
- * save -- checkpoints on request: how a SAVE that waits ends.
+ * save -- checkpoints on request: how a SAVE or a CHECKPOINT SCRUB that waits ends.
  */
 #ifndef CMD_SAVE_H
 #define CMD_SAVE_H
@@ -8,5 +8,7 @@ struct session;
 
 /* Ends a SAVE (session->wait_checkpoint): OK, or why it failed. */
 void command_save_end(struct session *session, const char *problem);
+/* Likewise a CHECKPOINT SCRUB (session->wait_scrub). */
+void command_scrub_end(struct session *session, const char *problem);
 
 #endif

@@ -44,11 +44,16 @@ void server_init(struct server *server, struct replica *replica,
     evict_init(server);
     server->keyspaces = mem_zalloc(deployment->keyspace_count * sizeof(*server->keyspaces));
     for (size_t i = 0; i < deployment->keyspace_count; i++) {
-        server->keyspaces[i].conflict = deployment->keyspaces[i].conflict;
-        server->keyspaces[i].streams = deployment->keyspaces[i].streams;
-        server->keyspaces[i].acks = deployment->keyspaces[i].acks;
-        server->keyspaces[i].reads = deployment->keyspaces[i].reads;
-        server->keyspaces[i].ack_timeout_ms = deployment->keyspaces[i].ack_timeout_ms;
+        const struct keyspace *told = &deployment->keyspaces[i];
+
+        server->keyspaces[i] = (struct keyspace_live){ .conflict = told->conflict,
+                                                       .streams = told->streams,
+                                                       .acks = told->acks,
+                                                       .reads = told->reads,
+                                                       .ack_timeout_ms = told->ack_timeout_ms,
+                                                       .max_lag_ms = told->max_lag_ms,
+                                                       .then = told->then,
+                                                       .elsewhere = told->elsewhere };
     }
     index_prefixes(server);
     server_judge_keyspaces(server);
@@ -78,7 +83,7 @@ void server_judge_keyspaces(struct server *server)
             server->plain = false;
         const struct keyspace *told = &server->deployment->keyspaces[i];
 
-        if (told->max_lag_ms != 0)
+        if (k->max_lag_ms != 0)
             server->plain = false;
         if (told->fence != 0)
             server->fenced = true;
@@ -126,6 +131,14 @@ bool server_load_merge(struct server *server, struct keyspace_live *k, const cha
     return true;
 }
 
+void server_drop_merge(struct keyspace_live *k)
+{
+    mem_free(k->merge_file);
+    merge_release(k->merge);
+    k->merge_file = NULL;
+    k->merge = NULL;
+}
+
 bool server_load_merges(struct server *server, char *problem, size_t problem_size)
 {
     for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
@@ -145,10 +158,8 @@ void server_release(struct server *server)
     heap_release(&server->blocking.deadlines);
     touch_release(&server->touch);
     conflict_log_release(&server->conflicts);
-    for (size_t i = 0; server->keyspaces && i < server->deployment->keyspace_count; i++) {
-        mem_free(server->keyspaces[i].merge_file);
-        merge_release(server->keyspaces[i].merge);
-    }
+    for (size_t i = 0; server->keyspaces && i < server->deployment->keyspace_count; i++)
+        server_drop_merge(&server->keyspaces[i]);
     mem_free(server->keyspaces);
     mem_free(server->prefix_texts);
     prefixes_release(&server->prefixes);

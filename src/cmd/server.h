@@ -27,6 +27,9 @@ struct keyspace_live {
     struct write_level acks;
     struct read_level reads;
     uint32_t ack_timeout_ms;
+    uint32_t max_lag_ms;
+    enum keyspace_then then;
+    enum keyspace_elsewhere elsewhere;
     char *merge_file;                    /* owned; NULL: none */
     struct merge_function *merge;        /* owned; NULL: none */
     uint64_t conflicts[COMPONENT_COUNT]; /* by the type that came, since the start */
@@ -164,6 +167,9 @@ struct server_hooks {
     void (*gather)(void *node, struct session *session, const struct gather_question *question);
     /* Asks for a checkpoint, to begin from now on: its number; or why there will be none. */
     const char *(*checkpoint)(void *node, uint64_t *number);
+    /* The same of a scrub (node/scrub.h). */
+    const char *(*scrub)(void *node, uint64_t *number);
+    void (*erase_waits)(void *node, struct buffer *out); /* appends what erasures wait for here */
     uint64_t (*last_checkpoint_s)(void *node); /* when the last was complete, since 1970 */
     /* A line for the server's log: "ev=… …". */
     void (*notice)(void *node, bool warning, const char *line);
@@ -200,6 +206,8 @@ const char *server_region_of(const struct server *server, stamp_t stamp);
  * `problem`, leaves all as it was. */
 bool server_load_merge(struct server *server, struct keyspace_live *k, const char *file,
                        char *problem, size_t problem_size);
+
+void server_drop_merge(struct keyspace_live *k);
 
 /* At the start, once there are hooks: all that the deployment names. */
 bool server_load_merges(struct server *server, char *problem, size_t problem_size);

@@ -78,7 +78,7 @@ void command_wait_refuse(struct session *session)
     if (!session->wait_silent)
         reply_error(&session->reply, UNBLOCKED_ERROR);
     session->waiting = session->following = session->gathering = session->wait_silent = false;
-    session->wait_checkpoint = 0;
+    session->wait_checkpoint = session->wait_scrub = 0;
 }
 
 /* --- MEMORY --- */

@@ -56,6 +56,7 @@ struct session {
     uint64_t wait_deadline_us; /* 0: for ever */
     uint32_t wait_regions;
     uint64_t wait_checkpoint; /* SAVE: its number; 0: a WAIT, or */
+    uint64_t wait_scrub;      /* CHECKPOINT SCRUB: its number; 0: none */
     bool following;           /* SESSION FOLLOW; ended by session_follow_end */
     bool gathering;           /* GATHER; ended by the node */
     stamp_t last_write;       /* stamp of the newest own write of this session; 0: none */
@@ -68,6 +69,7 @@ struct session {
     uint64_t gather_cursor;
     struct levels levels; /* SESSION READ and WRITE */
     struct token *token;  /* followed; owned; NULL: none */
+    bool token_timed;     /* its time has moved the clock (node/seen.h) */
     struct with with;     /* around the command that runs or waits */
     struct demand demand; /* of that command: node/promise.h */
 
@@ -77,8 +79,8 @@ struct session {
 enum { SESSION_FOLLOW_MS = 1000 }; /* as ack_timeout by default */
 
 /* Appends all that the session may have seen, as a token (policy/token.h). */
-struct replica;
-void session_token_put(const struct replica *r, const struct session *s, struct buffer *out);
+struct server;
+void session_token_put(const struct server *server, const struct session *s, struct buffer *out);
 
 /* Ends a FOLLOW: with OK, or the problem. */
 void session_follow_end(struct session *s, const char *problem);

@@ -28,8 +28,9 @@ static void session_write(struct call *call)
 }
 
 /* All that this region has applied, for the session may have read any of it, and what it followed. */
-void session_token_put(const struct replica *r, const struct session *s, struct buffer *out)
+void session_token_put(const struct server *server, const struct session *s, struct buffer *out)
 {
+    const struct replica *r = server->replica;
     struct token *t = mem_zalloc(sizeof(*t));
 
     for (uint32_t o = 0; o < r->last_op.high; o++) {
@@ -40,7 +41,7 @@ void session_token_put(const struct replica *r, const struct session *s, struct 
         token_merge(t, s->token);
     if (replica_hlc_ms(r) > t->time_ms)
         t->time_ms = replica_hlc_ms(r);
-    token_put(out, t);
+    token_put(out, t, server->deployment->name);
     mem_free(t);
 }
 
@@ -48,7 +49,7 @@ static void session_token(struct call *call)
 {
     struct buffer text = { 0 };
 
-    session_token_put(call->replica, call->session, &text);
+    session_token_put(call->server, call->session, &text);
     reply_bulk(call->reply, buffer_span(&text));
     buffer_release(&text);
 }
@@ -61,12 +62,14 @@ static void session_follow(struct call *call)
     int64_t timeout_ms = SESSION_FOLLOW_MS;
     bool good = false;
 
-    if (call->argc > 4)
+    if (call->nested)
+        reply_error(call->reply, "ERR SESSION FOLLOW inside MULTI is not allowed");
+    else if (call->argc > 4)
         call_syntax_error(call);
     else if (call->argc == 4 && (!span_to_int64(call->argv[3], &timeout_ms) || timeout_ms < 0 ||
                                  timeout_ms > LEVEL_STALENESS_MAX_MS))
         reply_error(call->reply, "ERR timeout is not a number of milliseconds, 0 to 3600000");
-    else if (!token_take(call->argv[2], t))
+    else if (!token_take(call->argv[2], t, call->server->deployment->name))
         reply_error(call->reply, "ERR that is no token of this deployment");
     else
         good = true;
@@ -79,6 +82,7 @@ static void session_follow(struct call *call)
     }
     if (!good)
         return;
+    s->token_timed = false;
     s->waiting = s->following = true;
     s->wait_deadline_us = call->server->now_us + (uint64_t)timeout_ms * 1000;
 }

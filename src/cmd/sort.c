@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "cmd/data.h"
+#include "cmd/fence.h"
 #include "crdt/score.h"
 
 struct sorting {
@@ -86,6 +87,17 @@ static bool take_sort_options(struct sorting *s, bool read_only)
 }
 
 /* --- other keys --- */
+
+static bool may_look_up(struct sorting *s)
+{
+    struct span key = s->call->argv[1];
+
+    for (size_t i = 0; i < s->get_count; i++) {
+        if (!fence_admits_pattern(s->call, key, s->gets[i]))
+            return false;
+    }
+    return fence_admits_pattern(s->call, key, s->by);
+}
 
 static struct span keep(struct sorting *s, struct span text)
 {
@@ -349,8 +361,8 @@ static void sort(struct call *call, bool read_only)
     struct sorting s = { .call = call, .count = -1, .by = { (const uint8_t *)"", 0 } };
     struct entry *e;
 
-    if (take_sort_options(&s, read_only) && call_find(call, call->argv[1], COMPONENT_NONE, &e) &&
-        (e == NULL || sortable(call, e)))
+    if (take_sort_options(&s, read_only) && may_look_up(&s) &&
+        call_find(call, call->argv[1], COMPONENT_NONE, &e) && (e == NULL || sortable(call, e)))
         sort_elements(&s, e);
     mem_free(s.gets);
     mem_free(s.elements);

@@ -41,17 +41,24 @@ static const char *take_timeout(struct span value, struct with *with)
     return NULL;
 }
 
-static const char *take_token(struct span value, struct with *with)
+static const char *take_token(struct span value, const char *deployment, struct with *with)
 {
-    if (with->token == NULL)
-        with->token = mem_alloc(sizeof(*with->token));
-    return token_take(value, with->token) ? NULL : "ERR token= is no token of this deployment";
+    with->token = mem_alloc(sizeof(*with->token));
+    return token_take(value, with->token, deployment) ? NULL
+                                                      : "ERR token= is no token of this deployment";
 }
 
-static const char *take_option(struct span arg, struct with *with)
+static const char *take_option(struct span arg, const char *deployment, struct with *with)
 {
+    const struct levels *l = &with->levels;
     struct span value;
+    bool twice = (is_option(arg, "acks", &value) && l->has_write) ||
+                 (is_option(arg, "ack_timeout", &value) && l->timeout_ms != 0) ||
+                 (is_option(arg, "read", &value) && l->has_read) ||
+                 (is_option(arg, "token", &value) && with->token != NULL);
 
+    if (twice)
+        return "ERR WITH takes each option once";
     if (is_option(arg, "acks", &value))
         return take_acks(value, with);
     if (is_option(arg, "ack_timeout", &value))
@@ -59,23 +66,25 @@ static const char *take_option(struct span arg, struct with *with)
     if (is_option(arg, "read", &value))
         return take_read(value, with);
     if (is_option(arg, "token", &value))
-        return take_token(value, with);
+        return take_token(value, deployment, with);
     return "ERR WITH knows the options acks=, ack_timeout=, read= and token=, and -- before the "
            "command";
 }
 
-static const char *judge_command(struct span name)
+static const char *judge_command(const struct span *argv, size_t argc)
 {
-    const struct command *command = command_find(name);
+    const struct command *command = command_resolve(argv, argc);
 
-    /* one that is unknown is told so when it runs */
-    if (command == NULL || command->run == cmd_exec || command->subcommands != NULL ||
-        command->flags & (CMD_WRITE | CMD_READONLY))
+    /* one that is unknown, or has not its arguments, is told so when it runs */
+    if (command == NULL || command->run == cmd_exec)
+        return NULL;
+    if (command->flags & (CMD_WRITE | CMD_READONLY) && command->run != cmd_gather)
         return NULL;
     return "ERR WITH is for a command that reads or writes keys, or EXEC";
 }
 
-const char *with_take(const struct span *argv, size_t argc, struct with *with)
+const char *with_take(const struct span *argv, size_t argc, const char *deployment,
+                      struct with *with)
 {
     const char *problem = NULL;
     size_t at = 1;
@@ -84,12 +93,12 @@ const char *with_take(const struct span *argv, size_t argc, struct with *with)
     for (; at < argc && problem == NULL; at++) {
         if (span_equal(argv[at], span_str("--")))
             break;
-        problem = take_option(argv[at], with);
+        problem = take_option(argv[at], deployment, with);
     }
     if (problem == NULL && at + 1 >= argc)
         problem = "ERR WITH option [option ...] -- COMMAND ...: there is no command after --";
     if (problem == NULL)
-        problem = judge_command(argv[at + 1]);
+        problem = judge_command(argv + at + 1, argc - at - 1);
     with->command_at = at + 1;
     with->on = problem == NULL;
     if (problem != NULL)
@@ -119,21 +128,30 @@ void with_raise(struct levels *levels, const struct with *with)
 
 /* --- WITH --- */
 
+static bool is_exec(struct span name)
+{
+    const struct command *command = command_find(name);
+
+    return command != NULL && command->run == cmd_exec;
+}
+
 /* The node has read the options before (cmd/demand.h), and tells the answer's map once it may go. */
 void cmd_with(struct call *call)
 {
     struct session *s = call->session;
     const char *problem = NULL;
 
-    if (call->nested || s->transaction.open)
+    if (!s->with.on)
+        problem = with_take(call->argv, call->argc, call->server->deployment->name, &s->with);
+    if (problem == NULL && s->transaction.open && !is_exec(call->argv[s->with.command_at])) {
         problem = "ERR WITH inside MULTI is not allowed: give it to EXEC";
-    if (s->transaction.open && s->with.on &&
-        command_find(call->argv[s->with.command_at])->run == cmd_exec)
-        problem = NULL;
-    if (problem == NULL && !s->with.on)
-        problem = with_take(call->argv, call->argc, &s->with);
-    if (problem != NULL)
-        reply_error(call->reply, problem);
-    else
+        with_release(&s->with);
+    }
+    if (problem == NULL) {
         command_run_within(call, s->with.command_at);
+        return;
+    }
+    reply_error(call->reply, problem);
+    if (s->transaction.open) /* one of its commands is missing */
+        transaction_spoil(&s->transaction);
 }

@@ -2,7 +2,7 @@
  * with -- WITH option [option ...] -- COMMAND ...: one command with its own guarantees, and an answer that
  * says what they were worth.
  *
- *     acks=LEVEL   ack_timeout=MS   read=LEVEL   token=TOKEN
+ *     acks=LEVEL   ack_timeout=MS   read=LEVEL   token=TOKEN      each at most once
  *
  * The options stand until the command's answer may go; then it is told in a map: reply, region, stamp,
  * token, acks [[region, ms] ...], staleness_ms, warning. An error of the command is told as it is.
@@ -17,11 +17,13 @@ struct with {
     bool on; /* the command that runs, or waits, came in a WITH */
     struct levels levels;
     struct token *token; /* owned; NULL: none */
+    bool token_timed;    /* as session.token_timed */
     size_t command_at;   /* where in argv the command begins */
 };
 
 /* Reads the options in front of a command. NULL, or the error to reply. */
-const char *with_take(const struct span *argv, size_t argc, struct with *with);
+const char *with_take(const struct span *argv, size_t argc, const char *deployment,
+                      struct with *with);
 void with_release(struct with *with);
 
 /* What the options say instead of the session. */

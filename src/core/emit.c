@@ -87,7 +87,7 @@ void emit_finish(struct replica *r, struct op *op, size_t place)
     r->unhashed = op->stamp;
     r->open_last = r->group_stamp = op->stamp;
     r->open_ops++;
-    r->streams[r->open_origin].instance = r->options.instance;
+    replica_note_run(r, r->open_origin, r->options.instance);
     vector_set(&r->applied, op->stamp);
     vector_set(&r->last_op, op->stamp);
 }

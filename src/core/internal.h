@@ -24,6 +24,9 @@ void replica_log_seal(struct replica *r, size_t payload_len);
 /* When nothing is on its way to the disk, what is applied is durable. */
 void replica_settle_durable(struct replica *r);
 
+/* Ops of that run follow in the stream, after last_op. */
+void replica_note_run(struct replica *r, uint8_t origin, uint64_t instance);
+
 /* Counts the newest own op into the stream's checksum, now that its bytes are final. */
 void replica_hash_last(struct replica *r);
 

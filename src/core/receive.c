@@ -61,12 +61,40 @@ static void fill_window(const struct replica *r, struct window *w, struct batch_
         table_prefetch_item(&r->databases[w->ops[i].db].keys, w->hashes[i]);
 }
 
+/* --- runs --- */
+
+void replica_note_run(struct replica *r, uint8_t origin, uint64_t instance)
+{
+    struct stream *s = &r->streams[origin];
+    if (instance > s->instance) {
+        s->takeovers[s->takeover_next] = (struct takeover){ instance,
+                                                            vector_get(&r->last_op, origin) };
+        s->takeover_next = (s->takeover_next + 1) % STREAM_TAKEOVERS;
+    }
+    s->instance = instance;
+}
+
+/* Stamps grow from run to run: what a run wrote lies below the first op of every later one. So if its stream
+ * went on at `last`, nothing of it lies above. */
+bool replica_has_lost(const struct replica *r, stamp_t op, uint64_t instance)
+{
+    const struct stream *s = &r->streams[stamp_origin(op)];
+    if (op > vector_get(&r->last_op, stamp_origin(op)))
+        return true;
+    for (int i = 0; i < STREAM_TAKEOVERS; i++) {
+        if (s->takeovers[i].instance > instance && op > s->takeovers[i].last)
+            return true;
+    }
+    return false;
+}
+
 /* Applies the ops that are new. Nothing can fail from here on. */
 static void apply_ops(struct replica *r, const struct batch *b)
 {
     struct stream *s = &r->streams[b->origin];
     stamp_t last = vector_get(&r->last_op, b->origin);
     struct batch_walk walk = batch_walk(b);
+    replica_note_run(r, b->origin, b->instance);
     struct window w;
     for (fill_window(r, &w, &walk); w.count > 0; fill_window(r, &w, &walk)) {
         for (size_t i = 0; i < w.count; i++) {
@@ -80,7 +108,6 @@ static void apply_ops(struct replica *r, const struct batch *b)
             vector_set(&r->last_op, op->stamp);
         }
     }
-    s->instance = b->instance;
     hlc_see(&r->hlc, b->to);
     vector_raise(&r->applied, b->to);
 }
@@ -98,13 +125,21 @@ static enum receive_verdict refuse_fork(struct replica *r, const struct batch *b
     return RECEIVE_REFUSED;
 }
 
-/* The first op that the batch has seen, and that we lack; 0: none. Of an origin that we may not hold
- * nothing is waited for: whatever else depends on it waits where it is held. */
+/* Of an origin that we may not hold nothing is waited for: whatever else depends on it waits where it is
+ * held. Nor of one that is apart, but within its own fence, where one op may undo another. */
+static bool is_waited_for(const struct replica *r, const struct batch *b, uint8_t origin)
+{
+    bool apart = r->apart[origin / 64] >> (origin % 64) & 1;
+    return replica_may_hold(r, origin) &&
+           (!apart || r->options.fence_of[origin] == r->options.fence_of[b->origin]);
+}
+
+/* The first op that the batch has seen, and that we lack; 0: none. */
 static stamp_t lacking(const struct replica *r, const struct batch *b)
 {
     for (uint32_t o = 0; o < b->context.high; o++) {
         if (b->context.at[o] > vector_get(&r->applied, (uint8_t)o) &&
-            replica_may_hold(r, (uint8_t)o))
+            is_waited_for(r, b, (uint8_t)o))
             return b->context.at[o];
     }
     return 0;

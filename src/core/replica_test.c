@@ -412,6 +412,33 @@ TEST(a_region_that_lost_its_log_learns_it_from_its_own_batches)
     end_of_world();
 }
 
+/* What a run wrote and did not send is known as lost where its stream goes on without it. */
+TEST(what_a_later_run_followed_is_here_and_what_it_passed_over_is_lost)
+{
+    world(2);
+    set(A, "k", "1");
+    stamp_t kept = vector_get(&at(A)->last_op, 1);
+    synced();
+    for (uint64_t run = 2; run < 4; run++) {
+        trial.now_ms += 100;
+        stamp_t gone = stamp_make(trial.now_ms, 0, 1);
+        trial.now_ms += 100;
+        at(A)->options.instance = run; /* as if started again */
+        set(A, "k", "2");
+        synced();
+        stamp_t next = vector_get(&at(A)->last_op, 1);
+        for (size_t region = A; region <= B; region++) {
+            EXPECT(!replica_has_lost(at(region), kept, run - 1));
+            EXPECT(replica_has_lost(at(region), gone, run - 1));
+            EXPECT(replica_has_lost(at(region), gone, 1));
+            EXPECT(!replica_has_lost(at(region), next, run));
+        }
+        kept = next;
+    }
+    EXPECT(replica_has_lost(at(B), kept + 256, 3)); /* who asks sees to it that it would be here */
+    end_of_world();
+}
+
 /* --- durability and heartbeats --- */
 
 /* A removal names every counter that it resets: enough of them are more than a record may hold. */
@@ -540,7 +567,8 @@ TEST(no_heartbeat_is_further_ahead_than_a_write_may_be)
     struct replica *r = at(A);
     struct buffer out = { 0 };
     later(1);
-    hlc_see(&r->hlc, stamp_make(r->now_ms + 300, 0, 1)); /* the last run's ceiling, on a slow disk */
+    hlc_see(&r->hlc,
+            stamp_make(r->now_ms + 300, 0, 1)); /* the last run's ceiling, on a slow disk */
     EXPECT(!replica_heartbeat(r, 1, &out));
     later(60);
     EXPECT(replica_heartbeat(at(A), 1, &out));

@@ -509,6 +509,7 @@ static struct entry **find_slot(struct database *d, const struct op *op, uint64_
 
 static void tell_touched(struct database *d, const struct op *op)
 {
+    d->changed = true;
     if (d->watch && d->watch->touched)
         d->watch->touched(d->watch->context, op->db, op->key);
 }

@@ -69,6 +69,7 @@ struct database {
     uint64_t contested_count;
     const struct database_watch *watch; /* NULL: nobody; shared likewise */
     bool removed;                       /* by the op that is applied now: its key */
+    bool changed;                       /* an op was applied since whoever asks cleared it */
 
     /* crdt/resident.h */
     const struct cold *cold;  /* NULL: all keys are in memory */

@@ -33,7 +33,8 @@
 
 enum op_kind { OP_PUT = 1, OP_TAKE, OP_BUMP, OP_DEADLINE, OP_DROP, OP_KIND_END };
 
-enum { OP_MORE = 0x80, OP_DATABASES = 16 };
+/* The last database is the system's own: no client can select it (cmd/system.h). */
+enum { OP_MORE = 0x80, USER_DATABASES = 16, SYSTEM_DATABASE = USER_DATABASES, OP_DATABASES };
 
 /* The parts an object may have side by side; what readers see is the one with the largest stamp. */
 enum component {

@@ -31,6 +31,10 @@ enum kv_table { KV_META, KV_OBJECTS, KV_PIECES, KV_DUE, KV_CONTESTED, KV_TABLES 
 
 struct kv_txn; /* of the implementation */
 
+struct kv_rewritten {
+    uint64_t rows, bytes; /* of keys and values */
+};
+
 struct kv {
     const struct kv_ops *ops;
     const char *name; /* of its file: "checkpoint/data.mdb" */
@@ -60,6 +64,15 @@ struct kv_ops {
      * the table ends. It reads no values, which may be large, and does not disturb seek and next. */
     int (*around)(struct kv_txn *txn, enum kv_table table, struct span key, struct span *before,
                   struct span *after);
+
+    /* Writes all that is committed anew, in order, into a file that then takes the old one's place: bytes
+     * of what was removed stand in neither free space nor gaps of it. The writer's, between its
+     * transactions; readers go on, and the exchange waits for a moment when none sees: until then they need
+     * what the file takes twice. `go_on` is asked every few megabytes, at their end, and while that moment
+     * does not come: false gives up (E_BUSY). A crash at any time leaves one of the two files, whole; an
+     * error leaves the old one, and E_FULL and E_BUSY leave it as good as it was. */
+    int (*rewrite)(struct kv *kv, bool (*go_on)(void *context), void *context, char *detail,
+                   struct kv_rewritten *done);
 
     uint64_t (*bytes)(struct kv *kv); /* on disk, about */
     /* Where in the file something stands that was given out; UINT64_MAX when that is not known. */

@@ -399,6 +399,21 @@ static int txn_around(struct kv_txn *t, enum kv_table table, struct span key, st
     return E_OK;
 }
 
+/* A version holds what was committed, and nothing else. */
+static int rewrite(struct kv *kv, bool (*go_on)(void *context), void *context, char *detail,
+                   struct kv_rewritten *done)
+{
+    struct kv_memory *k = self(kv);
+    CHECK(!k->writer);
+    int error = ask(k, KV_MEMORY_COMMIT, true, detail);
+    if (error == E_OK && !go_on(context))
+        error = E_BUSY;
+    *done = (struct kv_rewritten){ .bytes = k->committed->bytes };
+    for (int table = 0; table < KV_TABLES; table++)
+        done->rows += k->committed->tables[table].count;
+    return error;
+}
+
 static uint64_t store_bytes(struct kv *kv)
 {
     return self(kv)->committed->bytes;
@@ -423,6 +438,7 @@ static const struct kv_ops memory_ops = {
     .seek = txn_seek,
     .next = txn_next,
     .around = txn_around,
+    .rewrite = rewrite,
     .bytes = store_bytes,
     .offset = offset_of,
 };

@@ -353,10 +353,29 @@ static inline bool kv_trial_look_around(struct kv_trial_world *w, struct kv_txn 
     return most == KV_TRIAL_KEYS ? after.len == 0 : span_equal(after, kv_trial_key(most, room));
 }
 
+static inline bool kv_trial_goes_on(void *context)
+{
+    bool *goes_on = context;
+
+    return *goes_on;
+}
+
+static inline int kv_trial_rewrite(struct kv *kv, bool goes_on, struct kv_rewritten *done)
+{
+    return kv->ops->rewrite(kv, kv_trial_goes_on, &goes_on, NULL, done);
+}
+
 static inline bool kv_trial_step_writer(struct kv_trial_world *w)
 {
     uint64_t choice = prng_below(&w->random, 100);
+    struct kv_rewritten done;
 
+    if (w->writer == NULL && choice < 3) {
+        bool rest = true;
+        for (size_t i = 0; i < KV_TRIAL_READERS; i++)
+            rest = rest && w->readers[i] == NULL;
+        return kv_trial_rewrite(w->kv, rest, &done) == (rest ? E_OK : E_BUSY);
+    }
     if (w->writer == NULL) {
         w->written = w->committed;
         return w->kv->ops->begin(w->kv, true, NULL, &w->writer) == E_OK;
@@ -445,8 +464,33 @@ static inline bool kv_trial_found(struct kv *kv, uint32_t seed)
     return kv_trial_now_holds(kv, &state);
 }
 
+/* What is written anew is the same, and goes on like it. */
+static inline void kv_trial_anew(struct kv *kv)
+{
+    struct kv_rewritten done;
+    struct kv_txn *reader;
+
+    EXPECT(kv_trial_leave(kv, 5));
+    EXPECT_EQ(kv->ops->begin(kv, false, NULL, &reader), E_OK);
+    kv->ops->reset(reader);
+    EXPECT_EQ(kv_trial_rewrite(kv, false, &done), E_BUSY);
+    EXPECT(kv_trial_found(kv, 5));
+    EXPECT_EQ(kv_trial_rewrite(kv, true, &done), E_OK);
+    EXPECT_EQ(done.rows, KV_TABLES * KV_TRIAL_KEYS);
+    EXPECT(done.bytes > done.rows);
+    EXPECT_EQ(kv->ops->renew(reader), E_OK);
+    EXPECT(kv_trial_found(kv, 5));
+    EXPECT(kv_trial_leave(kv, 6) && kv_trial_found(kv, 6));
+    kv->ops->abort(reader);
+    EXPECT(kv_trial_clear(kv));
+    EXPECT_EQ(kv_trial_rewrite(kv, true, &done), E_OK);
+    EXPECT_EQ(done.rows, 0);
+    EXPECT(kv_trial_leave(kv, 7) && kv_trial_found(kv, 7));
+}
+
 static inline void kv_trial_all(struct kv *kv)
 {
+    kv_trial_anew(kv);
     kv_trial_basics(kv);
     kv_trial_big_values(kv);
     kv_trial_scan_and_write(kv);

@@ -7,18 +7,42 @@
 
 /* --- the thread --- */
 
+static bool goes_on(void *context)
+{
+    struct checkpointer *c = context;
+    bool goes_on;
+
+    pthread_mutex_lock(&c->lock);
+    goes_on = !c->gives_up && !c->stopping;
+    pthread_mutex_unlock(&c->lock);
+    return goes_on;
+}
+
+static void rewrite(struct checkpointer *c, struct checkpointer_news *news)
+{
+    struct kv *kv = c->writer.kv;
+    char detail[KV_DETAIL_MAX] = "";
+
+    news->error = kv->ops->rewrite(kv, goes_on, c, detail, &news->rewritten);
+    snprintf(news->problem, sizeof(news->problem), "%s", detail);
+}
+
 /* Called and returns with the lock held; it is free in between. */
 static void work(struct checkpointer *c)
 {
+    struct checkpointer_news news = { .is_rewrite = c->is_rewrite };
     struct checkpoint_write job = c->job;
-    int error;
 
     pthread_mutex_unlock(&c->lock);
-    error = checkpoint_write(&c->writer, &job);
+    if (news.is_rewrite) {
+        rewrite(c, &news);
+    } else {
+        news.error = checkpoint_write(&c->writer, &job);
+        snprintf(news.problem, sizeof(news.problem), "%s",
+                 news.error == E_OK ? "" : c->writer.problem);
+    }
     pthread_mutex_lock(&c->lock);
-    c->news.error = error;
-    snprintf(c->news.problem, sizeof(c->news.problem), "%s",
-             error == E_OK ? "" : c->writer.problem);
+    c->news = news;
     c->state = CHECKPOINTER_DONE;
     uv_async_send(c->wake);
 }
@@ -56,15 +80,36 @@ bool checkpointer_is_free(const struct checkpointer *c)
     return !c->is_out;
 }
 
-void checkpointer_submit(struct checkpointer *c, const struct checkpoint_write *job)
+/* NULL: a rewrite. */
+static void submit(struct checkpointer *c, const struct checkpoint_write *job)
 {
     CHECK(!c->is_out);
     c->is_out = true;
     pthread_mutex_lock(&c->lock);
-    c->job = *job;
+    c->is_rewrite = job == NULL;
+    if (job != NULL)
+        c->job = *job;
     c->state = CHECKPOINTER_ASKED;
     pthread_mutex_unlock(&c->lock);
     pthread_cond_signal(&c->work);
+}
+
+void checkpointer_submit(struct checkpointer *c, const struct checkpoint_write *job)
+{
+    CHECK(job != NULL);
+    submit(c, job);
+}
+
+void checkpointer_submit_rewrite(struct checkpointer *c)
+{
+    submit(c, NULL);
+}
+
+void checkpointer_give_up(struct checkpointer *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->gives_up = true;
+    pthread_mutex_unlock(&c->lock);
 }
 
 bool checkpointer_poll(struct checkpointer *c, struct checkpointer_news *news)

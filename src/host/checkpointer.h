@@ -7,6 +7,8 @@
  *     loop     submit  ->  job   ->  thread: checkpoint_write, which puts and commits
  *              poll    <-  news  <-  E_OK, or the error and why
  *
+ * Between two of them it writes the whole store anew (node_next_rewrite), which may take minutes: what is to
+ * be committed waits for as long.
  * Threads: the functions belong to the loop's thread; writing to the kv, to this one, from start to
  *          stop.
  */
@@ -19,6 +21,8 @@
 #include "store/checkpoint.h"
 
 struct checkpointer_news {
+    bool is_rewrite;
+    struct kv_rewritten rewritten; /* by it */
     int error;
     char problem[CHECKPOINT_PROBLEM_MAX]; /* "" with E_OK */
 };
@@ -32,8 +36,10 @@ struct checkpointer {
     pthread_mutex_t lock; /* over all below */
     pthread_cond_t work;
     enum { CHECKPOINTER_IDLE, CHECKPOINTER_ASKED, CHECKPOINTER_DONE } state;
+    bool is_rewrite; /* instead of the job */
     struct checkpoint_write job;
     struct checkpointer_news news;
+    bool gives_up; /* rewrites */
     bool stopping;
 };
 
@@ -44,7 +50,12 @@ int checkpointer_start(struct checkpointer *c, struct kv *kv, uv_async_t *wake);
 bool checkpointer_is_free(const struct checkpointer *c);
 void checkpointer_submit(struct checkpointer *c, const struct checkpoint_write *job);
 
-/* True once for each job: it has ended. */
+/* The store is written anew. */
+void checkpointer_submit_rewrite(struct checkpointer *c);
+/* A rewrite that runs, or is submitted later, ends soon with E_BUSY, unless it is done: for the stop. */
+void checkpointer_give_up(struct checkpointer *c);
+
+/* True once for each job and each rewrite: it has ended. */
 bool checkpointer_poll(struct checkpointer *c, struct checkpointer_news *news);
 
 /* Finishes what was submitted, then ends the thread; poll once more afterwards. */

@@ -12,7 +12,7 @@
 #include "host/mergefile.h"
 #include "host/suggest.h"
 #include "host/textfile.h"
-#include "policy/origin.h"
+#include "policy/residency.h"
 
 static struct deployment *deployment_of(const struct schema_reader *r)
 {
@@ -564,6 +564,18 @@ static bool check_merge_files(const char *file, const struct yamltree *tree,
     return good;
 }
 
+/* Data directories remember which prefixes lie in which fence. */
+static void judge_residency(struct problems *problems, const struct yamltree *tree,
+                            const struct deployment *d)
+{
+    struct residency *r = mem_alloc(sizeof(*r));
+    if (!residency_of(d, r))
+        problems_add(problems, yamltree_find(tree, "keyspaces")->line,
+                     "the prefixes of keyspaces with a fence take more than %d bytes",
+                     RESIDENCY_PREFIXES_MAX);
+    mem_free(r);
+}
+
 static bool parse(const char *file, struct span text, bool with_files, struct deployment *out,
                   struct buffer *errors)
 {
@@ -574,6 +586,8 @@ static bool parse(const char *file, struct span text, bool with_files, struct de
         struct schema_reader reader = { .problems = &problems, .context = out };
         schema_read_fields(&reader, DEPLOYMENT, tree, out);
         config_read_parents(&reader, tree, out);
+        if (problems.count == 0)
+            judge_residency(&problems, tree, out);
     } else if (problems.count == 0) {
         problems_add(
             &problems, 1,

@@ -8,6 +8,8 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/memory.h"
+#include "crdt/resident.h"
 #include "host/clocks.h"
 #include "host/logger.h"
 #include "node/checkpoint.h"
@@ -44,6 +46,7 @@ void datadir_describe(const struct deployment *deployment, const struct region *
         snprintf(want->regions[want->region_count].name, IDENTITY_NAME_MAX, "%s", r->name);
         want->region_count++;
     }
+    CHECK(residency_of(deployment, &want->residency)); /* host/config.c sees to it */
 }
 
 /* Of what may be in memory, files may be a quarter: the checkpoint, and the program itself. */
@@ -150,7 +153,7 @@ static bool read_marker(struct datadir *d, char *problem)
 bool datadir_open(struct datadir *d, const char *path, const struct deployment *deployment,
                   const struct region *self, uint64_t run, char *problem)
 {
-    static struct identity want; /* 20 KB: not for the stack */
+    static struct identity want; /* 50 KB: not for the stack */
     char cause[320];
 
     *d = (struct datadir){ 0 };
@@ -260,6 +263,78 @@ static bool log_covers_objects(struct datadir *d)
     return reach <= d->log.end_lsn;
 }
 
+/* --- a configuration that puts prefixes into other fences --- */
+
+struct search {
+    const struct residency *before, *now;
+    struct span prefix; /* of a key that would change its fence; the longer of both rules */
+    uint32_t from, to;
+    bool found;
+};
+
+static void look(void *context, const struct scanned *s)
+{
+    struct search *search = context;
+    uint32_t from = residency_fence_of(search->before, s->key);
+    uint32_t to = residency_fence_of(search->now, s->key);
+    if (from == to || search->found)
+        return;
+    struct span before = residency_prefix_of(search->before, s->key);
+    struct span now = residency_prefix_of(search->now, s->key);
+    search->prefix = before.len > now.len ? before : now;
+    search->from = from;
+    search->to = to;
+    search->found = true;
+}
+
+static void search_all(struct node *n, struct search *search)
+{
+    for (int db = 0; db < OP_DATABASES; db++) {
+        uint64_t cursor = 0;
+        do {
+            cursor = resident_scan(&n->replica.databases[db], cursor, look, search);
+        } while (cursor != 0 && !search->found);
+    }
+}
+
+/* What is written stands in the streams of the fence that its key had then: no key changes its fence. */
+static bool adopt_prefixes(struct datadir *d, struct node *n, char *problem)
+{
+    const struct deployment *deployment = n->options.deployment;
+    struct residency *now = mem_alloc(sizeof(*now));
+    struct search search = { .before = &d->identity.residency, .now = now };
+    char cause[320];
+    bool good = true;
+    CHECK(residency_of(deployment, now));
+    if (residency_same_prefixes(search.before, now)) {
+        mem_free(now);
+        return true;
+    }
+    search_all(n, &search);
+    if (search.found) {
+        snprintf(
+            problem, DATADIR_PROBLEM_MAX,
+            "keys of the prefix \"%.*s\" lie in fence %s, and would lie in fence %s by this "
+            "configuration: a key keeps its fence. Go back to the former configuration; to move "
+            "them, copy them to a new prefix with that fence, and remove them",
+            (int)search.prefix.len, (const char *)search.prefix.at,
+            deployment->fences[search.from].name, deployment->fences[search.to].name);
+        good = false;
+    } else if (d->marked) {
+        snprintf(problem, DATADIR_PROBLEM_MAX,
+                 "the configuration puts other prefixes into fences, while this region is being "
+                 "bootstrapped: start it with the former one until that is done");
+        good = false;
+    } else {
+        d->identity.residency = *now;
+        good = identity_store(&d->disk.disk, &d->identity, cause) == E_OK;
+        if (!good)
+            snprintf(problem, DATADIR_PROBLEM_MAX, "%s", cause);
+    }
+    mem_free(now);
+    return good;
+}
+
 bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct oplog_report *report,
                     char *problem)
 {
@@ -302,6 +377,8 @@ bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct op
     }
     if (error == 0) {
         d->log_open = true;
+        if (!adopt_prefixes(d, n, problem))
+            return false;
         node_recovered(n, d->log.end_lsn);
         node_log_starts(n, oplog_start_lsn(&d->log));
         return true;

@@ -25,7 +25,7 @@ static const char *const table_names[KV_TABLES] = {
     [KV_DUE] = "due",   [KV_CONTESTED] = "contested",
 };
 
-static int sync_directory(struct kv_lmdb *k, const char *path, char *problem)
+int kv_lmdb_sync_directory(const struct kv_lmdb *k, const char *path, char *problem)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int cause = fd < 0 || fsync(fd) < 0 ? errno : 0;
@@ -42,12 +42,12 @@ static int sync_directory(struct kv_lmdb *k, const char *path, char *problem)
 static int sync_names(struct kv_lmdb *k, char *problem)
 {
     char parent[PATH_MAX];
-    int error = sync_directory(k, k->directory, problem);
+    int error = kv_lmdb_sync_directory(k, k->directory, problem);
 
     if (error != E_OK ||
         snprintf(parent, sizeof parent, "%s/..", k->directory) >= (int)sizeof parent)
         return error;
-    return sync_directory(k, parent, problem);
+    return kv_lmdb_sync_directory(k, parent, problem);
 }
 
 /* A false assertion of LMDB is a damaged page. */
@@ -163,6 +163,18 @@ static void name_file(struct kv_lmdb *k, const char *directory)
     snprintf(k->name, sizeof k->name, "%.60s/data.mdb", slash == NULL ? directory : slash + 1);
 }
 
+static void init_locks(struct kv_lmdb *k)
+{
+    pthread_condattr_t attributes;
+
+    pthread_mutex_init(&k->committing, NULL);
+    pthread_mutex_init(&k->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&k->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 int kv_lmdb_open(struct kv_lmdb *k, const char *directory, bool read_only, char *problem)
 {
     int error;
@@ -171,11 +183,12 @@ int kv_lmdb_open(struct kv_lmdb *k, const char *directory, bool read_only, char 
     k->kv.name = k->name;
     k->directory = mem_alloc(strlen(directory) + 1);
     strcpy(k->directory, directory);
-    pthread_mutex_init(&k->committing, NULL);
-    pthread_mutex_init(&k->lock, NULL);
+    init_locks(k);
     list_init(&k->readers);
     name_file(k, directory);
     kv_guard_install();
+    if (!read_only)
+        kv_lmdb_remove_rewrite(directory);
     error = read_only ? open_to_read(k, MDB_NOTLS, problem) : open_to_write(k, problem);
     if (error == E_OK)
         mdb_reader_check(k->env, NULL);
@@ -203,6 +216,7 @@ void kv_lmdb_close(struct kv_lmdb *k)
     close_environment(k);
     pthread_mutex_destroy(&k->committing);
     pthread_mutex_destroy(&k->lock);
+    pthread_cond_destroy(&k->changed);
     mem_free(k->directory);
     k->directory = NULL;
 }

@@ -170,6 +170,36 @@ TEST(threads_read_while_one_writes_and_a_commit_fails)
     }
 }
 
+static bool goes_on(void *context)
+{
+    (void)context;
+    return true;
+}
+
+/* Its readers go on over files that take the place of each other. */
+TEST(threads_read_while_the_store_is_written_anew)
+{
+    struct reading readings[READERS];
+    struct kv_rewritten done;
+    unsigned failures = 0;
+    EXPECT(begin());
+    EXPECT_EQ(write_all(1), E_OK);
+    start(readings);
+    for (unsigned number = 2; number <= COMMITS; number++) {
+        failures += k.kv.ops->rewrite(&k.kv, goes_on, NULL, detail, &done) != E_OK;
+        failures += done.rows != ROWS;
+        failures += write_all(number) != E_OK;
+    }
+    wait_for(readings, COMMITS);
+    stop(readings);
+    for (int i = 0; i < READERS; i++) {
+        const char *wrong = readings[i].wrong;
+        EXPECT_TEXT(span_str(wrong == NULL ? "" : wrong), "");
+    }
+    EXPECT_EQ(failures, 0);
+    end();
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

@@ -4,6 +4,7 @@
 #include <lmdb.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -11,7 +12,7 @@
 #include "host/kv_guard.h"
 #include "host/kv_lmdb_page.h"
 
-enum { PAGE_BYTES = 4096 };
+enum { PAGE_BYTES = 4096, GATE_MS = 5 };
 
 /* Where seek and next are in a table. */
 struct place {
@@ -74,7 +75,7 @@ struct call {
         CALL_COMMIT
     } kind;
     MDB_env *env;
-    unsigned flags; /* of begin; the operation of a cursor */
+    unsigned flags; /* of begin and put; the operation of a cursor */
     MDB_txn *txn;
     MDB_dbi table;
     MDB_cursor *cursor;
@@ -108,7 +109,7 @@ static int perform(void *context)
         cause = mdb_get(c->txn, c->table, &c->key, &c->value);
         break;
     case CALL_PUT:
-        return mdb_put(c->txn, c->table, &c->key, &c->value, 0);
+        return mdb_put(c->txn, c->table, &c->key, &c->value, c->flags);
     case CALL_DEL:
         return mdb_del(c->txn, c->table, &c->key, NULL);
     case CALL_CURSOR:
@@ -185,12 +186,29 @@ static int begin_writer(struct kv_txn *t)
     return cause == 0 ? E_OK : kv_lmdb_fail(k, t->detail, "begin", cause);
 }
 
+void kv_lmdb_wait(struct kv_lmdb *k, unsigned ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)ms * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&k->changed, &k->lock, &until);
+}
+
 /* What was opened stays as it is while a reader sees. */
 static void set_sees(struct kv_txn *t, bool sees)
 {
-    pthread_mutex_lock(&t->k->lock);
+    struct kv_lmdb *k = t->k;
+
+    pthread_mutex_lock(&k->lock);
+    for (int i = 0; sees && k->exchanging && i < GATE_MS; i++)
+        kv_lmdb_wait(k, 1);
     t->sees = sees;
-    pthread_mutex_unlock(&t->k->lock);
+    if (!sees)
+        pthread_cond_broadcast(&k->changed);
+    pthread_mutex_unlock(&k->lock);
 }
 
 /* A reader sees what is committed: its txn anew, or a new one when it went with its environment.
@@ -257,6 +275,7 @@ static void remove_reader(struct kv_txn *t)
     if (t->txn != NULL)
         mdb_txn_abort(t->txn);
     list_remove(&t->link);
+    pthread_cond_broadcast(&t->k->changed);
     pthread_mutex_unlock(&t->k->lock);
 }
 
@@ -384,6 +403,16 @@ static int txn_put(struct kv_txn *t, enum kv_table table, struct span key, struc
     return change(t, table, "put", &c);
 }
 
+int kv_lmdb_append(struct kv_txn *t, enum kv_table table, struct span key, struct span value)
+{
+    struct call c = call_on(t, table, key);
+
+    c.kind = CALL_PUT;
+    c.flags = MDB_APPEND;
+    c.value = val_of(value);
+    return change(t, table, "append", &c);
+}
+
 static int txn_del(struct kv_txn *t, enum kv_table table, struct span key)
 {
     struct call c = call_on(t, table, key);
@@ -496,6 +525,28 @@ static int txn_around(struct kv_txn *t, enum kv_table table, struct span key, st
     return E_OK;
 }
 
+struct counting {
+    struct kv_txn *t;
+    enum kv_table table;
+    MDB_stat stat;
+};
+
+static int count_rows(void *context)
+{
+    struct counting *c = context;
+
+    return mdb_stat(c->t->txn, c->t->k->tables[c->table], &c->stat);
+}
+
+int kv_lmdb_rows(struct kv_txn *t, enum kv_table table, uint64_t *rows)
+{
+    struct counting c = { .t = t, .table = table };
+    int cause = kv_guard_call(count_rows, &c);
+
+    *rows = c.stat.ms_entries;
+    return cause == 0 ? E_OK : spoil(t, "count", cause);
+}
+
 struct size {
     MDB_env *env;
     MDB_envinfo info;
@@ -541,6 +592,7 @@ const struct kv_ops kv_lmdb_ops = {
     .seek = txn_seek,
     .next = txn_next,
     .around = txn_around,
+    .rewrite = kv_lmdb_rewrite,
     .bytes = store_bytes,
     .offset = store_offset,
 };

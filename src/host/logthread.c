@@ -144,9 +144,27 @@ static void read_back(struct logthread *t, struct logthread_read *r)
     uv_async_send(t->wake);
 }
 
+/* Without room for a segment the log goes on in the last one. */
+static int roll(struct logthread *t)
+{
+    int error = oplog_roll(t->log);
+    bool goes_on = error == 0 || !t->log->broken;
+
+    if (!goes_on)
+        return error;
+    if (error == 0)
+        t->rolled_lsn = t->log->end_lsn;
+    pthread_mutex_lock(&t->lock);
+    t->news.rolled = true;
+    snprintf(t->news.not_rolled, sizeof(t->news.not_rolled), "%s",
+             error == 0 ? "" : t->log->problem);
+    pthread_mutex_unlock(&t->lock);
+    return 0;
+}
+
 static int append_run(struct logthread *t, struct span run)
 {
-    return run.len > 0 ? oplog_append(t->log, run) : oplog_roll(t->log);
+    return run.len > 0 ? oplog_append(t->log, run) : roll(t);
 }
 
 static void append_and_sync(struct logthread *t)
@@ -173,6 +191,15 @@ static void append_and_sync(struct logthread *t)
     t->news.log_bytes = log_bytes;
     pthread_mutex_unlock(&t->lock);
     uv_async_send(t->wake);
+}
+
+/* What the next back-up wants stays. */
+static uint64_t but_for_held(const struct logthread *t, uint64_t lsn)
+{
+    uint64_t limit_lsn = hold_limit(t->log->disk, lsn, t->log->end_lsn);
+    uint64_t free_lsn = lsn < t->rolled_lsn ? lsn : t->rolled_lsn;
+
+    return limit_lsn > free_lsn ? limit_lsn : free_lsn;
 }
 
 /* The next segment that ends at or before drop_lsn, if there is one left. */
@@ -228,8 +255,8 @@ static void work(struct logthread *t)
     if (j->run_count > 0)
         append_and_sync(t);
     j->run_count = 0;
-    if (j->drop_lsn > t->drop_lsn) /* but for what the next back-up wants */
-        t->drop_lsn = hold_limit(t->log->disk, j->drop_lsn, t->log->end_lsn);
+    if (j->drop_lsn > t->drop_lsn)
+        t->drop_lsn = but_for_held(t, j->drop_lsn);
     j->drop_lsn = 0;
     if (t->drop_lsn != 0)
         drop_one(t);
@@ -377,6 +404,7 @@ void logthread_poll(struct logthread *t, struct logthread_news *news)
     t->news.failed = false;
     t->news.warning[0] = '\0';
     t->news.unmarked = false;
+    t->news.rolled = false;
     t->news.reads = NULL;
     t->news_reads_end = &t->news.reads;
     pthread_mutex_unlock(&t->lock);

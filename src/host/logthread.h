@@ -63,9 +63,11 @@ struct logthread_news {
     uint64_t ceiling_ms; /* made durable; 0: nothing new */
     bool failed;         /* once */
     char problem[LOGTHREAD_PROBLEM_MAX];
-    bool unmarked;                       /* once */
-    char warning[LOGTHREAD_PROBLEM_MAX]; /* why a drop failed, once; "": none did */
-    struct logthread_read *reads;        /* gives: logthread_read_free each */
+    bool unmarked;                          /* once */
+    bool rolled;                            /* once for all rolls that were staged; or not: */
+    char not_rolled[LOGTHREAD_PROBLEM_MAX]; /* why, once: there is no room; "": it was */
+    char warning[LOGTHREAD_PROBLEM_MAX];    /* why a drop failed, once; "": none did */
+    struct logthread_read *reads;           /* gives: logthread_read_free each */
 };
 
 struct logthread {
@@ -77,8 +79,9 @@ struct logthread {
     struct logthread_jobs staged; /* the loop's */
     struct logthread_jobs taken;  /* the thread's */
     uint64_t synced_us;           /* when the last sync began; the thread's */
-    uint64_t drop_lsn; /* what is still to be dropped ends here; 0: nothing; the thread's */
-    bool broken;       /* the thread's */
+    uint64_t drop_lsn;   /* what is still to be dropped ends here; 0: nothing; the thread's */
+    uint64_t rolled_lsn; /* below this no log is held; the thread's */
+    bool broken;         /* the thread's */
 
     pthread_mutex_t lock; /* over all below */
     pthread_cond_t work;
@@ -100,7 +103,8 @@ void logthread_stage_known(struct logthread *t, const struct identity_known *kno
 void logthread_stage_read(struct logthread *t, uint64_t link_id, uint64_t lsn, uint64_t limit_lsn,
                           size_t want);
 
-/* Records staged from here on begin a new segment. */
+/* Records staged from here on begin a new segment, and what stands before it goes when it is dropped, though
+ * the next back-up would have liked it (store/hold.h). */
 void logthread_stage_roll(struct logthread *t);
 
 /* Segments that end at or before `lsn` are removed, after what was staged up to here. */

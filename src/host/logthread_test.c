@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/test.h"
 #include "host/disk_posix.h"
+#include "store/hold.h"
 #include "store/segment.h"
 
 enum { RECORD_BYTES = 40, SEGMENT_BYTES = SEGMENT_HEADER_BYTES + 100 }; /* two to a segment */
@@ -176,6 +177,36 @@ TEST(a_drop_removes_all_that_it_may_and_says_what_is_left)
     EXPECT_EQ(news.durable_lsn, 21 * RECORD_BYTES);
     EXPECT_EQ(news.log_bytes, 2 * SEGMENT_BYTES);
     EXPECT_EQ(warnings, 0);
+    end();
+}
+
+/* A back-up has asked for all of it, and a roll says that what stands before must go. */
+TEST(what_stands_before_a_roll_is_held_for_nobody)
+{
+    EXPECT(begin());
+    EXPECT_EQ(hold_write(&d.disk, &(struct hold){ .lsn = 0, .most_bytes = 1 << 20 }), E_OK);
+    stage(4);
+    logthread_stage_drop(&thread, 4 * RECORD_BYTES);
+    logthread_submit(&thread, 0);
+    wait_durable();
+    stage(1);
+    logthread_submit(&thread, 0);
+    wait_durable(); /* the drop came before */
+    EXPECT(!news.rolled && news.start_lsn == 0);
+    logthread_stage_roll(&thread);
+    logthread_submit(&thread, 0);
+    while (!news.rolled) {
+        uv_run(&loop, UV_RUN_ONCE);
+        poll_news();
+    }
+    EXPECT_TEXT(span_str(news.not_rolled), "");
+    stage(4);
+    logthread_stage_drop(&thread, 9 * RECORD_BYTES);
+    logthread_submit(&thread, 0);
+    wait_dropped(5 * RECORD_BYTES);
+    EXPECT_EQ(news.start_lsn, 5 * RECORD_BYTES);
+    stop();
+    EXPECT_EQ(oplog_start_lsn(&oplog), 5 * RECORD_BYTES); /* and what came after it is */
     end();
 }
 

@@ -90,6 +90,8 @@ static void hand_to_log_thread(struct loop *l)
         logthread_stage_records(&l->logthread, records);
         l->taken_lsn = end_lsn;
     }
+    if (node_next_roll(l->node))
+        logthread_stage_roll(&l->logthread);
     if (ceiling_ms != 0)
         logthread_stage_ceiling(&l->logthread, ceiling_ms);
     if (known != NULL)
@@ -109,9 +111,12 @@ static void hand_to_checkpointer(struct loop *l)
 {
     struct checkpoint_write job;
 
-    if (l->checkpointing && checkpointer_is_free(&l->checkpointer) &&
-        node_next_write(l->node, &job))
+    if (!l->checkpointing || !checkpointer_is_free(&l->checkpointer))
+        return;
+    if (node_next_write(l->node, &job))
         checkpointer_submit(&l->checkpointer, &job);
+    else if (!l->stopping && node_next_rewrite(l->node))
+        checkpointer_submit_rewrite(&l->checkpointer);
 }
 
 static void hand_to_exporter(struct loop *l)
@@ -251,6 +256,7 @@ static void end_turn(struct loop *l)
         judge_restart(l);
         tell_serves(l);
     }
+    auditor_take(l);
     send_outputs(l);
     start_dials(l);
     print_notices(l);
@@ -314,6 +320,8 @@ static void take_log_news(struct loop *l)
     }
     if (news.unmarked)
         node_unmarked(l->node);
+    if (news.rolled)
+        node_rolled(l->node, news.not_rolled[0] != '\0' ? news.not_rolled : NULL);
     if (news.warning[0] != '\0')
         logger_line(LOGGER_WARNING, "ev=log.not_dropped why=\"%s\"", news.warning);
     for (struct logthread_read *r = news.reads, *next; r != NULL; r = next) {
@@ -327,7 +335,11 @@ static void take_checkpoint_news(struct loop *l)
 {
     struct checkpointer_news news;
 
-    if (l->checkpointing && checkpointer_poll(&l->checkpointer, &news))
+    if (!l->checkpointing || !checkpointer_poll(&l->checkpointer, &news))
+        return;
+    if (news.is_rewrite)
+        node_rewritten(l->node, news.error, news.problem, &news.rewritten);
+    else
         node_written(l->node, news.error, news.problem);
 }
 
@@ -441,10 +453,13 @@ static void finish(struct loop *l)
         close(l->options.peers_fd);
     if (l->http != NULL)
         http_stop(l->http);
+    if (l->checkpointing)
+        checkpointer_give_up(&l->checkpointer);
     conn_adjust_all(l);
     settle(l);
     conn_close_all(l);
     peerconn_close_all(l);
+    auditor_finish(l);
     if (l->started) {
         write_last_checkpoint(l);
         stop_threads(l);
@@ -578,6 +593,7 @@ int loop_open(struct loop *l, const struct loop_options *options)
     int error;
 
     *l = (struct loop){ .options = *options, .node = options->node, .armed_us = UINT64_MAX };
+    l->auditor.file = options->audit;
     figures_open(&l->figures);
     list_init(&l->conns);
     list_init(&l->peerconns);

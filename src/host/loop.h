@@ -29,6 +29,7 @@
 #include <uv.h>
 
 #include "clock/steady.h"
+#include "host/auditor.h"
 #include "host/checkpointer.h"
 #include "host/exporter.h"
 #include "host/figures.h"
@@ -59,6 +60,7 @@ struct loop_options {
     struct ceiling_file *ceiling;
     struct identity *identity;
     struct kv *kv;         /* where checkpoints go, as the node was told; NULL: there are none */
+    struct auditfile *audit; /* open; NULL: nothing is audited */
     const struct wan *wan; /* round trips to add; NULL: none */
     const struct loop_dial *dials;
     size_t dial_count;
@@ -83,6 +85,7 @@ struct loop {
     uv_signal_t terminate, interrupt;
     struct logthread logthread;
     struct exporter exporter;         /* likewise */
+    struct auditor auditor;
     struct checkpointer checkpointer; /* started by loop_open when options.kv is there */
     bool checkpointing;
     struct http *http;    /* NULL: no address was given */

@@ -66,9 +66,10 @@ static void set_text(struct node *n)
     struct bootstrap *b = &n->bootstrap;
     const char *from = bootstrap_source_name(n);
     snprintf(b->text, sizeof(b->text),
-             "LOADING this region is being bootstrapped%s%.64s: %s, %u%% done%s",
+             "LOADING this region is being bootstrapped%s%.64s: %s, %u%% done%s%s%s",
              from[0] ? " from " : "", from, bootstrap_phase_name(n), bootstrap_percent(n),
-             b->broken ? "; it failed, see the server's log" : "");
+             b->broken ? "; it failed, see the server's log" : "",
+             b->waits != NULL ? "; it waits: " : "", b->waits != NULL ? b->waits : "");
     n->server.loading = b->text;
 }
 
@@ -82,11 +83,26 @@ void bootstrap_enter(struct node *n, enum bootstrap_phase phase)
                 bootstrap_source_name(n));
 }
 
+/* Whoever answered now would show what a fence holds as if it had never been written. */
+void bootstrap_await_fence(struct node *n)
+{
+    struct bootstrap *b = &n->bootstrap;
+    if (n->known.joining == 0 || n->peer_count == 0)
+        return;
+    snprintf(b->text, sizeof(b->text),
+             "LOADING this region has become a member of a fence, and takes what that holds from "
+             "another%s%s",
+             b->waits != NULL ? "; it waits: " : "", b->waits != NULL ? b->waits : "");
+    n->server.loading = b->text;
+}
+
 void bootstrap_recovered(struct node *n)
 {
     struct bootstrap *b = &n->bootstrap;
-    if (b->phase == BOOTSTRAP_NONE)
+    if (b->phase == BOOTSTRAP_NONE) {
+        bootstrap_await_fence(n);
         return;
+    }
     n->replica.takes_own = true;
     set_text(n);
     node_notice(n, NOTICE_INFO, "ev=bootstrap.resumed phase=%s from=%s percent=%u",
@@ -248,6 +264,15 @@ static void tell_progress(struct node *n)
                 (unsigned long long)b->note.bytes);
 }
 
+/* What it takes was begun when it was no member yet, and is without what the fence holds. */
+static bool predates_fence(const struct node *n)
+{
+    const struct bootstrap *b = &n->bootstrap;
+    return n->known.joining != 0 && b->marker.instance < n->known.joined_instance &&
+           (b->phase == BOOTSTRAP_IMAGE || b->phase == BOOTSTRAP_CATCHUP) && !b->restart &&
+           !b->restarting && !bootstrap_is_kept(n);
+}
+
 void bootstrap_turn_end(struct node *n)
 {
     struct bootstrap *b = &n->bootstrap;
@@ -258,6 +283,8 @@ void bootstrap_turn_end(struct node *n)
             stay(n);
         return;
     }
+    if (predates_fence(n))
+        bootstrap_anew(n, "this region has become a member of a fence");
     switch (b->phase) {
     case BOOTSTRAP_NONE:
         bootstrap_consider(n);

@@ -47,6 +47,7 @@ enum {
     BOOTSTRAP_PATIENCE_US = 1000 * 1000, /* so long a peer's log may take to be found elsewhere */
     BOOTSTRAP_CHOOSE_US = 1000 * 1000,   /* so long after the start the nearest source may appear */
     BOOTSTRAP_DECLINED_US = 5 * 1000 * 1000, /* then a peer is asked again */
+    BOOTSTRAP_TELL_US = 30 * 1000 * 1000,    /* why it waits is told again */
     BOOTSTRAP_LOST_US = 30 * 1000 * 1000,
     BOOTSTRAP_CREDIT_BYTES = 8 << 20, /* of contents on the way, or not yet written */
 };
@@ -79,7 +80,7 @@ struct bootstrap {
     struct marker marker;
     struct checkpoint *store;
     struct bootstrap_note note;
-    char text[160]; /* what clients are answered */
+    char text[320]; /* what clients are answered */
     uint32_t told_percent;
     uint64_t phase_began_us;
 
@@ -87,6 +88,8 @@ struct bootstrap {
     uint64_t behind_us; /* since when something is lacking that nobody's log has; 0: nothing is */
     uint64_t choose_us; /* a source is chosen now, whoever is not there yet */
     uint64_t lost_us;   /* since when the source is not reached; 0: it is */
+    const char *waits;  /* why nobody is asked; NULL: somebody is, or nothing is needed */
+    uint64_t waits_us;  /* when that was told */
     uint64_t link_id;   /* over which it was asked; 0: it was not */
     bool started;       /* and it has begun */
 
@@ -175,6 +178,7 @@ uint64_t bootstrap_seconds(const struct node *n);        /* since it began */
 /* --- for its own files --- */
 void bootstrap_image_turn(struct node *n);
 void bootstrap_image_release(struct bootstrap *b);
+void bootstrap_await_fence(struct node *n);
 bool bootstrap_is_kept(const struct node *n); /* its objects are good, and nothing is taken over */
 void bootstrap_kept_turn(struct node *n);
 void bootstrap_kept_behind(struct node *n, const struct vector *floor);

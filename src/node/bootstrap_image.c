@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "node/audited.h"
 #include "node/bootstrap.h"
 #include "node/node.h"
 
@@ -160,6 +161,7 @@ void bootstrap_image(struct node *n, struct link *l, struct span body)
         link_refuse(n, l, "a malformed IMAGE");
         return;
     }
+    audited_objects(n, l, true, rest);
     buffer_put(&b->incoming, rest);
     buffer_clear(&b->incoming_cursor);
     buffer_put(&b->incoming_cursor, cursor);

@@ -176,6 +176,11 @@ static void finish(struct node *n)
     uint64_t took_us = n->now_us > b->marker.began_us ? n->now_us - b->marker.began_us : 1;
     n->replica.takes_own = false;
     n->server.loading = NULL;
+    if (n->known.joining != 0 && b->marker.instance >= n->known.joined_instance) {
+        n->known.joining = 0;
+        n->known_changed = true;
+    }
+    bootstrap_await_fence(n);
     bootstrap_enter(n, BOOTSTRAP_TIDY);
     node_notice(n, NOTICE_INFO,
                 "ev=bootstrap.done from=%s keys=%llu bytes=%llu ms=%llu bytes_per_second=%llu "

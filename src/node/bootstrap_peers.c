@@ -10,6 +10,7 @@
 #include "node/bootstrap.h"
 #include "node/link_info.h"
 #include "node/node.h"
+#include "policy/residency.h"
 
 /* --- who is behind --- */
 
@@ -65,7 +66,7 @@ static bool comes_elsewhere(struct node *n, uint8_t origin)
         if (origins_have(l->origins, origin))
             return true;
         if (!holds_more(n, p, origin) || n->replica.streams[origin].forked ||
-            origins_have(p->foreign, origin))
+            origins_have(p->barred, origin))
             continue;
         topology_relay(n, origin, p, "others have dropped that log");
         return true;
@@ -97,17 +98,19 @@ static void begin(struct node *n, const struct peer *p, const struct vector *flo
     struct marker marker = { .began_us = n->now_us };
     vector_copy(&marker.floor, floor);
     vector_copy(&marker.had, &n->replica.last_op);
-    node_notice(
-        n, NOTICE_WARNING,
-        "ev=bootstrap.begin peer=%s why=\"the log that this region lacks is kept nowhere any "
-        "more\"",
-        p->region->name);
+    node_notice(n, NOTICE_WARNING, "ev=bootstrap.begin peer=%s why=\"%s\"", p->region->name,
+                n->known.joining != 0
+                    ? "this region has become a member of a fence, and lacks what that holds"
+                    : "the log that this region lacks is kept nowhere any more");
     bootstrap_leave(n, &marker);
 }
 
-/* It may hold all that we may: else something would be missing that nobody told us of. */
+/* It may hold all that we may, and means the same by it: else something would be missing that nobody told us
+ * of, or here that may not be. */
 static bool holds_our_fences(const struct node *n, const struct peer *p)
 {
+    if (p->differs[0] != '\0')
+        return false;
     for (int i = 0; i < 4; i++) {
         if (p->foreign[i] & ~n->replica.options.foreign[i])
             return false;
@@ -135,21 +138,46 @@ static void want_more(struct node *n, const struct link *l, struct vector *floor
     }
 }
 
+/* Why nobody can be asked for objects. */
+static const char *obstacle(const struct node *n)
+{
+    if (residency_source(n->options.deployment, n->options.self) == NULL)
+        return "no other region is a member of all fences of this one";
+    for (size_t i = 0; i < n->peer_count; i++) {
+        if (ready_intake(&n->peers[i]) != NULL && n->peers[i].differs[0] != '\0')
+            return "a region in reach has another configuration of fences";
+    }
+    return "no region in reach that is a member of all fences of this one holds all that it has "
+           "dropped from its log";
+}
+
+static void wait_for_source(struct node *n)
+{
+    struct bootstrap *b = &n->bootstrap;
+    const char *why = obstacle(n);
+    if (b->waits == why && n->now_us - b->waits_us < BOOTSTRAP_TELL_US)
+        return;
+    b->waits = why;
+    b->waits_us = n->now_us;
+    node_notice(n, NOTICE_WARNING, "ev=bootstrap.waits why=\"%s\"", why);
+    if (b->phase == BOOTSTRAP_NONE)
+        bootstrap_await_fence(n);
+}
+
 static void decide(struct node *n, const struct link *l)
 {
     struct vector floor;
     tail_floor(&n->tail, &floor);
-    want_more(n, l, &floor);
+    if (l != NULL)
+        want_more(n, l, &floor);
     for (size_t i = 0; i < n->peer_count; i++) {
         if (may_give(n, &n->peers[i], &floor)) {
+            n->bootstrap.waits = NULL;
             begin(n, &n->peers[i], &floor);
             return;
         }
     }
-    n->bootstrap.behind_us = n->now_us; /* told once in a while */
-    node_notice(n, NOTICE_WARNING,
-                "ev=bootstrap.waits why=\"no region in reach holds all that this region has "
-                "dropped from its log\"");
+    wait_for_source(n);
 }
 
 void bootstrap_consider(struct node *n)
@@ -163,8 +191,9 @@ void bootstrap_consider(struct node *n)
         if (l != NULL && any(l->behind) && is_lacking(n, l) && lacking == NULL)
             lacking = l;
     }
-    if (lacking == NULL || n->replica.amnesiac || b->store == NULL) {
+    if ((lacking == NULL && n->known.joining == 0) || n->replica.amnesiac || b->store == NULL) {
         b->behind_us = 0;
+        b->waits = NULL;
         return;
     }
     if (b->behind_us == 0)
@@ -223,7 +252,10 @@ void bootstrap_choose(struct node *n)
         if (may_be_asked(n, p) && (nearest == NULL || distance_us(n, p) < distance_us(n, nearest)))
             nearest = p;
     }
-    if (nearest != NULL)
+    b->waits = nearest != NULL ? NULL : b->waits;
+    if (nearest == NULL)
+        wait_for_source(n);
+    else
         b->note.source = nearest->region->id;
 }
 

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "cmd/fence.h"
+#include "node/audited.h"
 #include "node/bootstrap.h"
 #include "node/node.h"
 #include "store/checkpoint.h"
@@ -38,11 +39,13 @@ static void decline(struct node *n, struct link *l, const char *why)
 }
 
 /* NULL: it can be given what it asks for. */
-static const char *obstacle(struct node *n, const struct message_bootstrap *m)
+static const char *obstacle(struct node *n, const struct peer *p, const struct message_bootstrap *m)
 {
     const struct node_checkpoint *c = &n->checkpoint;
     if (c->store == NULL || bootstrap_is_on(n))
         return "there are no objects on disk here";
+    if (p->differs[0] != '\0')
+        return "the configurations of the two differ in their fences";
     if (!vector_covers(&n->replica.durable, &m->floor))
         return "what that region has dropped from its log has not all come here";
     if (!c->newest_known) {
@@ -79,6 +82,7 @@ static void start(struct node *n, struct link *l, const struct message_bootstrap
     buffer_put(&s->cursor, m->cursor);
     if (!m->resumes)
         copy_start_put(&bytes, &n->checkpoint.newest);
+    audited_image_begins(n, l);
     message_put_start(&l->output, &(struct message_start){ key_count(n), buffer_span(&bytes) });
     link_dirty(n, l);
     buffer_release(&bytes);
@@ -94,7 +98,7 @@ void source_bootstrap(struct node *n, struct link *l, struct span body)
         link_refuse(n, l, "a malformed BOOTSTRAP");
         return;
     }
-    const char *why = obstacle(n, &m);
+    const char *why = obstacle(n, l->peer, &m);
     if (!link_has_room(l))
         link_close(n, l, "it does not read what it asks for");
     else if (why != NULL)
@@ -151,7 +155,7 @@ bool node_next_export(struct node *n, struct span *cursor, size_t *max_bytes)
     for (size_t i = 1; i <= n->peer_count; i++) {
         size_t index = (shared->last + i) % n->peer_count;
         struct peer *p = &n->peers[index];
-        if (!wants_objects(p))
+        if (!wants_objects(p) || audited_holds_image(n, p->feed))
             continue;
         shared->reading = p;
         shared->reading_link_id = p->source.link_id;
@@ -192,6 +196,7 @@ static void send_objects(struct node *n, struct link *l, struct span cursor, str
         return;
     }
     frame_put_as(&n->codec, &l->output, MESSAGE_IMAGE, buffer_span(content));
+    audited_objects(n, l, false, changes);
     link_dirty(n, l);
     uint64_t bytes = l->output.len - before, rate = n->options.deployment->bootstrap_rate_bytes;
     uint64_t from_us = shared->next_us > n->now_us ? shared->next_us : n->now_us;

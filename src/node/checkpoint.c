@@ -294,8 +294,7 @@ static uint64_t nth_highest(uint64_t *lsns, size_t count, size_t nth)
     return lsns[nth];
 }
 
-/* Below this a peer durably holds all of our log that it may hold. */
-static uint64_t held_by(const struct node *n, size_t place)
+uint64_t checkpoint_held_by(const struct node *n, size_t place)
 {
     struct vector held;
     vector_copy(&held, &n->matrix.rows[place].durable);
@@ -313,7 +312,7 @@ static uint64_t held_by_most_of(const struct node *n, const struct fence *fence)
     size_t count = 0;
     for (size_t i = 0; i < n->peer_count; i++) {
         if (fence_holds(fence, n->peers[i].region->id))
-            lsns[count++] = held_by(n, i);
+            lsns[count++] = checkpoint_held_by(n, i);
     }
     size_t others = (count + 1) / 2;
     return others == 0 ? n->replica.log_end : nth_highest(lsns, count, others - 1);

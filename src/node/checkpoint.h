@@ -83,4 +83,7 @@ void checkpoint_break(struct node *n, const char *why);
 /* One that begins from now on is wanted; its number. */
 uint64_t checkpoint_ask(struct node *n);
 
+/* Below this the peer durably holds all of our log that it may hold. */
+uint64_t checkpoint_held_by(const struct node *n, size_t place);
+
 #endif

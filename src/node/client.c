@@ -54,7 +54,7 @@ void client_close(struct node *n, struct session *s)
     gather_forget(n, c);
     forward_forget(n, c);
     server_close_session(&n->server, s);
-    hold_forget(c);
+    hold_forget(n, c);
     mem_free(c->holds);
     mem_free(c);
 }
@@ -75,18 +75,19 @@ void client_wait(struct node *n, struct client *c)
 
 /* Or goes on with what removes a great many keys: that they are gone is remembered until the next
  * checkpoint. */
-static bool needs_memory(const struct session *s, struct span name)
+static bool needs_memory(const struct session *s, const struct span *argv, size_t argc)
 {
-    return s->unfinished || command_needs_memory(s, name);
+    return s->unfinished || command_needs_memory(s, argv, argc);
 }
 
 /* The command that was parsed waits for the clock, the log's disk, or memory. */
 static bool must_stall(struct node *n, const struct session *s)
 {
-    struct span name = s->parser.argv[s->with.command_at];
+    const struct span *argv = s->parser.argv + s->with.command_at;
+    size_t argc = s->parser.argc - s->with.command_at;
 
-    return (node_must_wait(n) && command_writes(s, name)) ||
-           (memory_must_wait(n) && needs_memory(s, name));
+    return (node_must_wait(n) && command_writes(s, argv, argc)) ||
+           (memory_must_wait(n) && needs_memory(s, argv, argc));
 }
 
 /* Its answer begins at `start`. */
@@ -129,7 +130,7 @@ void client_expire(struct node *n)
 
 static size_t backlog(const struct client *c)
 {
-    return c->session.output.len - c->sent;
+    return c->session.output.len - c->sent + c->hold_bytes;
 }
 
 /* Runs the complete commands at the front of `in`; returns how many bytes they were. */
@@ -166,11 +167,16 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
             continue;
         }
         enum promise_verdict verdict = way == FORWARD_WAIT ? PROMISE_WAIT : promise_judge(n, c);
+        if (verdict == PROMISE_AWAY && forward_read(n, c, s->parser.argv, s->parser.argc)) {
+            promise_end(c);
+            used += s->parser.consumed;
+            continue;
+        }
         if (verdict == PROMISE_OVER) {
             used += s->parser.consumed;
             continue;
         }
-        if (verdict == PROMISE_WAIT || must_stall(n, s)) {
+        if (verdict != PROMISE_RUN || must_stall(n, s)) {
             c->stalled = true; /* it is parsed again when its time has come */
             break;
         }
@@ -289,6 +295,16 @@ static bool end_save(const struct node *n, struct session *s)
     return saved || failed;
 }
 
+/* When it fails it is tried again: only what ends all of them ends it. */
+static bool end_scrub(const struct node *n, struct session *s)
+{
+    const char *refusal = scrub_refusal(n);
+    bool done = scrub_done(n, s->wait_scrub);
+    if (done || refusal != NULL)
+        command_scrub_end(s, done ? NULL : refusal);
+    return done || refusal != NULL;
+}
+
 static bool wait_is_over(const struct node *n, const struct session *s, uint32_t have)
 {
     return have >= s->wait_regions ||
@@ -299,6 +315,8 @@ static bool end_wait(struct node *n, struct session *s)
 {
     if (s->wait_checkpoint != 0)
         return end_save(n, s);
+    if (s->wait_scrub != 0)
+        return end_scrub(n, s);
     if (s->following)
         return promise_end_follow(n, client_of(s));
     if (s->gathering)

@@ -23,8 +23,10 @@ struct client {
     struct list dirty;      /* in node.dirty_sessions */
     struct list held;       /* in node.held while there are holds */
     struct list waiting;    /* in node.waiting: WAIT, stalled or full, or just answered */
-    bool judged;            /* the command at the front has been asked what it waits for: */
-    uint64_t judged_us;     /* since when (node/promise.h), */
+    bool judged;            /* the command at the front has been asked what it waits for */
+    uint64_t judged_us;     /* (node/promise.h): when, */
+    uint64_t waits_us;      /* since when it waits for something to come; 0: it does not, */
+    uint64_t waited_us;     /* how long it has, of its timeout, */
     uint64_t barrier;       /* and for which barrier, if it reads strongly */
     struct forward forward; /* what it has elsewhere (node/forward.h) */
     struct gather *gather;  /* it waits for, or is an agent of (node/gather.h) */
@@ -39,6 +41,7 @@ struct client {
     struct list wrote;      /* in node.wrote: has replies that wait for the log of this turn */
     struct hold *holds;     /* [hold_count] ascending */
     size_t hold_count, hold_cap;
+    size_t hold_bytes; /* of what they keep besides */
 };
 
 static inline struct client *client_of(struct session *s)

@@ -48,7 +48,7 @@ TEST(a_token_from_far_ahead_takes_the_clock_along_no_further_than_clocks_may_dif
     struct buffer in = { 0 };
     token->time_ms = ALONE_START_US / 1000 + AHEAD_MS;
     buffer_put_text(&in, "SESSION FOLLOW ");
-    token_put(&in, token);
+    token_put(&in, token, "shop");
     buffer_put_text(&in, "\r\nSET k v\r\n");
     node_session_input(n, s, buffer_span(&in));
     sync_log();
@@ -68,7 +68,7 @@ TEST(the_token_of_a_with_goes_on_in_its_answer)
     struct buffer in = { 0 };
     token_see(token, seen, RUN);
     buffer_put_text(&in, "WITH read=local token=");
-    token_put(&in, token);
+    token_put(&in, token, "shop");
     buffer_put_text(&in, " -- GET k\r\n");
     node_session_input(&alone.node, s, buffer_span(&in));
     sync_log();
@@ -78,27 +78,87 @@ TEST(the_token_of_a_with_goes_on_in_its_answer)
     const char *text = strstr((char *)in.at, "token\r\n$");
     EXPECT(text != NULL);
     text = strchr(text + strlen("token\r\n$"), '\n') + 1;
-    EXPECT(token_take(span_of(text, strcspn(text, "\r")), token));
+    EXPECT(token_take(span_of(text, strcspn(text, "\r")), token, "shop"));
     EXPECT_EQ(vector_get(&token->seen, ELSEWHERE), seen);
     mem_free(token);
     buffer_release(&in);
     alone_release(&alone);
 }
 
-/* A crash took it before it was on disk: nobody has it, and no later write need come for anybody to go on. */
-TEST(what_an_earlier_run_made_and_lost_is_not_waited_for)
+/* Gives a token that names one op of our own, and returns what comes back. */
+static struct span told_of(struct session *s, const char *before, stamp_t op, uint64_t run,
+                           const char *after)
 {
+    static struct buffer text;
+    struct token *token = mem_zalloc(sizeof(*token));
+    token_see(token, op, run);
+    buffer_clear(&text);
+    buffer_put_text(&text, before);
+    token_put(&text, token, "shop");
+    buffer_put_text(&text, after);
+    mem_free(token);
+    node_session_input(&alone.node, s, buffer_span(&text));
+    sync_log();
+    buffer_clear(&text);
+    buffer_put(&text, node_session_output(s));
+    node_session_sent(&alone.node, s, text.len);
+    buffer_put_u8(&text, 0);
+    return span_str((char *)text.at);
+}
+
+static bool ends_with(struct span text, const char *end)
+{
+    size_t len = strlen(end);
+    return text.len >= len && span_equal(span_skip(text, text.len - len), span_str(end));
+}
+
+/* A crash took it before it was on disk: nobody has it, and no later write need come for anybody to go on. */
+TEST(what_an_earlier_run_made_and_lost_is_not_waited_for_and_warned_of)
+{
+    static const char lost[] = "warning\r\n$4\r\nLOST\r\n", none[] = "warning\r\n$-1\r\n";
+    alone_start(&alone, 1, "eu-de");
+    struct session *s = alone_session(&alone);
+    stamp_t op = stamp_make(ALONE_START_US / 1000 - 9, 0, 1);
+    EXPECT_TEXT(told_of(s, "SESSION FOLLOW ", op, 0, "\r\n"), "+OK\r\n");
+    struct session *other = alone_session(&alone);
+    EXPECT(ends_with(told_of(other, "WITH token=", op, 0, " -- GET k\r\n"), lost));
+    EXPECT(ends_with(told_of(other, "WITH token=", op, 0, " -- SET k v\r\n"), lost));
+    /* also now that the stream has gone on, and as long as a session follows it */
+    EXPECT(ends_with(told_of(other, "WITH token=", op, 0, " -- GET k\r\n"), lost));
+    EXPECT(ends_with(told_of(s, "WITH read=causal token=", 0, 0, " -- GET k\r\n"), lost));
+    EXPECT(ends_with(told_of(other, "WITH token=", 0, 0, " -- GET k\r\n"), none));
+    stamp_t here = vector_get(&alone.node.replica.last_op, 1);
+    EXPECT(ends_with(told_of(other, "WITH token=", here, 1, " -- GET k\r\n"), none));
+    alone_release(&alone);
+}
+
+TEST(a_follow_in_a_transaction_is_refused_and_leaves_one_answer)
+{
+    alone_start(&alone, 1, "eu-de");
+    struct session *s = alone_session(&alone);
+    EXPECT_TEXT(told_of(s, "MULTI\r\nSESSION FOLLOW ", stamp_make(5, 0, 9), 1, "\r\nEXEC\r\n"),
+                "+OK\r\n+QUEUED\r\n*1\r\n-ERR SESSION FOLLOW inside MULTI is not allowed\r\n");
+    alone_release(&alone);
+}
+
+/* A token read is 4 KB; as many as a session may have waiting are some hundred bytes each. */
+TEST(tokens_of_a_pipeline_of_withs_take_no_more_than_a_backlog)
+{
+    enum { COMMANDS = 20000, HOLD_MAX_BYTES = 3 << 20 };
     alone_start(&alone, 1, "eu-de");
     struct session *s = alone_session(&alone);
     struct token *token = mem_zalloc(sizeof(*token));
     struct buffer in = { 0 };
-    token_see(token, stamp_make(ALONE_START_US / 1000, 0, 1), 0);
-    buffer_put_text(&in, "SESSION FOLLOW ");
-    token_put(&in, token);
-    buffer_put_text(&in, "\r\n");
+    for (uint8_t o = 2; o < 60; o++)
+        token_see(token, stamp_make(ALONE_START_US / 1000, 0, o), 1);
+    for (int i = 0; i < COMMANDS; i++) {
+        buffer_put_text(&in, "WITH acks=1 read=local token=");
+        token_put(&in, token, "shop");
+        buffer_put_text(&in, " -- GET k\r\n");
+    }
     node_session_input(&alone.node, s, buffer_span(&in));
-    sync_log();
-    EXPECT_TEXT(node_session_output(s), "+OK\r\n");
+    EXPECT(client_of(s)->hold_bytes < HOLD_MAX_BYTES);
+    EXPECT(s->commands < COMMANDS);
     mem_free(token);
     buffer_release(&in);
     alone_release(&alone);

@@ -48,6 +48,17 @@ bool closed_comes(struct node *n, const struct link *l, uint8_t origin)
     return holds_more(n, l->peer, origin);
 }
 
+bool closed_is_all_here(struct node *n, uint8_t origin)
+{
+    const struct deployment *d = n->options.deployment;
+
+    for (size_t i = 0; i < n->peer_count; i++) {
+        if (holds_more(n, &n->peers[i], origin))
+            return false;
+    }
+    return deployment_closes(d, origin_region(d, origin));
+}
+
 /* What a peer holds is known from its HELLO on. */
 static bool is_met(const struct peer *peer)
 {
@@ -77,7 +88,7 @@ static const struct peer *holder(struct node *n, uint8_t origin)
     for (size_t i = 0; i < n->peer_count; i++) {
         const struct peer *p = &n->peers[i];
         if (p->intake != NULL && p->intake->ready && !origins_have(p->intake->behind, origin) &&
-            !origins_have(p->foreign, origin) && holds_more(n, p, origin))
+            !origins_have(p->barred, origin) && holds_more(n, p, origin))
             return p;
     }
     return NULL;

@@ -28,6 +28,9 @@ void closed_ask(struct node *n);
 bool closed_is(const struct node *n, uint8_t origin);
 bool closed_comes(struct node *n, const struct link *l, uint8_t origin);
 
+/* Whether the configuration lists it, and nobody who was heard of holds more of it than we do. */
+bool closed_is_all_here(struct node *n, uint8_t origin);
+
 /* Whether nobody holds more of such origins than we do. They have no heartbeat that would say so:
  * until then, one of their ops that has not come may have extended any deadline. */
 bool closed_settled(struct node *n);

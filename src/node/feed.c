@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mutation.h"
+#include "node/audited.h"
 #include "node/closed.h"
 #include "node/health.h"
 #include "node/node.h"
@@ -53,9 +54,10 @@ void feed_subscribe(struct node *n, struct link *l, struct span body)
     }
     source_subscribed(n, l, m.origins);
     for (int i = 0; i < 4; i++) /* nothing goes where it may not lie, whoever asks for it */
-        m.origins[i] &= MUTATION(sends_fenced) ? UINT64_MAX : ~l->peer->foreign[i];
+        m.origins[i] &= MUTATION(sends_fenced) ? UINT64_MAX : ~l->peer->barred[i];
     go_on(l, &m);
     leave_out_dropped(n, l, &m);
+    audited_subscribe(n, l, m.origins, &m.have);
     memcpy(l->origins, m.origins, sizeof l->origins);
     vector_copy(&l->sent, &m.have);
     l->subscribed = (m.origins[0] | m.origins[1] | m.origins[2] | m.origins[3]) != 0;
@@ -94,6 +96,7 @@ static void send_frame(struct node *n, struct link *l, const struct feed_frame *
     l->frame_bytes_out += f->message.len;
     l->batch_bytes += f->message.len;
     l->frames_out++;
+    audited_frame_sent(n, l, f);
     link_dirty(n, l);
 }
 
@@ -156,11 +159,19 @@ static enum step step(struct node *n, struct link *l, struct feed_frame *f, stru
     if (content->len > 0 && content->len + batch.len > FEED_FRAME_BYTES)
         return STEP_FULL;
     frame_add_batch(content, batch);
+    audited_frame_adds(n, f, batch);
     f->batches++;
     if (vector_get(&f->first, origin) == 0)
         vector_set(&f->first, to);
     vector_set(&f->last, to);
     return STEP_ADDED;
+}
+
+/* A frame's buffer has room for what does not compress: all of them are megabytes. */
+static uint32_t kept_frames(const struct node *n)
+{
+    uint64_t each = 2 * FEED_FRAME_BYTES;
+    return 1 + (uint32_t)(memory_share(n, (FEED_FRAMES - 1) * each, 48) / each);
 }
 
 /* Compresses what was gathered, keeps it for the next feed, and sends it. */
@@ -172,7 +183,7 @@ static void finish_frame(struct node *n, struct link *l, struct feed_frame *f)
     buffer_clear(&f->message);
     frame_put(&n->codec, &f->message, buffer_span(content));
     f->content_bytes = content->len;
-    n->feed.next = (n->feed.next + 1) % FEED_FRAMES;
+    n->feed.next = (n->feed.next + 1) % kept_frames(n);
     if (content->cap > 2 * FRAME_KEEP_BYTES)
         buffer_release(content);
     send_frame(n, l, f);
@@ -190,6 +201,7 @@ static size_t build_frame(struct node *n, struct link *l, struct span run)
     f->batches = 0;
     vector_clear(&f->first);
     vector_clear(&f->last);
+    audited_frame_begins(n, f);
     while (peek_record(span_skip(run, at), &batch, &bytes)) {
         enum step s = step(n, l, f, batch);
         if (s == STEP_FULL || s == STEP_BAD)
@@ -228,6 +240,8 @@ static uint64_t may_leave(const struct node *n)
 
 static void fill(struct node *n, struct link *l)
 {
+    if (audited_holds_log(n, l))
+        return;
     while (link_has_room(l) && !l->close && !l->reading && l->cursor < may_leave(n)) {
         struct span run;
         uint64_t before = l->cursor;
@@ -272,7 +286,7 @@ void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span re
     if (!l->reading || l->close)
         return;
     l->reading = l->read_wanted = false;
-    if (!l->subscribed || lsn != l->cursor)
+    if (!l->subscribed || lsn != l->cursor || audited_holds_log(n, l))
         return;
     if (records.len == 0)
         link_close(n, l, "the log cannot be read at %llu: %.120s", (unsigned long long)lsn,

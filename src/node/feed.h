@@ -27,6 +27,7 @@
 #define NODE_FEED_H
 
 #include "core/replica.h"
+#include "node/audit.h"
 #include "wire/frame.h"
 
 enum {
@@ -49,6 +50,7 @@ struct feed_frame {
     uint64_t origins[4];
     struct vector first, last; /* per origin in it: `to` of its first and of its last batch */
     uint64_t batches, content_bytes;
+    struct audit_frame audit;
 };
 
 /* What all feeds of a node share. */

@@ -7,7 +7,9 @@
 #include "cmd/command_keys.h"
 #include "cmd/handlers.h"
 #include "cmd/route.h"
+#include "node/audited.h"
 #include "node/client.h"
+#include "node/elsewhere.h"
 #include "node/node.h"
 #include "wire/message.h"
 #include "wire/resp_skip.h"
@@ -30,6 +32,14 @@ static void put_words(struct buffer *out, const char *a, const char *b, struct s
     struct span argv[3] = { span_str(a), span_str(b), c };
 
     put_command(out, argv, c.at != NULL ? 3 : 2);
+}
+
+/* The session there follows the token from now on; the command that comes next waits for it. */
+static void put_follow(struct buffer *out, struct span token)
+{
+    struct span argv[4] = { span_str("SESSION"), span_str("FOLLOW"), token, span_str("0") };
+
+    put_command(out, argv, 4);
 }
 
 /* What the session there has to be told first: as many commands as are returned. */
@@ -80,8 +90,8 @@ static uint64_t put_token(struct node *n, const struct session *s, struct buffer
 
     if (s->token == NULL && !s->demand.causal)
         return 0;
-    session_token_put(&n->replica, s, &token);
-    put_words(out, "SESSION", "FOLLOW", buffer_span(&token));
+    session_token_put(&n->server, s, &token);
+    put_follow(out, buffer_span(&token));
     buffer_release(&token);
     return 1;
 }
@@ -92,6 +102,11 @@ static struct link *way_to(const struct peer *p)
 {
     return p != NULL && p->intake != NULL && p->intake->ready && !p->intake->close ? p->intake
                                                                                    : NULL;
+}
+
+bool forward_reaches(const struct peer *p)
+{
+    return way_to(p) != NULL;
 }
 
 static struct peer *peer_of(struct node *n, uint8_t region)
@@ -140,7 +155,7 @@ static uint64_t deadline_of(const struct node *n, const struct client *c,
 
     if ((command != NULL && command->flags & CMD_BLOCKING) || c->sent_to != 0)
         return UINT64_MAX; /* it says itself how long it waits */
-    return n->now_us + 2 * timeout_us + FORWARD_SLACK_US;
+    return n->now_us + timeout_us + FORWARD_SLACK_US;
 }
 
 /* Whether the reply is wanted, as if the command had run here. */
@@ -154,11 +169,10 @@ static bool is_silent(struct session *s)
 }
 
 static void send_commands(struct node *n, struct client *c, struct link *l, struct span commands,
-                          uint64_t before, const struct command *command, bool writes)
+                          uint64_t before, struct forwarded one)
 {
-    struct session *s = &c->session;
     struct message_forward m = {
-        .session = s->id,
+        .session = c->session.id,
         .number = ++c->forward.numbers,
         .hops = c->remote != NULL ? (uint8_t)(c->remote->hops + 1) : 0,
         .after = c->listed,
@@ -168,26 +182,41 @@ static void send_commands(struct node *n, struct client *c, struct link *l, stru
 
     message_put_forward(&l->output, &m);
     link_dirty(n, l);
-    push_flight(n, c,
-                (struct forwarded){ .number = m.number,
-                                    .deadline_us = deadline_of(n, c, command),
-                                    .writes = writes,
-                                    .silent = is_silent(s) });
+    one.number = m.number;
+    one.about = audited_commands(n, l, false, commands);
+    push_flight(n, c, one);
     n->forwards_sent++;
 }
 
 static void send_one(struct node *n, struct client *c, struct link *l, const struct span *argv,
-                     size_t argc)
+                     size_t argc, struct forwarded one)
 {
-    const struct command *command = command_resolve(argv, argc);
     struct buffer bytes = { 0 };
     uint64_t before = put_session(c, &bytes);
 
     before += put_token(n, &c->session, &bytes);
     put_command(&bytes, argv, argc);
-    send_commands(n, c, l, buffer_span(&bytes), before, command,
-                  command == NULL || !(command->flags & CMD_READONLY));
+    one.silent = is_silent(&c->session);
+    one.seen = !one.writes && c->session.token != NULL;
+    send_commands(n, c, l, buffer_span(&bytes), before, one);
+    if (one.seen) {
+        buffer_clear(&bytes);
+        put_words(&bytes, "SESSION", "TOKEN", (struct span){ 0 });
+        send_commands(n, c, l, buffer_span(&bytes), 0,
+                      (struct forwarded){ .deadline_us = one.deadline_us, .token = true });
+    }
     buffer_release(&bytes);
+}
+
+static void send_command(struct node *n, struct client *c, struct link *l, const struct span *argv,
+                         size_t argc)
+{
+    size_t at = c->session.with.command_at;
+    const struct command *command = command_resolve(argv + at, argc - at);
+
+    send_one(n, c, l, argv, argc,
+             (struct forwarded){ .deadline_us = deadline_of(n, c, command),
+                                 .writes = command == NULL || !(command->flags & CMD_READONLY) });
 }
 
 /* The whole transaction, and its EXEC as it came (which may stand in a WITH). */
@@ -203,7 +232,10 @@ static void send_transaction(struct node *n, struct client *c, struct link *l,
     put_command(&bytes, &multi, 1);
     before += 1 + transaction_put(t, put_command, &bytes);
     put_command(&bytes, argv, argc);
-    send_commands(n, c, l, buffer_span(&bytes), before, NULL, t->writes);
+    send_commands(n, c, l, buffer_span(&bytes), before,
+                  (struct forwarded){ .deadline_us = deadline_of(n, c, NULL),
+                                      .writes = t->writes,
+                                      .silent = is_silent(&c->session) });
     buffer_release(&bytes);
     transaction_discard(&n->server, t);
     c->forward.watches = false;
@@ -211,13 +243,22 @@ static void send_transaction(struct node *n, struct client *c, struct link *l,
 
 /* --- judging --- */
 
+static bool is_exec(const struct session *s, const struct span *argv, size_t argc)
+{
+    const struct command *command = command_resolve(argv, argc);
+
+    return command != NULL && command->run == cmd_exec && s->transaction.open;
+}
+
 static void refuse(struct node *n, struct client *c, const char *error)
 {
     struct session *s = &c->session;
 
     reply_error(&s->reply, error);
     n->server.statistics.errors++;
-    if (s->transaction.open)
+    if (is_exec(s, s->parser.argv + s->with.command_at, s->parser.argc - s->with.command_at))
+        transaction_discard(&n->server, &s->transaction);
+    else if (s->transaction.open)
         transaction_spoil(&s->transaction);
 }
 
@@ -252,13 +293,6 @@ static bool must_wait_for(const struct client *c, const struct peer *p, const st
     return f->peer != p || l == NULL || f->link_id != l->id || f->count >= FORWARD_FLIGHT_MAX;
 }
 
-static bool is_exec(const struct session *s, const struct span *argv, size_t argc)
-{
-    const struct command *command = command_resolve(argv, argc);
-
-    return command != NULL && command->run == cmd_exec && s->transaction.open;
-}
-
 static enum forward_verdict send_away(struct node *n, struct client *c, const struct route *route,
                                       const struct span *argv, size_t argc)
 {
@@ -271,6 +305,11 @@ static enum forward_verdict send_away(struct node *n, struct client *c, const st
         return FORWARD_WAIT;
     if (l == NULL) {
         refuse_unreached(n, c, p, route->region);
+        return FORWARD_GONE;
+    }
+    const char *refusal = audited_refusal(n, route->key, s->transaction.open && s->transaction.fence != 0);
+    if (refusal != NULL) {
+        refuse(n, c, refusal);
         return FORWARD_GONE;
     }
     if (c->remote != NULL && c->remote->hops >= FORWARD_HOPS) {
@@ -286,9 +325,23 @@ static enum forward_verdict send_away(struct node *n, struct client *c, const st
         send_transaction(n, c, l, argv, argc);
     } else {
         c->forward.watches |= command_find(argv[at])->run == cmd_watch;
-        send_one(n, c, l, argv, argc);
+        send_command(n, c, l, argv, argc);
     }
     return FORWARD_GONE;
+}
+
+bool forward_read(struct node *n, struct client *c, const struct span *argv, size_t argc)
+{
+    struct peer *p = elsewhere_find(n, c);
+    struct link *l = way_to(p);
+
+    if (l == NULL || must_wait_for(c, p, l) || !link_has_room(l))
+        return false;
+    open_session(c, p, l);
+    c->listed = 0;
+    send_one(n, c, l, argv, argc,
+             (struct forwarded){ .deadline_us = promise_deadline_us(n, c), .moved = true });
+    return true;
 }
 
 /* Where keys are watched elsewhere, what ends that goes there too. */
@@ -311,7 +364,7 @@ static void follow_watch(struct node *n, struct client *c, const struct span *ar
 
         f->watches = false;
         if (l != NULL && f->link_id == l->id && f->count == 0) {
-            send_one(n, c, l, &unwatch, 1);
+            send_command(n, c, l, &unwatch, 1);
             f->flight[f->count - 1].silent = true;
         }
     }
@@ -355,7 +408,9 @@ enum forward_verdict forward_judge(struct node *n, struct client *c, const struc
         refuse(n, c, route.error);
         return FORWARD_GONE;
     }
-    if (gathers && command_find(argv[at])->run != cmd_discard)
+    const struct command *command = command_find(argv[at]); /* NULL: it is refused when it runs */
+
+    if (gathers && (command == NULL || command->run != cmd_discard))
         return FORWARD_HERE;
     follow_watch(n, c, argv + at, argc - at, &route);
     if (route.region == n->options.self->id)
@@ -404,6 +459,59 @@ static struct client *client_with(struct node *n, uint64_t session)
     return NULL;
 }
 
+/* The text of a bulk string; empty: it is none. */
+static struct span bulk_of(struct span reply)
+{
+    const uint8_t *end = reply.len > 0 ? memchr(reply.at, '\n', reply.len) : NULL;
+
+    if (end == NULL || reply.at[0] != '$' || reply.at + reply.len - end < 3)
+        return span_of("", 0);
+    return span_of(end + 1, (size_t)(reply.at + reply.len - end) - 3);
+}
+
+/* What the other region had when it answered the read before. An answer that is not wanted, or is an error,
+ * has shown nothing of it. */
+static void take_seen(struct node *n, struct client *c, struct span reply)
+{
+    struct session *s = &c->session;
+    struct buffer *kept = &c->forward.kept;
+    struct token *t = mem_alloc(sizeof(*t));
+    struct span text = bulk_of(reply);
+
+    if (kept->len == 0)
+        ;
+    else if (s->token != NULL && token_take(text, t, n->options.deployment->name)) {
+        token_merge(s->token, t);
+        s->token_timed = false;
+        buffer_put(&s->output, buffer_span(kept));
+    } else {
+        reply_error(&s->reply, "STALE the read was answered elsewhere, and what else is there is "
+                               "not known");
+    }
+    buffer_release(kept);
+    mem_free(t);
+}
+
+/* The answer of a command; the first that was on its way. */
+static void take_reply_of(struct node *n, struct client *c, const struct forwarded *first,
+                          const struct message_answer *m)
+{
+    struct session *s = &c->session;
+    size_t start = s->output.len;
+
+    if (m->stamp != 0 && first->writes)
+        s->last_write = m->stamp;
+    if (first->silent)
+        return;
+    if (first->seen && m->reply.len > 0 && m->reply.at[0] != '-') {
+        buffer_put(&c->forward.kept, m->reply);
+        return;
+    }
+    buffer_put(&s->output, m->reply);
+    if (m->stamp != 0 && !first->moved)
+        hold_until_applied(n, c, start, m->stamp);
+}
+
 void forward_take_answer(struct node *n, struct link *l, struct span body)
 {
     struct message_answer m;
@@ -414,15 +522,13 @@ void forward_take_answer(struct node *n, struct link *l, struct span body)
     struct client *c = client_with(n, m.session);
     if (c == NULL || c->forward.link_id != l->id || c->forward.flight[0].number != m.number)
         return; /* nobody waits for it any more */
-    bool silent = c->forward.flight[0].silent;
-    size_t start = c->session.output.len;
+    struct forwarded first = c->forward.flight[0];
     forget_first(c);
-    if (m.stamp != 0)
-        c->session.last_write = m.stamp;
-    if (!silent)
-        buffer_put(&c->session.output, m.reply);
-    if (!silent && m.stamp != 0)
-        hold_until_applied(n, c, start, m.stamp);
+    audited_answer(n, l, true, first.about, m.reply.len);
+    if (first.token)
+        take_seen(n, c, m.reply);
+    else
+        take_reply_of(n, c, &first, &m);
     wake(n, c);
 }
 
@@ -430,14 +536,16 @@ static void fail_first(struct node *n, struct client *c, const char *what)
 {
     const struct forwarded *first = &c->forward.flight[0];
     const char *name = c->forward.peer->region->name;
+    bool told = first->token ? c->forward.kept.len > 0 : !first->silent;
 
-    if (!first->silent && first->writes)
+    if (told && first->writes)
         reply_errorf(&c->session.reply,
                      "UNKNOWN the command was sent to %s, and %s: it may have happened", name,
                      what);
-    else if (!first->silent)
+    else if (told)
         reply_errorf(&c->session.reply, "STALE the read was sent to %s, and %s", name, what);
-    n->server.statistics.errors++;
+    n->server.statistics.errors += told;
+    buffer_release(&c->forward.kept);
     forget_first(c);
 }
 
@@ -483,6 +591,7 @@ void forward_forget(struct node *n, struct client *c)
     }
     list_remove(&f->link);
     mem_free(f->flight);
+    buffer_release(&f->kept);
     *f = (struct forward){ 0 };
 }
 
@@ -573,7 +682,8 @@ void forward_take(struct node *n, struct link *l, struct span body)
         r->cap = r->cap ? 2 * r->cap : 4;
         r->commands = mem_realloc(r->commands, r->cap * sizeof(*r->commands));
     }
-    r->commands[r->count++] = (struct remote_command){ m.number, m.before };
+    uint32_t about = audited_commands(n, l, true, m.commands);
+    r->commands[r->count++] = (struct remote_command){ m.number, m.before, about };
     r->hops = m.hops;
     if (m.after != 0 && replica_may_hold(&n->replica, stamp_origin(m.after)))
         vector_raise(&r->after, m.after);
@@ -603,6 +713,7 @@ static void take_reply(struct node *n, struct remote *r, struct span reply)
         return;
     }
     put_answer(n, r, first->number, reply);
+    audited_answer(n, r->from, false, first->about, reply.len);
     r->count--;
     memmove(r->commands, r->commands + 1, r->count * sizeof(*r->commands));
 }
@@ -614,6 +725,8 @@ static void see_off(struct node *n, struct remote *r)
     size_t bytes;
 
     while (r->count > 0 && (bytes = resp_skip(client_output(s))) > 0) {
+        if (!audited_may_answer(n, r->from, r->commands[0].about))
+            break;
         take_reply(n, r, span_of(client_output(s).at, bytes));
         client_sent(n, s, bytes);
     }

@@ -10,6 +10,10 @@
  * is gathered here and sent whole; a WATCH of keys that are written elsewhere runs there, and the
  * EXEC after it too.
  *
+ * A read that this region cannot answer as fresh as it is to be goes the same way (node/elsewhere.h); it
+ * needs nothing to come here. The session that follows a token has then seen what the other region has:
+ * behind a read goes a SESSION TOKEN, and the answer waits until the session follows that.
+ *
  * A command is sent once. When its answer is lost (the link broke, or it did not come in time) it
  * may have happened, and the error is UNKNOWN; one that could not be sent is refused: NOWRITER.
  *
@@ -42,6 +46,10 @@ struct forwarded {
     uint64_t deadline_us;
     bool writes;
     bool silent; /* CLIENT REPLY: the answer is not wanted */
+    bool moved;  /* a read that could be answered here, later */
+    bool seen;   /* the next is a SESSION TOKEN: this answer waits for that one */
+    bool token;  /* it is that */
+    uint32_t about; /* of a fence (node/audited.h) */
 };
 
 /* What a client has elsewhere. */
@@ -56,12 +64,14 @@ struct forward {
     uint64_t numbers;
     struct forwarded *flight; /* [count], in order */
     size_t count, cap;
+    struct buffer kept; /* the answer that waits for a token; empty: none does */
 };
 
 /* One that runs here for another region. */
 struct remote_command {
     uint64_t number;
     uint64_t before; /* replies that come before the one that is wanted */
+    uint32_t about;  /* of a fence (node/audited.h) */
 };
 
 /* A session here for a client of another region. */
@@ -86,6 +96,13 @@ enum forward_verdict {
 /* The command at the front of the session, which has been parsed and judged (node/promise.h begin). */
 enum forward_verdict forward_judge(struct node *n, struct client *c, const struct span *argv,
                                    size_t argc);
+
+/* A read that waits here goes to another region (node/elsewhere.h), to be answered within what is left of its
+ * time. False: those before it have to be answered first, or there is no room on the way. */
+bool forward_read(struct node *n, struct client *c, const struct span *argv, size_t argc);
+
+/* Whether commands can be sent there. */
+bool forward_reaches(const struct peer *p);
 
 /* Whether a client that waits may be looked at again. */
 bool forward_may_resume(const struct client *c);

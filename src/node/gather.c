@@ -57,7 +57,7 @@ static void put_question(struct buffer *out, const struct gather_question *q, ui
 
 static uint64_t fences_of(const struct gather_plan *plan, uint8_t region)
 {
-    uint64_t fences = 0;
+    uint64_t fences = (uint64_t)plan->outside << 32;
 
     for (size_t i = 0; i < COUNT_OF(plan->of_fence); i++)
         fences |= (uint64_t)(plan->of_fence[i] == region) << i;
@@ -176,6 +176,7 @@ static void finish(struct node *n, struct gather *g)
     if (c != NULL) {
         c->gather = NULL;
         c->session.waiting = c->session.gathering = false;
+        promise_end(c); /* its next command may come before it is looked at again */
         if (!c->session.wait_silent)
             tell(n, g);
         c->session.wait_silent = false;

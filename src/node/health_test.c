@@ -246,6 +246,28 @@ TEST(a_slow_disk_is_asked_for_the_ceiling_further_ahead)
     alone_release(&a);
 }
 
+/* A process that was stopped for minutes while the disk wrote: the next run would wait as long. */
+TEST(a_pause_is_not_taken_for_a_slow_disk)
+{
+    struct alone a;
+    uint64_t now_us = ALONE_START_US;
+    alone_start(&a, 1, "eu-de");
+    a.node.replica.hlc.ceiling_ms = 0;
+    EXPECT(waits_on_disk(&a, &now_us, 1000) <= 2);
+    uint64_t wanted = 0;
+    for (; wanted == 0; now_us += 10 * 1000) {
+        node_turn(&a.node, now_us);
+        node_turn_end(&a.node);
+        wanted = node_want_ceiling(&a.node);
+    }
+    now_us += 13 * 1000 * 1000;
+    node_turn(&a.node, now_us);
+    node_ceiling_durable(&a.node, wanted);
+    waits_on_disk(&a, &now_us, 1000);
+    EXPECT(a.node.replica.hlc.ceiling_ms - now_us / 1000 <= 1000);
+    alone_release(&a);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

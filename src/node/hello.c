@@ -45,6 +45,7 @@ static void send_hello(struct node *n, struct link *l, bool refuses)
         .deployment = span_str(n->options.deployment->name),
         .region_name = span_str(n->options.self->name),
     };
+    agreement_put(n, &hello);
     vector_copy(&hello.applied, &n->replica.applied);
     vector_copy(&hello.last_op, &n->replica.last_op);
     for (uint32_t o = 0; origins_next(l->peer->origins, &o); o++) {
@@ -61,12 +62,7 @@ void hello_send(struct node *n, struct link *l)
     send_hello(n, l, false);
 }
 
-/* A name out of a peer's bytes, fit for a log line. */
-struct shown {
-    char text[64];
-};
-
-static struct shown shown(struct span name)
+struct shown hello_shown(struct span name)
 {
     struct shown s = { "" };
     for (size_t i = 0; i < name.len && i + 1 < sizeof s.text; i++)
@@ -87,7 +83,7 @@ static bool is_member(struct node *n, struct link *l, const struct message_hello
     }
     if (!span_equal(m->deployment, span_str(deployment))) {
         link_refuse(n, l, "a peer of deployment %s at region %s of deployment %s",
-                    shown(m->deployment).text, self->name, deployment);
+                    hello_shown(m->deployment).text, self->name, deployment);
         return false;
     }
     if (m->region == self->id && span_equal(m->region_name, span_str(self->name))) {
@@ -102,7 +98,7 @@ static bool is_member(struct node *n, struct link *l, const struct message_hello
     if (region == NULL || region == self || !span_equal(m->region_name, span_str(region->name))) {
         link_refuse(
             n, l, "region %s has no configured region %s with number %u: the configurations differ",
-            self->name, shown(m->region_name).text, m->region);
+            self->name, hello_shown(m->region_name).text, m->region);
         return false;
     }
     if (m->receiver != 0 && m->receiver != self->id) { /* what it knows is of another number */
@@ -272,6 +268,7 @@ void hello_take(struct node *n, struct link *l, struct span body)
     l->instance = m.instance;
     l->doubted = lost_log(n, peer, &m);
     judge_amnesia(n, peer, &m);
+    agreement_judge(n, peer, &m);
     if (!bootstrap_is_on(n))
         runs_compared(n, peer);
     learn(n, &m);

@@ -9,6 +9,8 @@
  *     a process of an older run while one of a newer run is connected
  *     a clone: the same run, met before as another process
  *
+ * Configurations that differ in fences are no reason to refuse: what follows is in node/agreement.h.
+ *
  * A HELLO may also show that *we* are amnesiac (node/runs.h). Then own writes end, and the rest
  * goes on. Therefore also those learn what we know of them whom we refuse as second process or
  * clone: a HELLO that says so goes before the REFUSED.
@@ -20,6 +22,13 @@
 
 struct node;
 struct link;
+
+/* A name out of a peer's bytes, fit for a log line. */
+struct shown {
+    char text[64];
+};
+
+struct shown hello_shown(struct span name);
 
 void hello_send(struct node *n, struct link *l);
 

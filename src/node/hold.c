@@ -8,6 +8,7 @@
 #include "node/client.h"
 #include "node/node.h"
 #include "node/promise.h"
+#include "node/seen.h"
 #include "wire/message.h"
 
 enum { NO_ACK = UINT32_MAX, NAMES_MAX = 300 };
@@ -21,7 +22,9 @@ struct hold_acks {
     uint64_t began_us, deadline_us;
     uint32_t wanted;
     bool told;           /* it came in a WITH: its answer tells of all this */
-    struct token *token; /* that it gave; owned; NULL: none */
+    struct buffer token; /* that it gave, as text: that is short; empty: none */
+    const char
+        *lost; /* of what its token, or its session's, names: LOST or CLOSED; NULL: nothing */
     uint64_t members[4];
     uint32_t staleness_ms;
     uint32_t count;      /* of regions that have acknowledged, members only */
@@ -68,7 +71,19 @@ static stamp_t newest_own(const struct node *n, uint32_t fences)
     return newest;
 }
 
-static struct hold_acks *ask(struct node *n, struct client *c)
+static const char *warning_of(struct node *n, const struct session *s)
+{
+    const char *own = seen_warning(n, s->token), *given = seen_warning(n, s->with.token);
+
+    return own == NULL || (given != NULL && strcmp(given, "LOST") == 0) ? given : own;
+}
+
+static size_t bytes_of(const struct node *n, const struct hold_acks *a)
+{
+    return a != NULL ? sizeof(*a) + n->matrix.count * sizeof(a->acked_ms[0]) + a->token.cap : 0;
+}
+
+static struct hold_acks *ask(struct node *n, struct client *c, bool told)
 {
     struct session *s = &c->session;
     const struct demand *d = &s->demand;
@@ -80,18 +95,18 @@ static struct hold_acks *ask(struct node *n, struct client *c)
                  : d->settles ? newest_own(n, d->fences)
                               : 0,
         .began_us = n->now_us,
-        .deadline_us = n->now_us + (uint64_t)d->timeout_ms * 1000,
+        .deadline_us = promise_deadline_us(n, c),
         .wanted = s->wrote || d->settles ? d->others : 0,
-        .told = s->with.on,
+        .told = told,
         .staleness_ms = promise_staleness_ms(n, d),
     };
     memcpy(a->members, d->members, sizeof(a->members));
     for (size_t i = 0; i < n->matrix.count; i++)
         a->acked_ms[i] = NO_ACK;
-    if (a->told) {
-        a->token = s->with.token;
-        s->with.token = NULL;
-    }
+    if (told)
+        a->lost = warning_of(n, s);
+    if (told && s->with.token != NULL)
+        token_put(&a->token, s->with.token, n->options.deployment->name);
     if (a->wanted == 0) /* it only is to be told */
         a->deadline_us = n->now_us;
     if (a->deadline_us < n->hold_due_us)
@@ -99,10 +114,11 @@ static struct hold_acks *ask(struct node *n, struct client *c)
     return a;
 }
 
-static void free_acks(struct hold_acks *a)
+static void free_acks(const struct node *n, struct client *c, struct hold_acks *a)
 {
+    c->hold_bytes -= bytes_of(n, a);
     if (a != NULL)
-        mem_free(a->token);
+        buffer_release(&a->token);
     mem_free(a);
 }
 
@@ -119,11 +135,12 @@ void hold_reply(struct node *n, struct client *c, size_t start)
                          .lsn = sync || (acks && s->wrote) ? HOLD_OPEN : 0 };
 
     if (told || (acks && answered))
-        hold.acks = ask(n, c);
+        hold.acks = ask(n, c, told);
     else if (!sync || waits_already(c))
         return;
     if (acks && hold.acks != NULL && hold.acks->stamp > n->acks_wanted)
         n->acks_wanted = hold.acks->stamp;
+    c->hold_bytes += bytes_of(n, hold.acks);
     push(n, c, hold);
 }
 
@@ -220,14 +237,16 @@ static void put_noacks(const struct node *n, const struct hold_acks *a, struct r
 /* --- the answer of a WITH --- */
 
 /* What its client gave and this region may not hold, or has not waited for, goes on with it. */
-static void carry(struct buffer *text, const struct token *given)
+static void carry(const struct node *n, struct buffer *text, const struct buffer *given)
 {
-    struct token *t = mem_alloc(sizeof(*t));
+    const char *deployment = n->options.deployment->name;
+    struct token *t = mem_alloc(2 * sizeof(*t));
 
-    CHECK(token_take(buffer_span(text), t));
-    token_merge(t, given);
+    CHECK(token_take(buffer_span(text), &t[0], deployment));
+    CHECK(token_take(buffer_span(given), &t[1], deployment));
+    token_merge(&t[0], &t[1]);
     buffer_clear(text);
-    token_put(text, t);
+    token_put(text, &t[0], deployment);
     mem_free(t);
 }
 
@@ -236,9 +255,9 @@ static void put_token(struct node *n, const struct session *s, const struct hold
 {
     struct buffer token = { 0 };
 
-    session_token_put(&n->replica, s, &token);
-    if (a->token != NULL)
-        carry(&token, a->token);
+    session_token_put(&n->server, s, &token);
+    if (a->token.len > 0)
+        carry(n, &token, &a->token);
     reply_bulk(reply, buffer_span(&token));
     buffer_release(&token);
 }
@@ -255,6 +274,21 @@ static void put_acks(const struct node *n, const struct hold_acks *a, struct rep
             deployment_region_with_id(n->options.deployment, n->matrix.rows[i].region)->name);
         reply_int(reply, a->acked_ms[i]);
     }
+}
+
+/* The gravest: how old the answer is stands beside it anyway. */
+static void put_warning(const struct node *n, const struct hold_acks *a, struct reply *reply)
+{
+    uint32_t warn_ms = n->options.deployment->reads_warn_ms;
+    char text[40];
+
+    snprintf(text, sizeof(text), "STALE_OVER_%u", warn_ms);
+    if (a->lost != NULL)
+        reply_bulk_text(reply, a->lost);
+    else if (a->staleness_ms > warn_ms)
+        reply_bulk_text(reply, text);
+    else
+        reply_null(reply);
 }
 
 static void put_with(struct node *n, struct client *c, const struct hold_acks *a,
@@ -277,12 +311,7 @@ static void put_with(struct node *n, struct client *c, const struct hold_acks *a
     reply_bulk_text(reply, "staleness_ms");
     reply_int(reply, a->staleness_ms == STALENESS_ANY ? -1 : (int64_t)a->staleness_ms);
     reply_bulk_text(reply, "warning");
-    if (a->staleness_ms > n->options.deployment->reads_warn_ms) {
-        snprintf(text, sizeof(text), "STALE_OVER_%u", n->options.deployment->reads_warn_ms);
-        reply_bulk_text(reply, text);
-    } else {
-        reply_null(reply);
-    }
+    put_warning(n, a, reply);
 }
 
 /* --- waiting ends --- */
@@ -347,7 +376,7 @@ static void release(struct node *n, struct client *c)
     for (; done < c->hold_count && is_over(n, &c->holds[done]); done++) {
         if (c->holds[done].acks != NULL)
             answer(n, c, done);
-        free_acks(c->holds[done].acks);
+        free_acks(n, c, c->holds[done].acks);
     }
     if (done == 0)
         return;
@@ -363,7 +392,8 @@ static void find_due(struct node *n, const struct client *c)
     n->holds_applied |= c->hold_count > 0 && c->holds[0].applied != 0;
     const struct hold_acks *a = c->hold_count > 0 ? c->holds[0].acks : NULL;
 
-    if (a != NULL && a->deadline_us < n->hold_due_us)
+    /* while the log waits for its disk no time can be over */
+    if (a != NULL && c->holds[0].lsn <= n->replica.log_durable && a->deadline_us < n->hold_due_us)
         n->hold_due_us = a->deadline_us;
 }
 
@@ -379,10 +409,10 @@ void hold_release(struct node *n)
     }
 }
 
-void hold_forget(struct client *c)
+void hold_forget(const struct node *n, struct client *c)
 {
     for (size_t i = 0; i < c->hold_count; i++)
-        free_acks(c->holds[i].acks);
+        free_acks(n, c, c->holds[i].acks);
     c->hold_count = 0;
 }
 
@@ -399,7 +429,7 @@ void hold_fail(struct node *n)
         reply_errorf(&s->reply,
                      "UNKNOWN the log failed before this was durable: a restart may lose it");
         s->closing = true;
-        hold_forget(c);
+        hold_forget(n, c);
         list_remove(&c->held);
         client_mark_dirty(n, c);
     }

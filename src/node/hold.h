@@ -6,7 +6,8 @@
  * the same, and wait together. An acknowledgement is a region's durable vector that has passed the
  * write's stamp (core/peers.h). Acknowledgements that do not come in time make the reply an error
  * that names who did and who did not: NOACKS; the write stands.
- * Limits:    a hold has some 30 bytes, one with acknowledgements 50 and 4 for each other region.
+ * Limits:    a hold has some 30 bytes, one with acknowledgements 150 and 4 for each other region, and the
+ *            token of its WITH as text; these count as unread output (client.hold_bytes).
  */
 #ifndef NODE_HOLD_H
 #define NODE_HOLD_H
@@ -45,7 +46,7 @@ void hold_release(struct node *n);
 void hold_fail(struct node *n);
 
 /* Of a session that ends. */
-void hold_forget(struct client *c);
+void hold_forget(const struct node *n, struct client *c);
 
 /* When hold_release has something to do by time alone; UINT64_MAX: never. */
 uint64_t hold_deadline_us(const struct node *n);

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mutation.h"
+#include "node/audited.h"
 #include "node/health.h"
 #include "node/link_info.h"
 #include "node/node.h"
@@ -115,7 +116,7 @@ static stamp_t unasked(const struct node *n, const struct link *l, bool *waits)
         uint8_t origin = stamp_origin(missing);
         *waits |= missing != 0;
         if (missing != 0 && !replica_owns(&n->replica, origin) &&
-            !origins_have(l->origins, origin) && !origins_have(l->peer->foreign, origin) &&
+            !origins_have(l->origins, origin) && !origins_have(l->peer->barred, origin) &&
             !topology_is_relayed(n, origin))
             return missing;
     }
@@ -157,6 +158,7 @@ static bool take_batch(struct node *n, struct link *l, struct span batch)
 {
     uint8_t origin;
     stamp_t to;
+    audited_batch_came(n, l, batch);
     if (batch_peek(batch, &origin, &to) && !origins_have(l->origins, origin))
         return true; /* not asked for, or not any more */
     l->batches_in++;

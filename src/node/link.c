@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "node/audited.h"
 #include "node/faults.h"
 #include "node/feed.h"
 #include "node/forward.h"
@@ -107,6 +108,7 @@ static void end(struct node *n, struct link *l, const char *why)
     if (l->peer != NULL && l->peer->feed == l)
         l->peer->feed = NULL;
     forward_link_closed(n, l);
+    audited_link_ended(n, l);
     link_dirty(n, l);
 }
 

@@ -64,6 +64,11 @@ struct link {
     stamp_t wanted; /* of a feed: the newest write whose acknowledgement the peer was asked for */
     uint64_t frames_out, raw_bytes_out, frame_bytes_out;
 
+    /* Audit (node/audited.h): nothing of a fence goes before this line of it is written; streams were
+     * taken out because it cannot be. */
+    uint64_t audit_line;
+    bool audit_paused;
+
     /* Feed: what the peer wants of us. Intake: what we want of it. */
     uint64_t origins[4]; /* bitmap of wanted origins */
 

@@ -88,7 +88,7 @@ const char *link_info_problem(const struct peer *peer)
         return peer->problem;
     if (!is_up(peer->intake))
         return "not connected yet";
-    return is_up(peer->feed) ? "" : "the peer has not dialled this region";
+    return is_up(peer->feed) ? peer->differs : "the peer has not dialled this region";
 }
 
 /* --- LINK LIST --- */

@@ -22,8 +22,10 @@ void newcomer_recovered(struct node *n)
 
 void newcomer_hears(struct node *n, const struct vector *last_op)
 {
-    if (n->newcomer.on)
-        vector_merge(&n->newcomer.told, last_op);
+    for (uint32_t o = 0; n->newcomer.on && o < last_op->high; o++) {
+        if (last_op->at[o] != 0 && replica_may_hold(&n->replica, (uint8_t)o))
+            vector_raise(&n->newcomer.told, last_op->at[o]);
+    }
 }
 
 /* Its HELLO may still come. */
@@ -48,6 +50,6 @@ void newcomer_turn_end(struct node *n)
     if (!n->newcomer.on || (!late && !knows_all(n) && !bootstrap_is_on(n)))
         return;
     n->newcomer.on = false;
-    if (!bootstrap_is_on(n))
+    if (!bootstrap_is_on(n) && n->known.joining == 0)
         n->server.loading = NULL;
 }

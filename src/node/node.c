@@ -10,7 +10,9 @@
 #include "base/logfmt.h"
 #include "base/memory.h"
 #include "cmd/blocking.h"
+#include "cmd/keyspace_setting.h"
 #include "cmd/stream_wake.h"
+#include "node/audited.h"
 #include "node/client.h"
 #include "node/closed.h"
 #include "node/feed.h"
@@ -57,6 +59,14 @@ static const char *ask_checkpoint(void *node, uint64_t *number)
     return NULL;
 }
 
+static const char *ask_scrub(void *node, uint64_t *number)
+{
+    const char *refusal = scrub_refusal(node);
+    if (refusal == NULL)
+        *number = scrub_ask(node);
+    return refusal;
+}
+
 static uint64_t last_checkpoint_s(void *node)
 {
     return ((struct node *)node)->checkpoint.completed_us / 1000000;
@@ -72,7 +82,9 @@ static const struct server_hooks hooks = {
     .regions_with = node_regions_with,
     .gather = gather_begin,
     .checkpoint = ask_checkpoint,
+    .scrub = ask_scrub,
     .last_checkpoint_s = last_checkpoint_s,
+    .erase_waits = erase_waits,
 };
 
 /* --- life --- */
@@ -82,6 +94,7 @@ static void init_streams(struct node *n, struct peer *p, const struct region *re
     const struct deployment *d = n->options.deployment;
     p->region = region;
     origin_foreign(d, region->id, p->foreign);
+    memcpy(p->barred, p->foreign, sizeof(p->barred));
     for (uint32_t fence = 0; fence < d->fence_count; fence++) {
         uint8_t origin = origin_of(d, region->id, fence);
         if (origin != 0 && fence_holds(&d->fences[fence], n->options.self->id))
@@ -156,11 +169,14 @@ void node_init(struct node *n, const struct node_options *options)
     list_init(&n->wrote);
     list_init(&n->forwarding);
     list_init(&n->gathers);
+    erase_init(n);
     list_init(&n->remotes);
     list_init(&n->remotes_due);
     n->hold_due_us = n->forward_due_us = UINT64_MAX;
+    audited_init(n);
     init_peers(n);
     init_replica(n);
+    agreement_init(n);
     runs_init(n);
     closed_init(n);
     topology_init(n);
@@ -183,10 +199,12 @@ void node_release(struct node *n)
     tail_release(&n->tail);
     peers_release(&n->matrix);
     topology_release(n);
+    erase_release(n);
     feed_release(n);
     checkpoint_node_release(n);
     bootstrap_release(n);
     source_release(n);
+    audit_release(&n->audit);
     mem_free(n->peers);
     *n = (struct node){ 0 };
 }
@@ -229,6 +247,7 @@ void node_recovered(struct node *n, uint64_t end_lsn)
     n->log_taken = end_lsn;
     closed_note(n, &n->replica.last_op);
     server_listen(&n->server);
+    n->replica.databases[SYSTEM_DATABASE].changed = true;
     newcomer_recovered(n);
     bootstrap_recovered(n);
 }
@@ -334,8 +353,18 @@ void node_log_failed(struct node *n, const char *why)
 
 /* --- turns --- */
 
+/* While nothing happens turns are as far apart as sweeps. What is more, this process did not run, and that
+ * is not the disk's time: after a pause of seconds a ceiling would be asked for far ahead, and the next run
+ * would wait for it. */
+static void forgive_pause(struct node *n, uint64_t now_us)
+{
+    if (n->ceiling_since_us != 0 && now_us > n->now_us + SWEEP_US)
+        n->ceiling_since_us += now_us - n->now_us - SWEEP_US;
+}
+
 void node_turn(struct node *n, uint64_t now_us)
 {
+    forgive_pause(n, now_us);
     if (now_us > n->now_us)
         n->now_us = now_us;
     n->server.now_us = n->now_us;
@@ -393,6 +422,17 @@ static void replay_turn_end(struct node *n)
         checkpoint_turn_end(n);
 }
 
+/* What regions tell each other beside data (cmd/system.h). */
+static void look_at_system(struct node *n)
+{
+    struct database *system = &n->replica.databases[SYSTEM_DATABASE];
+    if (!system->changed)
+        return;
+    system->changed = false;
+    keyspace_setting_apply_all(&n->server);
+    erase_changed(n);
+}
+
 void node_turn_end(struct node *n)
 {
     tick(n);
@@ -408,6 +448,8 @@ void node_turn_end(struct node *n)
     client_resume_waiting(n);
     health_look_for_damage(n);
     memory_turn_end(n);
+    look_at_system(n);
+    erase_turn_end(n);
     seal(n);
     if (n->matrix_changed || n->holds_applied || n->now_us >= hold_deadline_us(n))
         hold_release(n);
@@ -419,7 +461,9 @@ void node_turn_end(struct node *n)
     bootstrap_turn_end(n);
     newcomer_turn_end(n);
     source_hold_log(n);
+    scrub_turn_end(n);
     checkpoint_turn_end(n);
+    audited_turn_end(n);
     tell_events(n);
 }
 
@@ -438,6 +482,8 @@ uint64_t node_next_deadline(const struct node *n)
     uint64_t memory = memory_deadline_us(n);
     if (memory < at)
         at = memory;
+    if (erase_deadline_us(n) < at)
+        at = erase_deadline_us(n);
     uint64_t dial = link_dial_deadline(n);
     if (dial < at)
         at = dial;
@@ -451,6 +497,8 @@ uint64_t node_next_deadline(const struct node *n)
     uint64_t timeout = blocking_deadline_us(&n->server);
     if (timeout < at)
         at = timeout;
+    if (n->audit.due_us < at && !n->audit.broken)
+        at = n->audit.due_us;
     list_each(&n->links, it)
     {
         uint64_t due = link_next_deadline(n, container_of(it, struct link, link));

@@ -15,8 +15,11 @@
  *        node_next_read      log to read back from disk, then -> node_read_done
  *        node_next_dirty_session / node_next_dirty_link      who has output to send or wants to be closed
  *        node_next_notice    a line for the server's log
+ *        node_next_audit     a line for the audit of fences, then -> node_audit_written(number)
  *        node_next_write     changes for the checkpoint, then -> node_written
  *        node_next_drop      log that may go, then -> node_log_starts
+ *        node_next_roll      the log goes on in a new segment, then -> node_rolled
+ *        node_next_rewrite   the checkpoint's file is to be written anew, then -> node_rewritten
  *        node_next_export    records to read back for a bootstrap, then -> node_exported
  *        node_next_own_read, node_next_restart, node_next_unmark      in a bootstrap: node/bootstrap.h
  *        node_next_deadline  when the next turn is due at the latest
@@ -31,14 +34,18 @@
 #include "cmd/server.h"
 #include "core/peers.h"
 #include "core/replica.h"
+#include "node/agreement.h"
+#include "node/audit.h"
 #include "node/bootstrap.h"
 #include "node/bootstrap_source.h"
 #include "node/checkpoint.h"
+#include "node/erase.h"
 #include "node/feed.h"
 #include "node/link.h"
 #include "node/memory.h"
 #include "node/promise.h"
 #include "node/newcomer.h"
+#include "node/scrub.h"
 #include "node/tail.h"
 #include "node/topology.h"
 #include "policy/deployment.h"
@@ -58,6 +65,7 @@ struct node_options {
     uint64_t table_seed; /* of the checkpoint that node_install is given; 0: there is none */
     const struct marker *marker; /* this region is being bootstrapped; copied; NULL: it is not */
     bool faults;
+    bool audits; /* the owner takes lines of the audit, if there are fences */
     enum fsync_policy fsync;
     /* Appends the source of a merge function. NULL, or why it cannot be had, as a sentence. Called
      * with `host`; NULL: there are no files. */
@@ -79,6 +87,9 @@ struct peer {
     const struct region *region;
     uint64_t origins[4];          /* its streams, of those that we may hold (policy/origin.h) */
     uint64_t foreign[4];          /* streams that it may not hold */
+    uint64_t barred[4];           /* and those on whose fence it and we do not agree */
+    uint32_t apart;               /* by place: such fences (node/agreement.h) */
+    char differs[240];            /* the first of them; "" when there are none */
     struct link *intake;          /* dialled by us: we subscribe, it sends. NULL: not connected */
     struct link *feed;            /* dialled by it: it subscribes, we send */
     uint64_t bytes_in, bytes_out; /* of connections that have ended */
@@ -136,10 +147,14 @@ struct node {
     uint64_t log_taken; /* LSN handed to the owner for writing */
     uint64_t log_start; /* LSN from which on it is kept */
     struct node_checkpoint checkpoint;
+    struct node_scrub scrub;
+    struct node_erase erase;
     struct bootstrap bootstrap;
     struct source_shared source; /* of bootstraps from us */
     struct node_memory memory;
     struct newcomer newcomer;
+    struct agreement agreement;
+    struct audit audit; /* node/audited.h */
     uint64_t ceiling_asked_ms;
     uint64_t ceiling_since_us; /* one is on its way to the disk since then; 0: none is */
     uint64_t slow_told_us;     /* that the disk is slow */
@@ -221,6 +236,15 @@ void node_log_failed(struct node *n, const char *why);
 /* A transaction for the checkpoint: its spans stay good until node_written, which must follow. */
 bool node_next_write(struct node *n, struct checkpoint_write *job);
 void node_written(struct node *n, int error, const char *why);
+/* True once: after the records that were taken so far (all there are) the log goes on in a new segment;
+ * node_rolled must follow. `why` it does not, as there is no room; NULL: it does. */
+bool node_next_roll(struct node *n);
+void node_rolled(struct node *n, const char *why);
+/* True once: all that is in the checkpoint's store is to be written anew (env/kv.h), while no transaction is
+ * out; node_rewritten must follow. E_BUSY: it was given up for the stop. */
+bool node_next_rewrite(struct node *n);
+void node_rewritten(struct node *n, int error, const char *why,
+                    const struct kv_rewritten *rewritten);
 /* Log below this LSN may be removed, whole segments of it; node_log_starts tells what was. */
 bool node_next_drop(struct node *n, uint64_t *lsn);
 void node_log_starts(struct node *n, uint64_t lsn);
@@ -248,6 +272,14 @@ void node_read_done(struct node *n, struct link *l, uint64_t lsn, struct span re
 /* As node_next_read and node_read_done, of the log that this region had before it was bootstrapped. */
 bool node_next_own_read(struct node *n, uint64_t *lsn, uint64_t *limit_lsn, size_t *want);
 void node_own_read_done(struct node *n, uint64_t lsn, struct span records, const char *why);
+
+/* The audit: every line, in its order. Nothing of a fence is sent before the line that announces it is
+ * written; when writing failed that is tried again, and nothing of a fence is sent meanwhile. Before
+ * the end a flush makes lines of all that has not become any yet. */
+bool node_next_audit(struct node *n, struct audit_line *line);
+void node_audit_written(struct node *n, uint64_t number); /* all lines up to that */
+void node_audit_failed(struct node *n, const char *why);
+void node_audit_flush(struct node *n);
 
 bool node_next_notice(struct node *n, struct notice *notice);
 /* A line for the log; when too many wait to be taken, further ones are dropped. */

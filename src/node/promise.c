@@ -4,8 +4,9 @@
 
 #include "base/mutation.h"
 #include "node/client.h"
-#include "node/closed.h"
+#include "node/elsewhere.h"
 #include "node/node.h"
+#include "node/seen.h"
 #include "wire/message.h"
 
 /* What is asked of which writers. */
@@ -60,30 +61,6 @@ uint32_t promise_staleness_ms(const struct node *n, const struct demand *d)
 
     oldest_writer(n, d, &age_ms);
     return age_ms;
-}
-
-/* --- causal --- */
-
-/* The first origin of which something is missing; 0: nothing is. What a closed origin's region lost
- * nobody will ever have. */
-static uint8_t missing_origin(struct node *n, const struct token *t)
-{
-    const struct replica *r = &n->replica;
-
-    if (t == NULL)
-        return 0;
-    for (uint32_t o = 1; o < t->seen.high; o++) {
-        bool own = replica_owns(r, (uint8_t)o);
-        const struct vector *have = own ? &r->last_op : &r->applied;
-
-        if (own && t->instance[o] < n->options.instance && !n->known.amnesiac)
-            continue; /* what an earlier run of ours made and we have not is lost */
-
-        if (t->seen.at[o] > vector_get(have, (uint8_t)o) && !closed_is(n, (uint8_t)o) &&
-            replica_may_hold(r, (uint8_t)o) && !MUTATION(ignores_token))
-            return (uint8_t)o;
-    }
-    return 0;
 }
 
 /* --- strong --- */
@@ -198,34 +175,40 @@ static const char *name_of(const struct node *n, uint8_t origin)
     return region != NULL ? region->name : "a region that is not in the configuration";
 }
 
-enum { MISSING_MAX = 200 };
+enum { LACK_MAX = 200 };
 
-/* False: nothing is, the command may run. Else what it is, as a part of a sentence. */
-static bool is_missing(struct node *n, const struct client *c, char text[MISSING_MAX])
+/* What a command waits for. */
+struct lack {
+    const struct region *of; /* who wrote it; NULL: a region that is not in the configuration */
+    char text[LACK_MAX];     /* a part of a sentence */
+};
+
+/* False: it may run. */
+static bool is_lacking(struct node *n, const struct client *c, struct lack *lack)
 {
     const struct session *s = &c->session;
     const struct demand *d = &s->demand;
-    const struct region *region;
     uint32_t age_ms;
-    uint8_t origin = d->causal ? missing_origin(n, s->token) : 0;
+    uint8_t origin = d->causal ? seen_missing(n, s->token) : 0;
 
     if (d->causal && origin == 0)
-        origin = missing_origin(n, s->with.token);
+        origin = seen_missing(n, s->with.token);
     if (origin != 0) {
-        snprintf(text, MISSING_MAX, "writes of %s that the token names have not come",
+        lack->of = node_writer_of(n, origin);
+        snprintf(lack->text, LACK_MAX, "writes of %s that the token names have not come",
                  name_of(n, origin));
         return true;
     }
-    region = oldest_writer(n, d, &age_ms);
-    if (region != NULL && age_ms > d->staleness_ms && !MUTATION(bounded_ignores_age)) {
-        snprintf(text, MISSING_MAX, "what is known of %s is %u ms old, and %u are allowed",
-                 region->name, age_ms, d->staleness_ms);
+    lack->of = oldest_writer(n, d, &age_ms);
+    if (lack->of != NULL && age_ms > d->staleness_ms && !MUTATION(bounded_ignores_age)) {
+        snprintf(lack->text, LACK_MAX, "what is known of %s is %u ms old, and %u are allowed",
+                 lack->of->name, age_ms, d->staleness_ms);
         return true;
     }
-    region = d->strong ? unpassed(n, d, c->barrier) : NULL;
-    if (region != NULL) {
-        snprintf(text, MISSING_MAX, "strong reads wait for every writer, and %s does not answer",
-                 region->name);
+    lack->of = d->strong ? unpassed(n, d, c->barrier) : NULL;
+    if (lack->of != NULL) {
+        snprintf(lack->text, LACK_MAX, "strong reads wait for every writer, and %s does not answer",
+                 lack->of->name);
         return true;
     }
     return false;
@@ -251,7 +234,8 @@ void promise_begin(struct node *n, struct client *c, const struct span *argv, si
         return;
     c->judged = true;
     c->judged_us = n->now_us;
-    if (is_with(argv[0]) && with_take(argv, argc, &s->with) != NULL)
+    c->waits_us = c->waited_us = 0;
+    if (is_with(argv[0]) && with_take(argv, argc, n->options.deployment->name, &s->with) != NULL)
         return; /* it is told when it runs */
     demand_of(&n->server, s, argv + s->with.command_at, argc - s->with.command_at, &s->demand);
     if (s->demand.strong)
@@ -263,13 +247,49 @@ void promise_end(struct client *c)
     if (!c->judged)
         return;
     c->judged = false;
+    c->waits_us = c->waited_us = 0;
     demand_init(&c->session.demand);
     with_release(&c->session.with);
 }
 
+static uint64_t timeout_us(const struct client *c)
+{
+    return (uint64_t)c->session.demand.timeout_ms * 1000;
+}
+
+/* How long it has waited for something to come. */
+static uint64_t waited_us(const struct node *n, const struct client *c)
+{
+    return c->waited_us + (c->waits_us != 0 ? n->now_us - c->waits_us : 0);
+}
+
 static bool is_late(const struct node *n, const struct client *c)
 {
-    return n->now_us - c->judged_us >= (uint64_t)c->session.demand.timeout_ms * 1000;
+    return waited_us(n, c) >= timeout_us(c);
+}
+
+uint64_t promise_deadline_us(const struct node *n, const struct client *c)
+{
+    uint64_t waited = waited_us(n, c);
+
+    return n->now_us + (waited < timeout_us(c) ? timeout_us(c) - waited : 0);
+}
+
+static bool is_linked(const struct node *n, const struct region *region)
+{
+    for (size_t i = 0; i < n->peer_count; i++) {
+        if (n->peers[i].region == region)
+            return forward_reaches(&n->peers[i]);
+    }
+    return false;
+}
+
+/* Another region should answer it: what it lacks will hardly come. */
+static bool may_go(struct node *n, const struct client *c, const struct lack *lack)
+{
+    bool hopeless = waited_us(n, c) >= timeout_us(c) / 2 || !is_linked(n, lack->of);
+
+    return hopeless && elsewhere_find(n, c) != NULL;
 }
 
 /* It has been answered with an error. */
@@ -297,13 +317,22 @@ enum promise_verdict promise_judge(struct node *n, struct client *c)
     if (!demand_waits_to_read(&s->demand))
         return PROMISE_RUN;
 
-    char why[MISSING_MAX];
+    struct lack lack;
 
-    if (!is_missing(n, c, why))
+    if (!is_lacking(n, c, &lack)) {
+        c->waited_us = waited_us(n, c);
+        c->waits_us = 0;
+        if (s->demand.causal) {
+            seen_take_time(n, s->token, &s->token_timed);
+            seen_take_time(n, s->with.token, &s->with.token_timed);
+        }
         return PROMISE_RUN;
+    }
+    if (c->waits_us == 0)
+        c->waits_us = n->now_us;
     if (!is_late(n, c))
-        return PROMISE_WAIT;
-    reply_errorf(&s->reply, "STALE %s: waited %u ms", why, s->demand.timeout_ms);
+        return may_go(n, c, &lack) ? PROMISE_AWAY : PROMISE_WAIT;
+    reply_errorf(&s->reply, "STALE %s: waited %u ms", lack.text, s->demand.timeout_ms);
     n->server.statistics.errors++;
     give_up(n, c);
     return PROMISE_OVER;
@@ -311,30 +340,20 @@ enum promise_verdict promise_judge(struct node *n, struct client *c)
 
 bool promise_may_resume(struct node *n, struct client *c)
 {
-    char why[MISSING_MAX];
+    struct lack lack;
 
-    return !c->judged || !demand_waits_to_read(&c->session.demand) || is_late(n, c) ||
-           !is_missing(n, c, why);
-}
-
-/* What this session writes comes after what it has seen. A token is a client's text, and may come from a
- * region whose clock is wrong: it takes ours along no further than clocks may be apart. */
-static void see_time(struct node *n, uint64_t time_ms)
-{
-    const struct replica *r = &n->replica;
-    uint64_t most_ms = r->now_ms + r->options.max_skew_ms;
-
-    hlc_see(&n->replica.hlc, stamp_make(time_ms < most_ms ? time_ms : most_ms, 0, 0));
+    return !c->judged || !demand_waits_to_read(&c->session.demand) || c->waits_us == 0 ||
+           is_late(n, c) || !is_lacking(n, c, &lack) || may_go(n, c, &lack);
 }
 
 bool promise_end_follow(struct node *n, struct client *c)
 {
     struct session *s = &c->session;
-    uint8_t origin = missing_origin(n, s->token);
+    uint8_t origin = seen_missing(n, s->token);
     char problem[200];
 
     if (origin == 0) {
-        see_time(n, s->token->time_ms);
+        seen_take_time(n, s->token, &s->token_timed);
         session_follow_end(s, NULL);
         return true;
     }

@@ -12,8 +12,11 @@
  * the longer the further they are; above, it is refused where the keyspace says so. So what readers
  * were promised is kept by those who write.
  *
- * A command that waits stands at the front of its session; what comes behind it waits too. When its
- * time is over it is not run, and answered STALE, with the region that is waited for.
+ * A command that waits stands at the front of its session; what comes behind it waits too. After half
+ * of its time, or at once when the region that is waited for is not linked with us, a read may be
+ * answered by another region that has what it asks for (node/elsewhere.h). When its time is over it
+ * is not run, and answered STALE, with the region that is waited for. What it has waited so counts:
+ * a write has so much less time for its acknowledgements.
  *
  * Barriers are numbered. One at a time is on its way to a peer, for all commands that came before
  * it was sent; the next leaves when it is answered.
@@ -44,14 +47,18 @@ struct barrier {
     uint32_t next;
 };
 
-enum promise_verdict { PROMISE_RUN, PROMISE_WAIT, PROMISE_OVER };
+enum promise_verdict { PROMISE_RUN, PROMISE_WAIT, PROMISE_AWAY, PROMISE_OVER };
 
 /* The command at the front of the session has been parsed, maybe not for the first time: what does it ask
  * for? */
 void promise_begin(struct node *n, struct client *c, const struct span *argv, size_t argc);
 
-/* May it run? OVER: it has been answered, and is not to be run. */
+/* May it run? AWAY: not yet, and another region could answer it. OVER: it has been answered, and is not to
+ * be run. */
 enum promise_verdict promise_judge(struct node *n, struct client *c);
+
+/* When the command's time is over, counted from now on. */
+uint64_t promise_deadline_us(const struct node *n, const struct client *c);
 
 /* It was answered: nothing of what it asked for is asked of the next. */
 void promise_end(struct client *c);

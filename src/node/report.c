@@ -9,7 +9,7 @@
 static uint64_t key_count(const struct node *n)
 {
     uint64_t keys = 0;
-    for (int i = 0; i < OP_DATABASES; i++)
+    for (int i = 0; i < USER_DATABASES; i++)
         keys += database_size(&n->replica.databases[i]);
     return keys;
 }
@@ -17,7 +17,7 @@ static uint64_t key_count(const struct node *n)
 static uint64_t deadline_count(const struct node *n)
 {
     uint64_t keys = 0;
-    for (int i = 0; i < OP_DATABASES; i++)
+    for (int i = 0; i < USER_DATABASES; i++)
         keys += database_with_deadline(&n->replica.databases[i]);
     return keys;
 }
@@ -291,6 +291,7 @@ static void json_keyspaces(struct buffer *out, const struct node *n)
 static void json_checkpoint(struct buffer *out, const struct node *n)
 {
     const struct node_checkpoint *c = &n->checkpoint;
+    char text[SCRUB_TEXT_MAX];
     buffer_put_text(out, "\"checkpoint\":{");
     member(out, "state", c->problem[0] ? "failed" : c->running ? "running" : "idle");
     member(out, "problem", c->problem);
@@ -301,6 +302,9 @@ static void json_checkpoint(struct buffer *out, const struct node *n)
     number(out, "bytes", c->bytes);
     number(out, "took_ms", c->took_us / 1000);
     number(out, "changed_keys", copier_dirty(&n->replica));
+    number(out, "scrubs_asked", n->scrub.asked);
+    number(out, "scrubs_done", n->scrub.done);
+    member(out, "scrub_waits_for", scrub_waits_for(n, text));
     end(out, "},");
 }
 
@@ -335,6 +339,8 @@ static void json_bootstrap(struct buffer *out, const struct node *n)
         number(out, "bytes", b->note.bytes);
         number(out, "seconds", bootstrap_seconds(n));
     }
+    if (b->waits != NULL)
+        member(out, "waits", b->waits);
     json_feeding(out, n);
     end(out, "},");
 }
@@ -550,6 +556,9 @@ void node_metrics(struct node *n, struct buffer *out)
            (n->now_us - n->checkpoint.completed_us) / 1000000);
     metric(out, "meridian_checkpoint_changed_keys", "gauge",
            "Keys changed since the last checkpoint began.", copier_dirty(r));
+    metric(out, "meridian_scrubs_pending", "gauge",
+           "Scrubs that were asked for and are not done: removed bytes may still be on disk.",
+           n->scrub.asked - n->scrub.done);
     metric(out, "meridian_bootstrap_phase", "gauge",
            "Of this region: 0 none, 1 leaving, 2 objects, 3 log, 4 own log, 5 tidying.",
            n->bootstrap.phase);

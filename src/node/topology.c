@@ -233,7 +233,7 @@ static bool is_taken_at(const struct node *n, const struct link *l, uint8_t orig
     const struct take *t = &n->topology.takes[origin];
     uint8_t peer = index_of(n, l->peer);
     if ((peer != t->relay && peer != t->upstream) || n->replica.streams[origin].forked ||
-        is_doubted(l, origin))
+        is_doubted(l, origin) || origins_have(l->peer->barred, origin))
         return false;
     return peer == t->relay || t->relay == TAKE_NOWHERE ||
            (!t->down && !takes_at_us(l->peer, origin));
@@ -285,7 +285,7 @@ void topology_relay(struct node *n, uint8_t origin, const struct peer *at, const
 {
     struct take *t = &n->topology.takes[origin];
     const struct region *region = node_writer_of(n, origin);
-    CHECK(!origins_have(at->foreign, origin));
+    CHECK(!origins_have(at->barred, origin));
     t->relay = index_of(n, at);
     t->delivers = false;
     n->topology.changed = true;
@@ -333,7 +333,7 @@ static bool may_relay(struct node *n, const struct peer *p, uint8_t origin)
 {
     const struct link *l = ready_intake(p);
     return l != NULL && !origins_have(l->origins, origin) && !origins_have(l->behind, origin) &&
-           !is_doubted(l, origin) && !origins_have(p->foreign, origin) &&
+           !is_doubted(l, origin) && !origins_have(p->barred, origin) &&
            held_by(n, p, origin) > replica_known(&n->replica, origin);
 }
 

@@ -74,7 +74,12 @@ static uint32_t entries(const struct vector *v)
     return count;
 }
 
-void token_put(struct buffer *out, const struct token *t)
+static uint32_t check_of(struct span bytes, const char *deployment)
+{
+    return crc32c(crc32c(0, span_str(deployment)), bytes);
+}
+
+void token_put(struct buffer *out, const struct token *t, const char *deployment)
 {
     struct buffer bytes = { 0 };
 
@@ -92,7 +97,7 @@ void token_put(struct buffer *out, const struct token *t)
         buffer_put_varint(&bytes, stamp_counter(s));
         buffer_put_varint(&bytes, t->instance[o]);
     }
-    buffer_put_u32(&bytes, crc32c(0, buffer_span(&bytes)));
+    buffer_put_u32(&bytes, check_of(buffer_span(&bytes), deployment));
     encode(out, buffer_span(&bytes));
     buffer_release(&bytes);
 }
@@ -136,7 +141,7 @@ static bool take_all(struct span in, struct token *t)
     return in.len == 0;
 }
 
-bool token_take(struct span text, struct token *t)
+bool token_take(struct span text, struct token *t, const char *deployment)
 {
     struct buffer bytes = { 0 };
     bool good = false;
@@ -147,7 +152,7 @@ bool token_take(struct span text, struct token *t)
         struct span body = span_of(all.at, all.len - 4), tail = span_skip(all, all.len - 4);
         uint32_t sum;
 
-        good = span_take_u32(&tail, &sum) && sum == crc32c(0, body) && take_all(body, t);
+        good = span_take_u32(&tail, &sum) && sum == check_of(body, deployment) && take_all(body, t);
     }
     buffer_release(&bytes);
     return good;

@@ -49,12 +49,12 @@ TEST(random_tokens_read_back_and_every_damaged_byte_is_seen)
                                  (uint32_t)prng_below(&prng, STAMP_COUNTER_MAX + 1),
                                  (uint8_t)(1 + prng_below(&prng, 255))),
                       prng_below(&prng, UINT64_C(1) << 40));
-        token_put(&text, &t);
-        EXPECT(token_take(buffer_span(&text), &back));
+        token_put(&text, &t, "shop");
+        EXPECT(token_take(buffer_span(&text), &back, "shop"));
         EXPECT(alike(&t, &back));
         size_t place = prng_below(&prng, text.len);
         text.at[place] = text.at[place] == 'A' ? 'B' : 'A';
-        EXPECT(!token_take(buffer_span(&text), &back));
+        EXPECT(!token_take(buffer_span(&text), &back, "shop"));
         buffer_release(&text);
     }
 }
@@ -66,8 +66,20 @@ TEST(a_token_of_sixteen_busy_regions_is_under_512_bytes)
 
     for (uint8_t o = 1; o <= 16; o++)
         token_see(&t, stamp_make(1760000000000u - o * 86400000u, STAMP_COUNTER_MAX, o), 1000000);
-    token_put(&text, &t);
+    token_put(&text, &t, "shop");
     EXPECT(text.len < 512);
+    buffer_release(&text);
+}
+
+TEST(a_token_of_another_deployment_is_none)
+{
+    struct token t = { 0 }, back;
+    struct buffer text = { 0 };
+
+    token_see(&t, at(5, 1), 11);
+    token_put(&text, &t, "shop");
+    EXPECT(!token_take(buffer_span(&text), &back, "bank"));
+    EXPECT(token_take(buffer_span(&text), &back, "shop"));
     buffer_release(&text);
 }
 
@@ -75,9 +87,9 @@ TEST(what_is_no_token_is_refused)
 {
     struct token t;
 
-    EXPECT(!token_take(span_str(""), &t));
-    EXPECT(!token_take(span_str("hello"), &t));
-    EXPECT(!token_take(span_str("AQAAAAAA!"), &t));
+    EXPECT(!token_take(span_str(""), &t, "shop"));
+    EXPECT(!token_take(span_str("hello"), &t, "shop"));
+    EXPECT(!token_take(span_str("AQAAAAAA!"), &t, "shop"));
 }
 
 int main(int argc, char **argv)

@@ -264,7 +264,8 @@ static void judge_stale(struct sim_world *w, const struct sim_traveller *t)
     const struct sim_ask *a = &t->ask;
     const struct sim_region *r = region_of(w, t);
     struct token *token = mem_alloc(sizeof(*token));
-    bool carried = a->with_token && token_take(buffer_span(&t->token), token);
+    bool carried = a->with_token &&
+                   token_take(buffer_span(&t->token), token, r->node.options.deployment->name);
     bool late = w->now_us >= a->sent_us + (uint64_t)a->timeout_ms * 1000 - 2000;
     bool reason = a->strong || is_stale(r, a) ||
                   ((a->causal || a->kind == ASK_FOLLOW) &&
@@ -274,6 +275,13 @@ static void judge_stale(struct sim_world *w, const struct sim_traveller *t)
         sim_fail(w, "region %u: STALE, and all that was to be waited for is there", t->region + 1);
     if (!late && w->plan.clock_wild_us == 0)
         sim_fail(w, "region %u: STALE before its time was over", t->region + 1);
+}
+
+/* A read that went to another region: its link broke, or that region did not answer. */
+static bool was_sent_on(struct span text)
+{
+    static const char sent[] = "-STALE the read was ";
+    return text.len > strlen(sent) && begins(text, sent);
 }
 
 /* A region that may not hold a key says so; one that may never does. */
@@ -292,7 +300,7 @@ static void judge_error(struct sim_world *w, struct sim_traveller *t, struct spa
         judge_fenced(w, t, true);
     else if (begins(text, "-NOACKS"))
         judge_noacks(w, t, text);
-    else if (begins(text, "-STALE"))
+    else if (begins(text, "-STALE") && !was_sent_on(text))
         judge_stale(w, t);
     if (begins(text, "-NOACKS"))
         came_after_token(t);

@@ -132,6 +132,14 @@ static void write_log(struct sim_world *w, struct sim_region *r)
             return;
         }
     }
+    if (node_next_roll(&r->node)) {
+        int error = oplog_roll(&r->log);
+        if (r->log.broken) {
+            log_failed(w, r);
+            return;
+        }
+        node_rolled(&r->node, error == 0 ? NULL : r->log.problem);
+    }
     if (end_lsn == 0)
         return;
     r->writing = true;
@@ -306,6 +314,7 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
     vector_copy(&after, &r->node.replica.last_op);
     uint64_t evicted = r->node.server.statistics.evicted_keys;
     node_turn_end(&r->node);
+    sim_audited_turn(w, r);
     sim_travellers_turn(w, r);
     if (r->node.server.statistics.evicted_keys == evicted)
         note_reclaims(w, r, reclaimed, &after);
@@ -533,8 +542,10 @@ static void make_node(struct sim_world *w, struct sim_region *r, uint64_t ceilin
                             .table_seed = found->start_known ? found->start.table_seed : 0,
                             .marker = r->store.marked ? &r->store.marker : NULL,
                             .faults = true,
+                            .audits = true,
                             .fsync = w->plan.fsync,
                         });
+    sim_audited_start(w, r);
     r->node.replica.options.park_max_bytes = w->plan.park_max_bytes;
     r->node.replica.copier.step_bytes = w->plan.step_bytes;
     r->node.replica.copier.piece_bytes = w->plan.copied_bytes;
@@ -676,5 +687,6 @@ void sim_region_release(struct sim_world *w, struct sim_region *r)
     buffer_release(&r->reader.answers);
     sim_store_release(r);
     sim_disk_release(&r->disk);
+    sim_audited_release(r);
     sim_loss_release(r);
 }

@@ -182,9 +182,34 @@ static void write_down(struct sim_world *w, struct sim_event *e)
     sim_for_region(w, r, sim_around(&s->prng, w->plan.write_us, 0), written);
 }
 
+static bool goes_on(void *context)
+{
+    (void)context;
+    return true;
+}
+
+static void rewrite(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_region *r = &w->regions[e->region];
+    struct sim_store *s = &r->store;
+    char detail[KV_DETAIL_MAX] = "";
+    struct kv_rewritten rewritten;
+    int error = s->kv.kv.ops->rewrite(&s->kv.kv, goes_on, NULL, detail, &rewritten);
+    sim_trace(w, "r%u checkpoint written anew: %d", r->index + 1, error);
+    s->writing = false;
+    sim_turn_begin(w, r);
+    node_rewritten(&r->node, error, detail, &rewritten);
+    sim_turn_end(w, r);
+}
+
 static void plan_write(struct sim_world *w, struct sim_region *r)
 {
     struct sim_store *s = &r->store;
+    if (!s->writing && node_next_rewrite(&r->node)) {
+        s->writing = true;
+        sim_for_region(w, r, sim_around(&s->prng, w->plan.store_us, w->plan.disk_tail), rewrite);
+        return;
+    }
     if (s->writing || !node_next_write(&r->node, &s->job))
         return;
     s->writing = true;

@@ -321,6 +321,7 @@ struct sim_region {
     uint64_t durable_lsn;  /* so much of its log was told to be */
     struct prng prng;      /* how long its disk and its turns take */
     struct sim_told told;  /* trace.c */
+    struct sim_audited *audited; /* audited.c */
     struct sim_client clients[SIM_CLIENTS_MAX];
     /* With fsync always: the newest own write that a client was told of. */
     stamp_t acknowledged;
@@ -625,6 +626,12 @@ void sim_secrets_found(struct sim_world *w); /* by the same search, within */
 /* Bytes that go; `tapped` keeps what is no whole message yet. */
 void sim_tap(struct sim_world *w, const struct sim_region *from, const struct sim_region *to,
              struct buffer *tapped, struct span bytes);
+
+/* --- audited.c --- */
+
+void sim_audited_start(struct sim_world *w, struct sim_region *r);
+void sim_audited_turn(struct sim_world *w, struct sim_region *r); /* ended */
+void sim_audited_release(struct sim_region *r);
 
 /* --- watch.c --- */
 

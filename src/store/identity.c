@@ -11,7 +11,7 @@
  * The file "identity", little-endian:
  *
  *     8   magic "MRDNIDN1"
- *     4   format version (2)
+ *     4   format version (3)
  *     8   instance
  *     8   run
  *     4   shards
@@ -20,13 +20,16 @@
  *     v   deployment (varint length, bytes)
  *     v   number of regions, then for each: 1 number, v name
  *     32  closed numbers: bitmap
+ *     v   fences, and prefixes that lie in them (policy/residency.h)
+ *     4   fences that were joined, and not taken yet: bitmap by place
+ *     8   instance that joined the last of them
  *     v   number of runs that are known, then for each: 1 region, 8 instance, 8 run
  *     4   CRC32C of all before
  *
  * It is replaced as a whole: a new file, synced, renamed over the old one.
  */
 
-enum { VERSION = 2, PROBLEM_BYTES = 320, FILE_BYTES_MAX = 64 * 1024, MAGIC_BYTES = 8 };
+enum { VERSION = 3, PROBLEM_BYTES = 320, FILE_BYTES_MAX = 128 * 1024, MAGIC_BYTES = 8 };
 
 static const char magic[] = "MRDNIDN1";
 static const char file_name[] = "identity";
@@ -74,6 +77,9 @@ static void encode(const struct identity *id, struct buffer *out)
     }
     for (size_t i = 0; i < COUNT_OF(id->closed); i++)
         buffer_put_u64(out, id->closed[i]);
+    residency_put(&id->residency, out);
+    buffer_put_u32(out, id->known.joining);
+    buffer_put_u64(out, id->known.joined_instance);
     put_known(&id->known, out);
     buffer_put_u32(out, crc32c(0, buffer_span(out)));
 }
@@ -146,7 +152,9 @@ static int decode(struct span in, struct identity *out)
         !span_take_u32(&in, &out->shards) || !span_take_u8(&in, &out->region) ||
         !span_take_u8(&in, &amnesiac) || amnesiac > 1 || !take_name(&in, out->deployment) ||
         !take_regions(&in, out) || !take_closed(&in, out->closed) ||
-        !take_known(&in, &out->known) || in.len > 0)
+        !residency_take(&in, &out->residency) || !span_take_u32(&in, &out->known.joining) ||
+        !span_take_u64(&in, &out->known.joined_instance) || !take_known(&in, &out->known) ||
+        in.len > 0)
         return E_CORRUPT;
     out->known.amnesiac = amnesiac == 1;
     return E_OK;
@@ -293,6 +301,77 @@ static int compare_self(const struct identity *had, const struct identity *want,
                   theirs == NULL ? "?" : theirs->name, ours == NULL ? "?" : ours->name);
 }
 
+static uint32_t place_named(const struct residency *r, const char *name)
+{
+    for (uint32_t place = 1; place <= r->fence_count; place++) {
+        if (strcmp(r->fences[place].name, name) == 0)
+            return place;
+    }
+    return 0;
+}
+
+/* The number of every stream of a fence says its place. */
+static int refuse_moved(const struct residency *want, const char *name, uint32_t place,
+                        char *problem)
+{
+    uint32_t now = place_named(want, name);
+    if (now == 0)
+        return refuse(
+            problem, E_FOREIGN,
+            "fence %s, which this directory was written with in place %u, is not in the "
+            "configuration: fences are never removed, renamed or moved; put it back there",
+            name, place);
+    return refuse(
+        problem, E_FOREIGN,
+        "fence %s is in place %u of the configuration, but this directory was written with "
+        "it in place %u: keep the order of fences, and add new ones at the end",
+        name, now, place);
+}
+
+/* Who left would keep what it may not hold any more. */
+static int refuse_left(const struct identity *want, const char *fence, uint8_t id, char *problem)
+{
+    const struct identity_region *region = region_with_id(want, id);
+    return refuse(
+        problem, E_FOREIGN,
+        "region %s (number %u) is no member of fence %s any more: it may leave only with an "
+        "empty data directory, under a new id, with %u listed under closed",
+        region == NULL ? "?" : region->name, id, fence, id);
+}
+
+static int compare_members(const struct identity *had, const struct identity *want, uint32_t place,
+                           char *problem)
+{
+    const struct residency_fence *before = &had->residency.fences[place];
+    const struct residency_fence *now = &want->residency.fences[place];
+    for (uint8_t id = 1; id <= FENCED_REGION_MAX; id++) {
+        if ((before->members & ~now->members) >> id & 1 && !closes(want->closed, id))
+            return refuse_left(want, before->name, id, problem);
+    }
+    bool was = residency_is_member(before, had->region);
+    if (was && !residency_is_member(now, want->region))
+        return refuse(
+            problem, E_FOREIGN,
+            "this directory holds what fence %s holds, and this region is no member of it "
+            "any more: start it with an empty data directory",
+            before->name);
+    return E_OK;
+}
+
+static int compare_fences(const struct identity *had, const struct identity *want, char *problem)
+{
+    const struct residency *before = &had->residency, *now = &want->residency;
+    for (uint32_t place = 1; place <= before->fence_count; place++) {
+        const char *name = before->fences[place].name;
+        if (place > now->fence_count || strcmp(now->fences[place].name, name) != 0)
+            return refuse_moved(now, name, place, problem);
+        int err = compare_members(had, want, place, problem);
+        if (err)
+            return err;
+    }
+    return E_OK;
+}
+
 static int compare(const struct identity *had, const struct identity *want, char *problem)
 {
     if (strcmp(had->deployment, want->deployment) != 0)
@@ -303,6 +382,8 @@ static int compare(const struct identity *had, const struct identity *want, char
         err = refuse_reopened(had, want, problem);
     if (err == E_OK)
         err = compare_self(had, want, problem);
+    if (err == E_OK)
+        err = compare_fences(had, want, problem);
     if (err)
         return err;
     if (had->shards != want->shards)
@@ -313,11 +394,36 @@ static int compare(const struct identity *had, const struct identity *want, char
     return E_OK;
 }
 
+/* A new directory has nothing to bring along, and one that was written before lacks what the others have. */
+static uint32_t joined(const struct identity *out, const struct identity *had)
+{
+    uint32_t joins = 0;
+    for (uint32_t place = 1; place <= had->residency.fence_count; place++) {
+        const struct residency_fence *now = &out->residency.fences[place];
+        bool alone = now->members == 1u << out->region;
+        bool was = residency_is_member(&had->residency.fences[place], had->region);
+        joins |= (uint32_t)(!was && !alone && residency_is_member(now, out->region)) << place;
+    }
+    return joins;
+}
+
+static void inherit_residency(struct identity *out, const struct identity *had)
+{
+    uint32_t joins = joined(out, had);
+    out->known.joining |= joins;
+    if (joins != 0)
+        out->known.joined_instance = out->instance;
+    out->residency.prefix_bytes = had->residency.prefix_bytes;
+    memcpy(out->residency.prefixes, had->residency.prefixes, sizeof(out->residency.prefixes));
+}
+
 /* What stays of what was known: nothing of numbers that were given up, ours among them. */
 static void inherit(struct identity *out, const struct identity *had)
 {
     out->instance = had->instance + 1;
     out->known = had->known;
+    if (had->instance != 0)
+        inherit_residency(out, had);
     if (out->region != had->region)
         out->known.amnesiac = false;
     for (size_t i = 0; i < COUNT_OF(out->closed); i++)
@@ -332,6 +438,16 @@ int identity_store(struct disk *disk, const struct identity *id, char *problem)
 {
     CHECK(id->instance != 0);
     return write_file(disk, id, problem);
+}
+
+int identity_adopt(struct disk *disk, struct identity *claimed, const struct identity *had,
+                   char *problem)
+{
+    int err = compare_fences(had, claimed, problem);
+    if (err)
+        return err;
+    inherit_residency(claimed, had);
+    return identity_store(disk, claimed, problem);
 }
 
 int identity_claim(struct disk *disk, const struct identity *want, struct identity *out,

@@ -2,10 +2,10 @@
  * identity -- whose data directory this is, and which run of the region is using it.
  *
  * Two files. "identity": deployment, region, numbering of all regions, the numbers that regions
- * gave up, shards, the instance number, which grows by one at every start, the random number of
- * that run, and what was learned of other runs. "clock": the HLC ceiling, two slots written in turn
- * so that a torn write leaves the other. Both are checked by CRC32C. A damaged identity is an
- * error, never guessed.
+ * gave up, fences and which prefixes lie in them, shards, the instance number, which grows by one
+ * at every start, the random number of that run, and what was learned of other runs. "clock": the
+ * HLC ceiling, two slots written in turn so that a torn write leaves the other. Both are checked by
+ * CRC32C. A damaged identity is an error, never guessed.
  *
  * An instance with two run numbers is two processes over copies of one directory: a clone. Whoever
  * remembers the first knows it when it meets the second, so what was met is remembered here.
@@ -14,6 +14,7 @@
 #define STORE_IDENTITY_H
 
 #include "env/disk.h"
+#include "policy/residency.h"
 
 enum { IDENTITY_NAME_MAX = 64, IDENTITY_REGIONS_MAX = 255 };
 
@@ -31,6 +32,10 @@ struct identity_run {
 struct identity_known {
     bool amnesiac; /* others hold log of this region that it has not: it writes no more */
     struct identity_run latest[256]; /* by number: the latest run of that region that was met */
+    /* By place: fences of which this region became a member with data of its own, and whose objects it
+     * has not taken from another member yet. */
+    uint32_t joining;
+    uint64_t joined_instance; /* of the run that became a member last */
 };
 
 struct identity {
@@ -40,8 +45,9 @@ struct identity {
     uint32_t region_count;
     struct identity_region regions[IDENTITY_REGIONS_MAX]; /* ascending by id */
     uint64_t closed[4]; /* a bit for each number that was given up, ever */
-    uint64_t instance;  /* of this run, after identity_claim */
-    uint64_t run;       /* random, not 0: given by the caller at each start */
+    struct residency residency;
+    uint64_t instance; /* of this run, after identity_claim */
+    uint64_t run;      /* random, not 0: given by the caller at each start */
     struct identity_known known;
 };
 
@@ -50,8 +56,16 @@ struct identity {
  * gets instance 1. Regions may be added to the numbering, but one that was written may have another
  * number, or be missing, only when `want` closes the number that it had; and a number that was
  * closed is never that of a region again. Under another number the region is not amnesiac any more.
+ * Fences keep their places; new ones may follow. A member stays one until its number is closed: who
+ * leaves a fence begins anew. A region that becomes a member of one that was there before has to take
+ * what it holds (known.joining). Prefixes are not judged here: where they differ, `out` has those of the
+ * directory, until the caller has found no key that would change its fence, and stores the others.
  * On error writes one line for people to problem[320]. */
 int identity_claim(struct disk *disk, const struct identity *want, struct identity *out,
+                   char *problem);
+
+/* A directory that was just claimed gets what another wrote, a back-up's: as if it had been that one. */
+int identity_adopt(struct disk *disk, struct identity *claimed, const struct identity *had,
                    char *problem);
 
 /* What the directory says, without claiming it; E_MISSING when it says nothing. On error writes one line

@@ -332,6 +332,160 @@ TEST(a_clock_file_damaged_in_both_slots_is_refused)
     sim_disk_release(&d);
 }
 
+static void add_fence(const char *name, uint32_t members)
+{
+    struct residency_fence *f = &want.residency.fences[++want.residency.fence_count];
+    snprintf(f->name, sizeof f->name, "%s", name);
+    f->members = members;
+}
+
+/* Which keys lie in the first fence. */
+static void add_prefix(const char *prefix)
+{
+    size_t len = strlen(prefix);
+    uint8_t *at = want.residency.prefixes + want.residency.prefix_bytes;
+    at[0] = 1;
+    at[1] = (uint8_t)len;
+    memcpy(at + 2, prefix, len);
+    want.residency.prefix_bytes += (uint32_t)len + 2;
+}
+
+enum { US = 1 << 1, EU = 1 << 2, AP = 1 << 5 };
+
+TEST(fences_keep_their_places_and_new_ones_follow)
+{
+    begin(1);
+    add_fence("gdpr", US | EU);
+    EXPECT_EQ(claim(), E_OK);
+    add_fence("ocean", EU | AP);
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(got.known.joining, 0); /* a new one holds nothing yet */
+    want.residency.fence_count = 0;
+    add_fence("ocean", EU | AP);
+    add_fence("gdpr", US | EU);
+    EXPECT(refused(E_FOREIGN,
+                   "fence gdpr is in place 2 of the configuration, but this directory was written "
+                   "with it in place 1: keep the order of fences, and add new ones at the end"));
+    want.residency.fence_count = 0;
+    add_fence("gdpr", US | EU);
+    EXPECT(refused(E_FOREIGN,
+                   "fence ocean, which this directory was written with in place 2, is not in the "
+                   "configuration: fences are never removed, renamed or moved; put it back there"));
+    add_fence("ocean", EU | AP);
+    EXPECT_EQ(claim(), E_OK);
+    sim_disk_release(&d);
+}
+
+TEST(a_member_leaves_a_fence_only_with_its_number)
+{
+    begin(1);
+    add_fence("gdpr", US | EU | AP);
+    EXPECT_EQ(claim(), E_OK);
+    want.residency.fences[1].members = EU | AP;
+    EXPECT(refused(E_FOREIGN,
+                   "region us-east (number 1) is no member of fence gdpr any more: it may "
+                   "leave only with an empty data directory, under a new id, with 1 "
+                   "listed under closed"));
+    want_region(2);
+    add_region(2, "eu-west");
+    add_region(5, "ap-south");
+    add_region(7, "us-east");
+    add_fence("gdpr", EU | AP);
+    close_number(1);
+    EXPECT_EQ(claim(), E_OK);
+    sim_disk_release(&d);
+}
+
+TEST(the_directory_of_a_region_that_left_is_refused)
+{
+    begin(1);
+    add_fence("gdpr", US | EU);
+    EXPECT_EQ(claim(), E_OK);
+    want_region(7);
+    add_region(1, "us-east");
+    add_region(5, "ap-south");
+    add_region(7, "eu-west");
+    add_fence("gdpr", US);
+    close_number(2);
+    EXPECT(refused(E_FOREIGN,
+                   "this directory holds what fence gdpr holds, and this region is no member of it "
+                   "any more: start it with an empty data directory"));
+    want.residency.fences[1].members = US | 1 << 7; /* only its number has changed */
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(got.known.joining, 0);
+    sim_disk_release(&d);
+}
+
+TEST(who_becomes_a_member_has_to_take_what_the_fence_holds)
+{
+    begin(1);
+    add_fence("gdpr", US | AP);
+    add_fence("empty", 0);
+    EXPECT_EQ(claim(), E_OK);
+    want.residency.fences[1].members |= EU;
+    want.residency.fences[2].members |= EU; /* alone */
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(got.known.joining, 1 << 1);
+    EXPECT_EQ(got.known.joined_instance, 2);
+    EXPECT_EQ(claim(), E_OK); /* and until it has */
+    EXPECT_EQ(got.known.joining, 1 << 1);
+    EXPECT_EQ(got.known.joined_instance, 2);
+    got.known.joining = 0;
+    EXPECT_EQ(identity_store(&d.disk, &got, problem), E_OK);
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(got.known.joining, 0);
+    sim_disk_release(&d);
+}
+
+TEST(prefixes_are_those_of_the_directory_until_others_are_stored)
+{
+    begin(1);
+    add_fence("gdpr", US | EU);
+    EXPECT_EQ(claim(), E_OK);
+    add_prefix("eu:");
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(got.residency.prefix_bytes, 0);
+    got.residency = want.residency;
+    EXPECT_EQ(identity_store(&d.disk, &got, problem), E_OK);
+    add_prefix("eu:public:");
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(residency_fence_of(&got.residency, span_str("eu:1")), 1);
+    EXPECT_EQ(got.residency.prefix_bytes, 5);
+    sim_disk_release(&d);
+}
+
+TEST(a_new_directory_has_the_fences_of_its_configuration)
+{
+    begin(1);
+    add_fence("gdpr", US | EU);
+    add_prefix("eu:");
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(got.residency.prefix_bytes, 5);
+    EXPECT_EQ(got.known.joining, 0);
+    sim_disk_release(&d);
+}
+
+TEST(a_directory_made_from_a_back_up_has_the_fences_of_who_wrote_that)
+{
+    static struct identity had;
+    begin(1);
+    add_fence("gdpr", US | EU);
+    add_prefix("eu:");
+    had = want;
+    want.residency.prefix_bytes = 0;
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(identity_adopt(&d.disk, &got, &had, problem), E_OK);
+    EXPECT_EQ(got.residency.prefix_bytes, 5);
+    EXPECT_EQ(claim(), E_OK);
+    EXPECT_EQ(got.residency.prefix_bytes, 5);
+    want.residency.fences[1].members = US;
+    had.residency = want.residency;
+    had.residency.fences[1].members = US | EU;
+    got = want;
+    EXPECT_EQ(identity_adopt(&d.disk, &got, &had, problem), E_FOREIGN);
+    sim_disk_release(&d);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

@@ -51,12 +51,10 @@ static void add_segment(struct oplog *log, uint64_t file_bytes)
     };
 }
 
-/* Makes the segment that begins at end_lsn, durable with its name, and opens it as the tail. What a
- * crash left of an earlier try goes first. The segment before must be durable: recovery relies on
- * it. */
-static int start_segment(struct oplog *log, uint64_t file_bytes)
+/* Makes the file of the segment that begins at end_lsn, durable with its name. What a crash left of an
+ * earlier try goes first. */
+static int make_file(struct oplog *log, uint64_t file_bytes, struct disk_file **file)
 {
-    CHECK(log->tail == NULL && log->durable_lsn == log->end_lsn);
     const struct segment_header header = {
         .start_lsn = log->end_lsn,
         .region = log->options.region,
@@ -68,21 +66,30 @@ static int start_segment(struct oplog *log, uint64_t file_bytes)
     segment_name(log->end_lsn, name);
 
     struct disk *disk = log->disk;
-    int err = disk->ops->open(disk, name, true, &log->tail);
+    int err = disk->ops->open(disk, name, true, file);
     if (err == E_OK)
-        err = disk->ops->truncate(disk, log->tail, 0);
+        err = disk->ops->truncate(disk, *file, 0);
     if (err == E_OK)
-        err = disk->ops->allocate(disk, log->tail, file_bytes);
+        err = disk->ops->allocate(disk, *file, file_bytes);
     if (err == E_OK)
-        err = disk->ops->write(disk, log->tail, 0, span_of(bytes, sizeof bytes));
+        err = disk->ops->write(disk, *file, 0, span_of(bytes, sizeof bytes));
     if (err == E_OK)
-        err = disk->ops->sync(disk, log->tail);
+        err = disk->ops->sync(disk, *file);
     if (err == E_OK)
         err = disk->ops->sync_names(disk);
-    if (err) {
-        close_file(log, &log->tail); /* reads go to the segment before, which is still the last */
+    if (err)
+        close_file(log, file);
+    return err;
+}
+
+/* Opens the segment that begins at end_lsn as the tail. The segment before must be durable: recovery
+ * relies on it. When it fails reads go to the one before, which is still the last. */
+static int start_segment(struct oplog *log, uint64_t file_bytes)
+{
+    CHECK(log->tail == NULL && log->durable_lsn == log->end_lsn);
+    int err = make_file(log, file_bytes, &log->tail);
+    if (err)
         return break_log(log, err);
-    }
     add_segment(log, file_bytes);
     return E_OK;
 }
@@ -278,14 +285,37 @@ int oplog_sync(struct oplog *log)
     return E_OK;
 }
 
+/* There was no room for a segment: nothing was written into it, and the tail goes on, once the name of a
+ * later one cannot come back. */
+static int forget_file(struct oplog *log)
+{
+    char name[SEGMENT_NAME_BYTES];
+    disk_error(log, E_FULL);
+    segment_name(log->end_lsn, name);
+    int err = log->disk->ops->remove(log->disk, name);
+    if (err == E_OK || err == E_MISSING)
+        err = log->disk->ops->sync_names(log->disk);
+    return err ? break_log(log, err) : E_FULL;
+}
+
 int oplog_roll(struct oplog *log)
 {
     if (log->broken)
         return E_IO;
     const struct oplog_segment *segment = tail_segment(log);
+    struct disk_file *next = NULL;
     if (segment->start_lsn == segment->end_lsn)
         return E_OK;
-    return next_segment(log, log->options.segment_bytes);
+    int err = oplog_sync(log);
+    if (err)
+        return err;
+    err = make_file(log, log->options.segment_bytes, &next);
+    if (err)
+        return err == E_FULL ? forget_file(log) : break_log(log, err);
+    close_file(log, &log->tail);
+    log->tail = next;
+    add_segment(log, log->options.segment_bytes);
+    return E_OK;
 }
 
 /* Dropping */

@@ -21,7 +21,8 @@
  * Where a checkpoint stands (`replay_from`), the log was durable: what ends or is bad before that is
  * an error too. Earlier segments are not read, only listed: one that could not reach the next is
  * missing something, else what is wrong with them shows when they are read.
- * Segments go from the front only (oplog_drop), so that what is left has no gaps, after any crash.
+ * Segments go from the front only (oplog_drop), so that what is left has no gaps, after any crash. What goes
+ * is the file's name: none is used again for another segment, so no segment has bytes but its own.
  * Errors:  after a failed write or sync, E_FULL or E_IO, the log is broken for good (`broken`): it
  *          never writes again, and every call but oplog_read and oplog_close answers E_IO.
  * Threads: one owner. Blocking, through env/disk.h.
@@ -83,7 +84,8 @@ void oplog_close(struct oplog *log);
 int oplog_append(struct oplog *log, struct span records);
 int oplog_sync(struct oplog *log);
 
-/* Syncs; the next record begins a new segment. */
+/* Syncs; the next record begins a new segment. E_FULL: there is no room for one; then the log is not broken,
+ * and goes on where it was. */
 int oplog_roll(struct oplog *log);
 
 /* Removes the segments that end at or before `lsn`, oldest first, never the last. When a removal

@@ -184,6 +184,24 @@ TEST(what_a_checkpoint_covers_was_durable)
 
 /* --- rolling --- */
 
+TEST(what_was_dropped_after_a_roll_is_in_no_file)
+{
+    EXPECT_EQ(begin(1, 4096), E_OK);
+    EXPECT_EQ(append(20), E_OK);
+    struct buffer bytes = { 0 };
+    EXPECT_EQ(oplog_read(&oplog, 0, 40, 100, &bytes), E_OK);
+    EXPECT_EQ(oplog_roll(&oplog), E_OK);
+    EXPECT_EQ(append(20), E_OK);
+    EXPECT(sim_disk_has(&d, buffer_span(&bytes)));
+    EXPECT_EQ(oplog_drop(&oplog, 40), E_OK);
+    EXPECT(!sim_disk_has(&d, buffer_span(&bytes)));
+    for (int i = 0; i < 300; i++)
+        EXPECT_EQ(append(20), E_OK);
+    EXPECT(oplog.segment_count > 2 && !sim_disk_has(&d, buffer_span(&bytes)));
+    buffer_release(&bytes);
+    end();
+}
+
 TEST(after_a_roll_the_next_record_begins_a_segment)
 {
     EXPECT_EQ(begin(1, 4096), E_OK);
@@ -208,14 +226,33 @@ TEST(after_a_roll_the_next_record_begins_a_segment)
     end();
 }
 
+TEST(a_roll_that_finds_no_room_leaves_the_log_as_it_was)
+{
+    EXPECT_EQ(begin(1, 4096), E_OK);
+    EXPECT_EQ(append(20), E_OK);
+    sim_disk_fail(&d, SIM_DISK_ALLOCATE, 1, E_FULL);
+    EXPECT_EQ(oplog_roll(&oplog), E_FULL);
+    EXPECT(says("no space left"));
+    EXPECT_EQ(oplog.segment_count, 1);
+    EXPECT_EQ(append(20), E_OK);
+    EXPECT_EQ(oplog_sync(&oplog), E_OK);
+    sim_disk_crash(&d);
+    oplog_close(&oplog);
+    EXPECT_EQ(reopen_from(0), E_OK);
+    EXPECT(recovered_to(80));
+    EXPECT_EQ(oplog_roll(&oplog), E_OK);
+    EXPECT_EQ(oplog.segment_count, 2);
+    end();
+}
+
 TEST(a_roll_that_fails_breaks_the_log)
 {
     EXPECT_EQ(begin(1, 4096), E_OK);
     EXPECT_EQ(append(20), E_OK);
     EXPECT_EQ(oplog_sync(&oplog), E_OK);
-    sim_disk_fail(&d, SIM_DISK_ALLOCATE, 1, E_FULL);
-    EXPECT_EQ(oplog_roll(&oplog), E_FULL);
-    EXPECT(says("no space left"));
+    sim_disk_fail(&d, SIM_DISK_ALLOCATE, 1, E_IO);
+    EXPECT_EQ(oplog_roll(&oplog), E_IO);
+    EXPECT(says("input/output"));
     EXPECT_EQ(oplog_roll(&oplog), E_IO);
     EXPECT_EQ(append(20), E_IO);
     EXPECT_EQ(oplog_drop(&oplog, 40), E_IO);

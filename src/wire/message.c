@@ -62,6 +62,16 @@ void message_end(struct buffer *out, size_t place)
 
 /* --- HELLO --- */
 
+static void put_fences(struct buffer *out, const struct message_hello *m)
+{
+    buffer_put_varint(out, m->fence_count);
+    for (uint32_t i = 0; i < m->fence_count; i++) {
+        buffer_put_prefixed(out, m->fences[i].name);
+        buffer_put_u32(out, m->fences[i].members);
+        buffer_put_u64(out, m->fences[i].digest);
+    }
+}
+
 void message_put_hello(struct buffer *out, const struct message_hello *m)
 {
     size_t place = message_begin(out, MESSAGE_HELLO);
@@ -76,6 +86,7 @@ void message_put_hello(struct buffer *out, const struct message_hello *m)
     buffer_put_u8(out, (uint8_t)(m->forked | m->refuses << 1));
     buffer_put_prefixed(out, m->deployment);
     buffer_put_prefixed(out, m->region_name);
+    put_fences(out, m);
     vector_put(out, &m->applied);
     vector_put(out, &m->last_op);
     message_end(out, place);
@@ -84,6 +95,21 @@ void message_put_hello(struct buffer *out, const struct message_hello *m)
 static bool take_name(struct span *in, struct span *name)
 {
     return span_take_prefixed(in, name) && name->len <= MESSAGE_NAME_MAX;
+}
+
+static bool take_fences(struct span *in, struct message_hello *m)
+{
+    uint64_t count;
+    if (!span_take_varint(in, &count) || count > MESSAGE_FENCES_MAX)
+        return false;
+    m->fence_count = (uint32_t)count;
+    for (uint64_t i = 0; i < count; i++) {
+        struct message_fence *f = &m->fences[i];
+        if (!take_name(in, &f->name) || !span_take_u32(in, &f->members) ||
+            !span_take_u64(in, &f->digest))
+            return false;
+    }
+    return true;
 }
 
 bool message_take_hello(struct span body, struct message_hello *m)
@@ -103,7 +129,8 @@ bool message_take_hello(struct span body, struct message_hello *m)
         return false;
     m->forked = flags & 1;
     m->refuses = flags >> 1;
-    if (!take_name(&body, &m->deployment) || !take_name(&body, &m->region_name))
+    if (!take_name(&body, &m->deployment) || !take_name(&body, &m->region_name) ||
+        !take_fences(&body, m))
         return false;
     return vector_take(&body, &m->applied) && vector_take(&body, &m->last_op) && body.len == 0;
 }

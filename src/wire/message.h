@@ -12,6 +12,8 @@
  *                  u8 flags: 1 the sender holds another history of the receiver's origin
  *                            2 a REFUSED follows
  *                  deployment   region name      (varint length, bytes)
+ *                  varint number of fences besides the global one, in their order; for each
+ *                      name (varint length, bytes)   u32 members   u64 digest  (policy/residency.h)
  *                  vector applied   vector of last ops      (clock/vector.h)
  *     2 REFUSED    text: one line of at most MESSAGE_TEXT_MAX bytes
  *     3 SUBSCRIBE  varint n, n x (u8 origin, u64 stamp that the sender has of it, 0: nothing,
@@ -60,6 +62,7 @@ enum {
     MESSAGE_MAX = (256 << 20) + (64 << 10), /* any record of a log fits, with what frames it */
     MESSAGE_HELLO_MAX = 16 << 10,           /* more than two vectors and two names need */
     MESSAGE_NAME_MAX = 255,
+    MESSAGE_FENCES_MAX = 15,
     MESSAGE_TEXT_MAX = 200,
     MESSAGE_CURSOR_MAX = 1 << 10, /* of store/checkpoint.h: a place, and where in it */
 };
@@ -117,6 +120,13 @@ enum message_role {
     ROLE_INTAKE_HEALING, /* an intake that asks to end a LINK CUT first */
 };
 
+/* A fence of the sender's configuration. */
+struct message_fence {
+    struct span name;
+    uint32_t members; /* a bit for each number of a region */
+    uint64_t digest;  /* of all that it means; equal where the configurations agree on it */
+};
+
 struct message_hello {
     uint32_t version; /* when it is not MESSAGE_VERSION, nothing else is set */
     enum message_role role;
@@ -127,6 +137,8 @@ struct message_hello {
     bool forked;  /* the receiver's stream disagrees with what the sender holds of it */
     bool refuses; /* a REFUSED follows: this only tells what the sender knows of the receiver */
     struct span deployment, region_name;
+    uint32_t fence_count;
+    struct message_fence fences[MESSAGE_FENCES_MAX];
     struct vector applied, last_op;
 };
 

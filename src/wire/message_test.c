@@ -36,6 +36,13 @@ static struct message_hello random_hello(struct prng *rng, char names[2][20])
         .deployment = random_name(rng, names[0]),
         .region_name = random_name(rng, names[1]),
     };
+    hello.fence_count = (uint32_t)prng_below(rng, MESSAGE_FENCES_MAX + 1);
+    for (uint32_t i = 0; i < hello.fence_count; i++)
+        hello.fences[i] = (struct message_fence){
+            .name = hello.region_name,
+            .members = (uint32_t)prng_next(rng),
+            .digest = prng_next(rng),
+        };
     random_vector(rng, &hello.applied);
     random_vector(rng, &hello.last_op);
     return hello;
@@ -287,6 +294,12 @@ TEST(hello_comes_back_as_it_went)
         EXPECT_EQ(got.refuses, sent.refuses);
         EXPECT_SPAN(got.deployment, sent.deployment);
         EXPECT_SPAN(got.region_name, sent.region_name);
+        EXPECT_EQ(got.fence_count, sent.fence_count);
+        for (uint32_t i = 0; i < sent.fence_count; i++) {
+            EXPECT_SPAN(got.fences[i].name, sent.fences[i].name);
+            EXPECT_EQ(got.fences[i].members, sent.fences[i].members);
+            EXPECT_EQ(got.fences[i].digest, sent.fences[i].digest);
+        }
         EXPECT(vector_equal(&got.applied, &sent.applied));
         EXPECT(vector_equal(&got.last_op, &sent.last_op));
         buffer_release(&out);
@@ -313,6 +326,10 @@ TEST(hello_of_the_most_origins_fits_its_limit)
     for (uint32_t o = 0; o < STAMP_ORIGINS; o++)
         vector_set(&hello.applied, stamp_make(1000, 0, (uint8_t)o));
     vector_copy(&hello.last_op, &hello.applied);
+    hello.fence_count = MESSAGE_FENCES_MAX;
+    for (uint32_t i = 0; i < MESSAGE_FENCES_MAX; i++)
+        hello.fences[i].name = span_str(
+            "a-fence-with-a-name-that-is-as-long-as-names-of-fences-may-be-63");
     message_put_hello(&out, &hello);
     EXPECT_EQ(message_read(buffer_span(&out), MESSAGE_HELLO_MAX, &m, &need), MESSAGE_GOOD);
     buffer_release(&out);
@@ -394,7 +411,8 @@ TEST(rows_come_back_as_they_went)
 
 static void random_round_trips(struct prng *rng, struct message_round_trips *m)
 {
-    *m = (struct message_round_trips){ .region = (uint8_t)prng_next(rng), .instance = prng_next(rng),
+    *m = (struct message_round_trips){ .region = (uint8_t)prng_next(rng),
+                                       .instance = prng_next(rng),
                                        .sequence = prng_next(rng) };
     for (uint64_t i = prng_below(rng, 20); i > 0; i--)
         m->us[prng_below(rng, STAMP_ORIGINS)] = (uint32_t)prng_next(rng);
