@@ -183,6 +183,7 @@ def crc32c(content):
 
 
 HELLO, REFUSED, SUBSCRIBE, BATCHES, VECTOR, PING, PONG, FAULT = range(1, 9)
+BARRIER, ROUND_TRIPS = 16, 22           # the first and the last of those that promises and topologies need
 INTAKE, FEED = 1, 2
 
 
@@ -195,7 +196,7 @@ def message(kind, body):
 def hello(role, region, name, deployment=b"test", instance=1):
     text = bytes([len(deployment)]) + deployment + bytes([len(name)]) + name
     nothing = b"\0"
-    return message(HELLO, struct.pack("<IBBBQQQQB", 2, role, region, 1, instance, instance, 0, 0, 0) + text + nothing + nothing)
+    return message(HELLO, struct.pack("<IBBBQQQQB", 3, role, region, 1, instance, instance, 0, 0, 0) + text + nothing + nothing + nothing)
 
 
 def read_message(connection):
@@ -244,7 +245,7 @@ def test_a_false_peer_that_knows_the_protocol():
     with strict_world(regions=2, start=False) as world:
         world.start(0)
         for number in range(150):
-            kind = RNG.choice([SUBSCRIBE, BATCHES, VECTOR, PING, PONG, FAULT, HELLO])
+            kind = RNG.choice([SUBSCRIBE, BATCHES, VECTOR, PING, PONG, FAULT, HELLO, *range(BARRIER, ROUND_TRIPS + 1)])
             with dial(world.peer_ports[0]) as connection:
                 connection.sendall(hello(INTAKE, 2, b"eu-de", instance=number + 1))
                 assert read_message(connection)[0] == HELLO

@@ -109,7 +109,7 @@ def files_of(world, i):
 
 
 def holds_a_secret(content, count):
-    return any(SECRET % number in content for number in range(count))
+    return SECRET[:13] in content and any(SECRET % number in content for number in range(count))
 
 
 def test_no_fenced_value_is_found_outside():

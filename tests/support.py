@@ -132,7 +132,7 @@ class World:
 
     def segments(self, i):
         """The files of the region's log of operations, in order."""
-        return sorted(glob.glob(os.path.join(self.data_dir(i), "*.log")))
+        return sorted(glob.glob(os.path.join(self.data_dir(i), "?" * 16 + ".log")))
 
     def log_path(self, i):
         return os.path.join(self.dir, self.names[i] + ".log")

@@ -527,8 +527,9 @@ TEST(keyspaces_are_listed_with_all_fields)
     open_regions();
     BOTH("KEYSPACE FOR all:x",
          "[\"prefix\" \"all:\" \"mode\" \"active-active\" \"conflict\" \"siblings\" \"merge\" \"\" "
-         "\"acks\" \"async\" \"ack_timeout\" \"1000ms\" \"reads\" \"local\" \"elsewhere\" "
-         "\"forward\" \"fence\" \"global\" \"streams\" \"latest\" \"evict\" \"demote\"]");
+         "\"acks\" \"async\" \"ack_timeout\" \"1000ms\" \"reads\" \"local\" \"max_lag\" "
+         "\"\" \"then\" \"slow\" \"elsewhere\" \"forward\" \"fence\" \"global\" \"streams\" "
+         "\"latest\" \"evict\" \"demote\"]");
     EXPECT(holds(ask(&us, "KEYSPACE FOR other"), "[\"prefix\" \"\" "));
     BOTH("KEYSPACE SET all: streams closed conflict lww", "OK");
     EXPECT(holds(ask(&us, "KEYSPACE LIST"), "\"conflict\" \"lww\""));
@@ -544,8 +545,8 @@ TEST(what_cannot_be_set_is_refused_whole)
     BOTH("KEYSPACE SET none conflict lww", "-ERR no keyspace has that prefix: see KEYSPACE LIST");
     BOTH("KEYSPACE SET all: conflict most", "-ERR conflict is one of: lww, siblings, merge");
     BOTH("KEYSPACE SET all: streams closed mode primary",
-         "-ERR mode cannot be changed while the region runs: conflict, merge, "
-         "streams, acks, ack_timeout and reads can");
+         "-ERR mode cannot be changed while regions run: acks, ack_timeout, reads, max_lag, then, "
+         "elsewhere, conflict, merge and streams can");
     BOTH("KEYSPACE SET all: streams closed colour red", "-ERR a keyspace has no field 'colour'");
     BOTH("KEYSPACE SET all: streams", "-ERR wrong number of arguments for 'keyspace|set' command");
     BOTH("KEYSPACE SET all: streams closed conflict",

@@ -134,8 +134,8 @@ static void ask_for_key(const struct asking *a, struct span key, struct demand *
     ask(a, server_keyspace(a->server, key), home.region, d);
 }
 
-/* FLUSHALL and its kind write whatever there is; SCAN and its kind read by the session's level; what an operator
- * writes waits as the session does. */
+/* FLUSHALL and its kind write whatever there is; SCAN and its kind read by the session's level; what an
+ * operator writes waits as the session does. */
 static void ask_without_keys(const struct asking *a, struct demand *d)
 {
     const struct server *server = a->server;
@@ -164,6 +164,16 @@ static void ask_for_keys(const struct asking *a, const struct span *argv, size_t
         ask_for_key(a, argv[i], d);
 }
 
+/* What a fence keeps from this region no other may answer here. */
+static bool is_held(const struct server *server, uint32_t fences)
+{
+    for (uint32_t fence = 1; fence < server->deployment->fence_count; fence++) {
+        if (fences >> fence & 1 && server->replica->options.own[fence] == 0)
+            return false;
+    }
+    return true;
+}
+
 void demand_of_plain(const struct server *server, const struct levels *levels, uint8_t db,
                      bool has_token, const struct span *argv, size_t argc, struct demand *d)
 {
@@ -178,7 +188,7 @@ void demand_of_plain(const struct server *server, const struct levels *levels, u
         ask_without_keys(&a, d);
     d->causal = has_token && (d->causal || (a.command->flags & CMD_WRITE));
     d->moves = command_has_keys(a.command) && !(a.command->flags & (CMD_WRITE | CMD_BLOCKING)) &&
-               !d->strong && !d->settles;
+               !d->strong && !d->settles && is_held(server, d->fences);
 }
 
 void demand_of(const struct server *server, const struct session *session, const struct span *argv,

@@ -175,8 +175,8 @@ void erase_put_mark(struct server *server, const struct erasure *e, const struct
     struct buffer field = { 0 }, value = { 0 };
 
     mark_field(&field, e, server->replica->options.region);
-    buffer_printf(&value, "%s %s %" PRIu64 " %" PRIu64, e->id, state_words[mark->state],
-                  mark->keys, mark->at_ms);
+    buffer_printf(&value, "%s %s %" PRIu64 " %" PRIu64, e->id, state_words[mark->state], mark->keys,
+                  mark->at_ms);
     system_put(server, e->keyspace, buffer_span(&field), buffer_span(&value));
     buffer_release(&field);
     buffer_release(&value);
@@ -235,9 +235,9 @@ static void ask(struct call *call, struct span name, bool prefix)
 
     snprintf(id, sizeof(id), "%" PRIu64 "-%u", call->now_ms, server->replica->options.region);
     for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
-        const struct erasure e = {
-            .keyspace = &server->keyspaces[i], .prefix = prefix, .name = name
-        };
+        const struct erasure e = { .keyspace = &server->keyspaces[i],
+                                   .prefix = prefix,
+                                   .name = name };
 
         if (!reaches(server, e.keyspace, name, prefix))
             continue;

@@ -19,8 +19,8 @@ void fence_refuse(struct call *call, uint32_t fence);
 /* Finds call->fence. False when an error was replied. */
 bool fence_admits(struct call *call);
 
-/* Whether each key that a pattern of SORT may name, with anything for its star, lies in the fence of the sorted
- * key and is written where that is. False: CROSSSLOT was replied. */
+/* Whether each key that a pattern of SORT may name, with anything for its star, lies in the fence of the
+ * sorted key and is written where that is. False: CROSSSLOT was replied. */
 bool fence_admits_pattern(struct call *call, struct span sorted, struct span pattern);
 
 /* What is emitted from here on goes to the key's fence; as a group of its own where it is another than that

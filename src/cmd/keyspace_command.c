@@ -110,7 +110,8 @@ static bool is_good(struct call *call, struct keyspace_live *live)
         }
     }
     if (!system_holds(call->server, live)) {
-        reply_error(call->reply, "FENCED this region may not hold that keyspace: ask one that does");
+        reply_error(call->reply,
+                    "FENCED this region may not hold that keyspace: ask one that does");
         return false;
     }
     if (keyspace_settings_fit(call->server, live, call->argv + 3, pairs, problem))
@@ -184,7 +185,8 @@ static void help(struct call *call)
         "LIST",
         "    Return the keyspaces, as they are in this region now.",
         "SET <prefix> <field> <value> [<field> <value> ...]",
-        "    Change a keyspace in all regions; 'default' is what the configuration says. Fields are:",
+        "    Change a keyspace in all regions; 'default' is what the configuration says. Fields "
+        "are:",
         "    * acks (async|semi-sync|quorum|sync|<n>)",
         "      How many regions must have a write before it is answered.",
         "    * ack_timeout (1ms to 1h)",

@@ -155,7 +155,7 @@ static const struct setting {
 };
 
 /* Which regions write a keyspace, and which hold it, no setting changes. */
-static const char *const fixed[] = { "prefix", "mode",      "fence",  "outside", "writer",
+static const char *const fixed[] = { "prefix", "mode",      "fence",   "outside", "writer",
                                      "homes",  "directory", "readers", "evict" };
 
 static const struct setting *find(struct span field)

@@ -151,10 +151,11 @@ static bool reads_over_an_exchange(void)
     for (int table = 0; table < KV_TABLES; table++)
         for (unsigned i = 0; i < KV_TRIAL_KEYS; i++)
             state.seeds[table][i] = 5 + i;
-    bool good = kv_lmdb_open(&second, path, true, problem) == E_OK &&
-                second.kv.ops->begin(&second.kv, false, NULL, &txn) == E_OK;
-    good = good && write(told[1], &byte, 1) == 1 && read(asked[0], &byte, 1) == 1;
-    good = good && kv_trial_holds(&second.kv, txn, &state);
+    if (kv_lmdb_open(&second, path, true, problem) != E_OK ||
+        second.kv.ops->begin(&second.kv, false, NULL, &txn) != E_OK)
+        return false;
+    bool good = write(told[1], &byte, 1) == 1 && read(asked[0], &byte, 1) == 1 &&
+                kv_trial_holds(&second.kv, txn, &state);
     second.kv.ops->abort(txn);
     good = good && kv_trial_found(&second.kv, 5); /* the old file, which nobody writes */
     kv_lmdb_close(&second);

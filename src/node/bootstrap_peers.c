@@ -63,10 +63,12 @@ static bool comes_elsewhere(struct node *n, uint8_t origin)
         struct link *l = ready_intake(p);
         if (l == NULL || origins_have(l->behind, origin))
             continue;
-        if (origins_have(l->origins, origin))
+        /* Asked already; but one that relays, and is as far behind as we are, waits as we do. */
+        if (origins_have(l->origins, origin) &&
+            (origins_have(p->origins, origin) || holds_more(n, p, origin)))
             return true;
-        if (!holds_more(n, p, origin) || n->replica.streams[origin].forked ||
-            origins_have(p->barred, origin))
+        if (origins_have(l->origins, origin) || !holds_more(n, p, origin) ||
+            n->replica.streams[origin].forked || origins_have(p->barred, origin))
             continue;
         topology_relay(n, origin, p, "others have dropped that log");
         return true;

@@ -68,8 +68,8 @@ static void put_mark(struct node *n, const struct erasure *e, enum erase_state s
     erase_put_mark(&n->server, e, &mark);
     replica_group_end(&n->replica);
     n->erase.look = true;
-    node_notice(n, NOTICE_INFO, "ev=erase.%s id=%s keys=%" PRIu64,
-                state == ERASE_DONE ? "done" : "removed", e->id, keys);
+    const char *event = state == ERASE_DONE ? "ev=erase.done" : "ev=erase.removed";
+    node_notice(n, NOTICE_INFO, "%s id=%s keys=%" PRIu64, event, e->id, keys);
 }
 
 /* --- removing --- */
@@ -252,8 +252,8 @@ static void do_next(struct node *n)
 
 static bool may_write(struct node *n)
 {
-    return n->server.refusal == NULL && !n->loading && !node_must_wait(n) &&
-           !bootstrap_is_on(n) && closed_settled(n);
+    return n->server.refusal == NULL && !n->loading && !node_must_wait(n) && !bootstrap_is_on(n) &&
+           closed_settled(n);
 }
 
 void erase_turn_end(struct node *n)

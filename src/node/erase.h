@@ -2,9 +2,9 @@
  * erase -- this region's part of erasures (cmd/erase.h).
  *
  *     asked     every key of it that is here is removed, in slices; then its own mark says `removed`
- *     removed   by all regions that may hold it: their removals are here, since their marks are, and with them
- *               all that they had written before. What was removed is made to vanish from this region's
- *               disk (node/scrub.h); then the mark says `done`.
+ *     removed   by all regions that may hold it: their removals are here, since their marks are, and
+ *               with them all that they had written before. What was removed is made to vanish from this
+ *               region's disk (node/scrub.h); then the mark says `done`.
  *     done      by all: a day later the erasure itself is forgotten
  *
  * A region that is down holds the others up: they have removed, but keep the log that it lacks. After a

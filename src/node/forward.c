@@ -307,7 +307,8 @@ static enum forward_verdict send_away(struct node *n, struct client *c, const st
         refuse_unreached(n, c, p, route->region);
         return FORWARD_GONE;
     }
-    const char *refusal = audited_refusal(n, route->key, s->transaction.open && s->transaction.fence != 0);
+    const char *refusal = audited_refusal(n, route->key,
+                                          s->transaction.open && s->transaction.fence != 0);
     if (refusal != NULL) {
         refuse(n, c, refusal);
         return FORWARD_GONE;

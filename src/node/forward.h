@@ -45,10 +45,10 @@ struct forwarded {
     uint64_t number;
     uint64_t deadline_us;
     bool writes;
-    bool silent; /* CLIENT REPLY: the answer is not wanted */
-    bool moved;  /* a read that could be answered here, later */
-    bool seen;   /* the next is a SESSION TOKEN: this answer waits for that one */
-    bool token;  /* it is that */
+    bool silent;    /* CLIENT REPLY: the answer is not wanted */
+    bool moved;     /* a read that could be answered here, later */
+    bool seen;      /* the next is a SESSION TOKEN: this answer waits for that one */
+    bool token;     /* it is that */
     uint32_t about; /* of a fence (node/audited.h) */
 };
 

@@ -53,6 +53,30 @@ bool answer_text(struct span reply, struct span *text)
     return true;
 }
 
+int64_t answer_open(struct span *reply)
+{
+    const uint8_t *end = memchr(reply->at, '\n', reply->len);
+    int64_t count = -1;
+    if (reply->at[0] != '*' || end == NULL ||
+        !span_to_int64(span_of(reply->at + 1, (size_t)(end - reply->at) - 2), &count))
+        return -1;
+    *reply = span_skip(*reply, (size_t)(end - reply->at) + 1);
+    return count;
+}
+
+struct span answer_next(struct span *items)
+{
+    struct span item = span_of(items->at, (size_t)answer_length(*items));
+    *items = span_skip(*items, item.len);
+    return item;
+}
+
+bool answer_begins(struct span text, const char *word)
+{
+    size_t len = strlen(word);
+    return text.len >= len && memcmp(text.at, word, len) == 0;
+}
+
 static bool is_nil(struct span reply)
 {
     return (reply.at[0] == '$' || reply.at[0] == '*') && reply.at[1] == '-';

@@ -33,6 +33,12 @@ bool answer_next_word(struct span *text, struct span *word);
 /* Whether a whole reply (empty: there is none yet) is as one choice says. */
 bool answer_fits(struct span reply, struct span choice, const struct answer_names *names);
 
+/* Takes an array's head off, what follows are its items: so many; -1: it is none. And the first of them. */
+int64_t answer_open(struct span *reply);
+struct span answer_next(struct span *items);
+
+bool answer_begins(struct span text, const char *word);
+
 /* The text of a bulk string, an integer or a status. False for all else. */
 bool answer_text(struct span reply, struct span *text);
 

@@ -25,12 +25,6 @@ static struct sim_region *region_of(struct sim_world *w, const struct sim_travel
     return &w->regions[t->region];
 }
 
-static bool begins(struct span text, const char *word)
-{
-    size_t len = strlen(word);
-    return text.len >= len && memcmp(text.at, word, len) == 0;
-}
-
 /* --- regions that are named --- */
 
 /* A region that is said to have acknowledged a post has it on disk. */
@@ -74,25 +68,6 @@ static void judge_noacks(struct sim_world *w, const struct sim_traveller *t, str
 
 /* --- the answer of a WITH --- */
 
-/* Takes the array's head off: what follows are its items. */
-static int64_t open_array(struct span *in)
-{
-    const uint8_t *end = memchr(in->at, '\n', in->len);
-    int64_t count = -1;
-    if (in->at[0] != '*' || end == NULL ||
-        !span_to_int64(span_of(in->at + 1, (size_t)(end - in->at) - 2), &count))
-        return -1;
-    *in = span_skip(*in, (size_t)(end - in->at) + 1);
-    return count;
-}
-
-static struct span next_item(struct span *in)
-{
-    struct span item = span_of(in->at, (size_t)answer_length(*in));
-    *in = span_skip(*in, item.len);
-    return item;
-}
-
 struct told {
     struct span reply, token;
     uint32_t acks;
@@ -102,9 +77,9 @@ static void take_acks(struct sim_world *w, const struct sim_traveller *t, struct
                       struct told *told)
 {
     struct span name;
-    for (int64_t count = open_array(&in); count > 0; count--) {
-        struct span pair = next_item(&in);
-        if (open_array(&pair) != 2 || !answer_text(next_item(&pair), &name)) {
+    for (int64_t count = answer_open(&in); count > 0; count--) {
+        struct span pair = answer_next(&in);
+        if (answer_open(&pair) != 2 || !answer_text(answer_next(&pair), &name)) {
             sim_fail(w, "region %u: acknowledgements are not told as they must", t->region + 1);
             return;
         }
@@ -117,14 +92,14 @@ static void open_with(struct sim_world *w, const struct sim_traveller *t, struct
                       struct told *told)
 {
     struct span name;
-    for (int64_t count = open_array(&in); count > 1; count -= 2) {
-        bool named = answer_text(next_item(&in), &name);
-        struct span value = next_item(&in);
-        if (named && begins(name, "reply"))
+    for (int64_t count = answer_open(&in); count > 1; count -= 2) {
+        bool named = answer_text(answer_next(&in), &name);
+        struct span value = answer_next(&in);
+        if (named && answer_begins(name, "reply"))
             told->reply = value;
-        else if (named && begins(name, "token"))
+        else if (named && answer_begins(name, "token"))
             answer_text(value, &told->token);
-        else if (named && begins(name, "acks"))
+        else if (named && answer_begins(name, "acks"))
             take_acks(w, t, value, told);
     }
 }
@@ -140,10 +115,10 @@ static void take_shown(struct sim_world *w, struct sim_traveller *t, struct span
                        struct showing *s)
 {
     struct span text;
-    for (int64_t count = open_array(&in); count > 0; count--) {
+    for (int64_t count = answer_open(&in); count > 0; count--) {
         char number[24] = "";
-        answer_text(next_item(&in), &text);
-        size_t skip = begins(text, SIM_SECRET) ? strlen(SIM_SECRET) : 1;
+        answer_text(answer_next(&in), &text);
+        size_t skip = answer_begins(text, SIM_SECRET) ? strlen(SIM_SECRET) : 1;
         text = span_skip(text, skip);
         if (text.len < sizeof(number))
             memcpy(number, text.at, text.len);
@@ -204,27 +179,57 @@ static void judge_shown(struct sim_world *w, const struct sim_traveller *t, cons
     }
 }
 
+/* What a region may not hold it does not wait for. */
+void sim_add_named(const struct sim_world *w, const struct sim_traveller *t,
+                   const struct post_set *named, struct post_set *into)
+{
+    for (uint32_t i = 0; i < w->posts.count; i++) {
+        if (post_set_has(named, i) && sim_holds(w, &w->regions[t->region], w->posts.at[i].keyspace))
+            post_set_add(into, i);
+    }
+}
+
 /* What the answer came after is here from now on, in this session. */
-static void came_after_token(struct sim_traveller *t)
+static void came_after_token(const struct sim_world *w, struct sim_traveller *t)
 {
     if (!t->ask.causal)
         return;
     if (t->ask.with_token)
-        post_set_merge(&t->here, &t->held);
+        sim_add_named(w, t, &t->held, &t->here);
     if (t->follows)
-        post_set_merge(&t->here, &t->named);
+        sim_add_named(w, t, &t->named, &t->here);
+}
+
+/* Another region may have answered (node/elsewhere.h): what that has need not be here. */
+static bool is_here(struct sim_world *w, const struct sim_traveller *t, const struct post_set *set)
+{
+    const struct sim_region *r = region_of(w, t);
+    for (uint32_t i = 0; i < w->posts.count; i++) {
+        const struct post *post = &w->posts.at[i];
+        if (post_set_has(set, i) && post->stamp != 0 && !post->lost &&
+            sim_holds(w, r, post->keyspace) &&
+            vector_get(&r->node.replica.applied, stamp_origin(post->stamp)) < post->stamp)
+            return false;
+    }
+    return true;
 }
 
 static void judge_read(struct sim_world *w, struct sim_traveller *t, struct span reply)
 {
     struct showing s = { 0 };
-    came_after_token(t);
+    struct post_set before = t->here;
+    came_after_token(w, t);
     take_shown(w, t, reply, &s);
     if (w->failed)
         return;
     judge_shown(w, t, &s);
-    post_set_merge(&t->here, &s.shown);
-    post_set_merge(&t->here, &s.must);
+    bool here = is_here(w, t, &s.shown) && is_here(w, t, &t->here);
+    if (!here)
+        t->here = before;
+    if (!here && !t->follows)
+        return;
+    post_set_merge(here ? &t->here : &t->named, &s.shown);
+    post_set_merge(here ? &t->here : &t->named, &s.must);
 }
 
 /* --- what is refused --- */
@@ -281,7 +286,7 @@ static void judge_stale(struct sim_world *w, const struct sim_traveller *t)
 static bool was_sent_on(struct span text)
 {
     static const char sent[] = "-STALE the read was ";
-    return text.len > strlen(sent) && begins(text, sent);
+    return text.len > strlen(sent) && answer_begins(text, sent);
 }
 
 /* A region that may not hold a key says so; one that may never does. */
@@ -296,16 +301,16 @@ static void judge_fenced(struct sim_world *w, const struct sim_traveller *t, boo
 
 static void judge_error(struct sim_world *w, struct sim_traveller *t, struct span text)
 {
-    if (begins(text, "-FENCED"))
+    if (answer_begins(text, "-FENCED"))
         judge_fenced(w, t, true);
-    else if (begins(text, "-NOACKS"))
+    else if (answer_begins(text, "-NOACKS"))
         judge_noacks(w, t, text);
-    else if (begins(text, "-STALE") && !was_sent_on(text))
+    else if (answer_begins(text, "-STALE") && !was_sent_on(text))
         judge_stale(w, t);
-    if (begins(text, "-NOACKS"))
-        came_after_token(t);
+    if (answer_begins(text, "-NOACKS"))
+        came_after_token(w, t);
     if (t->ask.kind == ASK_FOLLOW)
-        t->follows = begins(text, "-STALE");
+        t->follows = answer_begins(text, "-STALE");
     if (t->ask.must)
         sim_fail(w, "region %u: all is well, and a traveller is told %.*s", t->region + 1,
                  (int)(text.len < TEXT_MAX ? text.len : TEXT_MAX), (const char *)text.at);
@@ -339,7 +344,7 @@ static void judge_post(struct sim_world *w, struct sim_traveller *t, const struc
     if (a->with && told->acks < a->others)
         sim_fail(w, "region %u: %u regions are told to have acknowledged post %u, %u were to",
                  t->region + 1, told->acks, a->post, a->others);
-    came_after_token(t);
+    came_after_token(w, t);
     sim_post_told(w, a->post, a->others);
     post_set_add(&t->here, a->post);
     post_set_merge(&t->here, &w->posts.at[a->post].past);
@@ -369,7 +374,7 @@ static void judge_good(struct sim_world *w, struct sim_traveller *t, const struc
         break;
     case ASK_FOLLOW:
         t->follows = true;
-        post_set_merge(&t->here, &t->named);
+        sim_add_named(w, t, &t->named, &t->here);
         break;
     }
     if (told->token.len > 0)

@@ -362,6 +362,8 @@ void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions, uint
     plan_clocks(plan, p);
     sim_plan_store(plan, prng_split(p));
     sim_plan_promises(plan, prng_split(p), steps != 0, regions != 0);
+    sim_plan_shape(plan, prng_split(p));
+    sim_plan_homes(plan, prng_split(p));
 }
 
 static const char *fsync_name(enum fsync_policy rule)
@@ -422,6 +424,8 @@ void sim_plan_print(const struct sim_plan *plan, FILE *to)
     fprintf(to, "plan: a replay is held up, %u ppm\n", plan->replay_stops);
     print_faults(plan, to);
     sim_plan_print_promises(plan, to);
+    sim_plan_print_shape(plan, to);
+    sim_plan_print_homes(plan, to);
     for (uint32_t i = 0; i < plan->regions; i++)
         fprintf(to, "plan: region %u clock %+lld us %+d ppm, delay to 0 %llu us\n", i + 1,
                 (long long)plan->clock_offset_us[i], plan->clock_drift_ppm[i],

@@ -316,6 +316,7 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
     node_turn_end(&r->node);
     sim_audited_turn(w, r);
     sim_travellers_turn(w, r);
+    sim_lag_turn(w, r);
     if (r->node.server.statistics.evicted_keys == evicted)
         note_reclaims(w, r, reclaimed, &after);
     else /* they cannot be told apart */
@@ -335,6 +336,8 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
             sim_reader_answers(w, &r->reader);
         else if (sim_is_traveller(w, session->host))
             sim_traveller_answers(w, session->host);
+        else if (sim_is_caller(w, session->host))
+            sim_caller_answers(w, session->host);
         else
             sim_load_answers(w, session->host);
     }
@@ -630,6 +633,7 @@ static void stop(struct sim_world *w, struct sim_region *r, bool power)
     sim_load_region_down(w, r);
     sim_reader_region_down(w, r);
     sim_travellers_region_down(w, r);
+    sim_callers_region_down(w, r);
     vector_copy(&r->durable, &r->node.replica.durable);
     node_release(&r->node);
     r->up = false;

@@ -33,9 +33,15 @@ static bool tells(struct span bytes)
     return false;
 }
 
+static bool holds(struct span bytes, struct span word)
+{
+    return word.len == 0 ? tells(bytes) : answer_find(bytes, word) < bytes.len;
+}
+
 /* --- where things lie --- */
 
-static bool stands_in_checkpoint(struct sim_region *r)
+/* A word; an empty one: any of the fence's. */
+static bool stands_in_checkpoint(struct sim_region *r, struct span word)
 {
     struct kv *kv = &r->store.kv.kv;
     struct kv_txn *txn;
@@ -46,7 +52,7 @@ static bool stands_in_checkpoint(struct sim_region *r)
     for (int table = 0; table < KV_TABLES && !found; table++) {
         int got = kv->ops->seek(txn, (enum kv_table)table, span_of(NULL, 0), &key, &value);
         for (; got == E_OK && !found; got = kv->ops->next(txn, (enum kv_table)table, &key, &value))
-            found = tells(key) || tells(value);
+            found = holds(key, word) || holds(value, word);
     }
     kv->ops->abort(txn);
     r->store.looked_at = looked_at;
@@ -74,16 +80,23 @@ static bool stands_on_disk(const struct sim_region *r)
     return tells(buffer_span(&r->store.dropped));
 }
 
+const char *sim_word_stands(struct sim_region *r, struct span word)
+{
+    return stands_in_checkpoint(r, word)  ? "in its checkpoint"
+           : sim_disk_has(&r->disk, word) ? "on its disk"
+                                          : NULL;
+}
+
 void sim_secrets_kept(struct sim_world *w)
 {
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         struct sim_region *r = &w->regions[i];
         if (!is_outside(w, r))
             continue;
-        const char *where = stands_in_memory(r)       ? "in memory"
-                            : stands_in_checkpoint(r) ? "in its checkpoint"
-                            : stands_on_disk(r)       ? "on its disk"
-                                                      : NULL;
+        const char *where = stands_in_memory(r)                         ? "in memory"
+                            : stands_in_checkpoint(r, span_of(NULL, 0)) ? "in its checkpoint"
+                            : stands_on_disk(r)                         ? "on its disk"
+                                                                        : NULL;
         if (where)
             sim_fail(w, "region %u may not hold what it has %s", i + 1, where);
     }

@@ -19,7 +19,7 @@ static void list_all(struct selection *all, const struct selection *only,
         if (selection_has(&only->faults, n))
             selection_add(&all->faults, n);
     }
-    for (uint32_t r = 0; r <= SIM_REGIONS_MAX; r++) {
+    for (uint32_t r = 0; r < SIM_ROWS_MAX; r++) {
         for (uint32_t c = 0; c < SIM_CLIENTS_MAX; c++) {
             for (uint32_t n = 1; n <= failed->drawn[r][c]; n++) {
                 if (selection_has(&only->commands, selection_command(r, c, n)))

@@ -13,6 +13,7 @@
 enum {
     SIM_REGIONS_MAX = 12,
     SIM_CLIENTS_MAX = 4, /* of one region */
+    SIM_ROWS_MAX = SIM_REGIONS_MAX + 2,
 };
 
 struct sim_options {
@@ -33,8 +34,8 @@ struct sim_outcome {
 
     /* How far it came: what a selection can choose from. */
     uint32_t regions, clients, steps, faults;
-    /* commands of each client, and steps of each traveller, who stand behind the last region */
-    uint32_t drawn[SIM_REGIONS_MAX + 1][SIM_CLIENTS_MAX];
+    /* commands of each client, and steps of each traveller and caller, who stand behind the last region */
+    uint32_t drawn[SIM_ROWS_MAX][SIM_CLIENTS_MAX];
 };
 
 void sim_run(const struct sim_options *options, struct sim_outcome *outcome);

@@ -219,9 +219,9 @@ static void post_on(struct sim_world *w, struct sim_traveller *t, uint32_t keysp
     struct post *post = &w->posts.at[a->post];
     post->past = t->here; /* all of which this region has */
     if (a->causal && a->with_token)
-        post_set_merge(&post->past, &t->held);
+        sim_add_named(w, t, &t->held, &post->past);
     if (a->causal && t->follows)
-        post_set_merge(&post->past, &t->named);
+        sim_add_named(w, t, &t->named, &post->past);
     send(w, t, with);
 }
 

@@ -288,7 +288,7 @@ bool sim_verify_settled(struct sim_world *w)
         if (!is_settled(w, &w->regions[i]))
             return false;
     }
-    return sim_load_idle(w) && sim_travellers_idle(w) && sim_loss_is_over(w);
+    return sim_load_idle(w) && sim_travellers_idle(w) && sim_callers_idle(w) && sim_loss_is_over(w);
 }
 
 /* What they lack of a region that they never met is asked of others where something waits for
@@ -307,7 +307,7 @@ bool sim_verify_relayed(struct sim_world *w)
                 return false;
         }
     }
-    return sim_load_idle(w) && sim_travellers_idle(w);
+    return sim_load_idle(w) && sim_travellers_idle(w) && sim_callers_idle(w);
 }
 
 static const struct sim_region *writer_of(const struct sim_world *w, uint8_t origin)
@@ -338,7 +338,7 @@ void sim_verify_say_unsettled(const struct sim_world *w, struct buffer *out)
                               (long long)(stamp_ms(all) - SIM_START_US / 1000));
         }
     }
-    if (!sim_load_idle(w) || !sim_travellers_idle(w))
+    if (!sim_load_idle(w) || !sim_travellers_idle(w) || !sim_callers_idle(w))
         buffer_put_text(out, "; commands without an answer");
 }
 
@@ -453,6 +453,8 @@ void sim_verify_end(struct sim_world *w)
         verify_contract(w, o);
     if (!w->failed)
         verify_counter(w, o);
+    if (!w->failed)
+        sim_calls_end(w);
     for (uint32_t i = 0; i < w->plan.regions; i++)
         sim_trace(w, "r%u ends with %016llx", i + 1,
                   (unsigned long long)replica_digest(&w->regions[i].node.replica));

@@ -195,6 +195,8 @@ void sim_world_configure(struct sim_world *w)
         region->name = text_of(name);
         region->id = w->ids[i];
     }
+    sim_shape_configure(w, d);
+    sim_homes_configure(w, d);
     if (w->plan.travellers > 0)
         add_promises(w, d);
     if (w->plan.cache)
@@ -236,6 +238,8 @@ static void split_streams(struct sim_world *w, const struct sim_options *options
     for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++)
         w->travellers[i].prng = prng_split(&root);
     w->fenced = prng_split(&root);
+    for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++)
+        w->callers[i].prng = prng_split(&root);
 }
 
 void sim_world_init(struct sim_world *w, const struct sim_plan *plan,
@@ -266,6 +270,7 @@ void sim_world_release(struct sim_world *w)
     mem_free(w->regions);
     mem_free(w->reclaims);
     sim_travellers_release(w);
+    sim_callers_release(w);
     frame_codec_release(&w->tap_codec);
     oracle_release(&w->oracle);
     for (struct heap_node *top; (top = heap_top(&w->events));) {
@@ -345,7 +350,20 @@ static void heal(struct sim_world *w)
     if (!w->failed && !run_until(w, sim_travellers_done, TRAVEL_MAX_US))
         sim_fail(w, "some traveller has not been everywhere %d s after all is well",
                  TRAVEL_MAX_US / 1000000);
+    sim_callers_once_more(w);
+    if (!w->failed && !run_until(w, sim_callers_done, TRAVEL_MAX_US))
+        sim_fail(w, "some caller is refused something %d s after all is well",
+                 TRAVEL_MAX_US / 1000000);
     settle(w, sim_verify_settled, "the last writes");
+}
+
+/* Everything is known now: what GATHER says is measured by that. */
+static void gather_all(struct sim_world *w)
+{
+    sim_callers_ask_all(w);
+    if (!run_until(w, sim_callers_done, TRAVEL_MAX_US) && !w->failed)
+        sim_fail(w, "some region is not asked by GATHER %d s after all is well",
+                 TRAVEL_MAX_US / 1000000);
 }
 
 /* At last everything is put on disk, and looked at there. */
@@ -372,11 +390,14 @@ static void run_world(struct sim_world *w)
     for (uint32_t i = 0; i < w->plan.regions && !w->failed; i++)
         sim_region_start(w, &w->regions[i]);
     sim_travellers_start(w);
+    sim_callers_start(w);
     verify_often(w, NULL);
     run_until(w, all_sent, CHAOS_MAX_US);
     heal(w);
     if (!w->failed)
         sim_verify_end(w);
+    if (!w->failed)
+        gather_all(w);
     if (!w->failed && !run_until(w, sim_verify_reclaimed, RECLAIM_MAX_US))
         sim_fail(w, "%d s later %s", RECLAIM_MAX_US / 1000000, w->left);
     if (!w->failed)

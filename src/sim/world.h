@@ -18,8 +18,11 @@
  *     trace.c    what happens, told                    oracle.c   the declared contract
  *     traveller.c  clients that carry tokens    judge.c    what they must be answered
  *     promises.c what is promised here, to whom
+ *     shape.c    who takes writes at whom      homes.c    keyspaces whose keys one region writes
+ *     caller.c   clients of those               ledger.c   what they must be answered
+ *     lag.c      what max_lag keeps
  *     post.c     what they write                secret.c   what a fence holds, looked for outside
- *     quiet.c    a world that is moved by hand
+ *     quiet.c    a world that is moved by hand        audited.c  the audit of fences
  *
  * See docs/design/simulator.md.
  */
@@ -32,6 +35,7 @@
 #include "clock/steady.h"
 #include "env/kv_memory.h"
 #include "node/node.h"
+#include "sim/caller.h"
 #include "sim/disk.h"
 #include "sim/oracle.h"
 #include "sim/post.h"
@@ -69,13 +73,6 @@ enum sim_fault {
     SIM_FAULT_CLOCK, /* a wall clock is set */
     SIM_FAULT_LOSS,  /* a disk is lost, or put back as it was earlier; or a clone of it runs */
     SIM_FAULTS,
-};
-
-/* What the keys of a prefix are promised: "k1:" that of the second. */
-struct sim_keyspace {
-    struct write_level acks;
-    struct read_level reads;
-    uint32_t timeout_ms;
 };
 
 /* What the seed decides once, before the world begins. Chances are in parts per million. */
@@ -125,9 +122,14 @@ struct sim_plan {
 
     uint32_t travellers; /* clients that go from region to region; 0: none, */
     uint64_t travel_us;  /* how often each does something */
-    struct sim_keyspace keyspaces[POST_KEYSPACES];
+    struct sim_keyspace keyspaces[POST_KEYSPACES]; /* "k1:" is the second */
     uint32_t
         fence; /* regions that may hold keys of SIM_FENCE_PREFIX, by place, as bits; 0: no fence */
+
+    enum topology topology;
+    uint32_t centre;                  /* of a star, counted from 1; 0: the cheapest */
+    uint32_t parent[SIM_REGIONS_MAX]; /* in a hierarchy, counted from 1; 0: none */
+    struct call_plan calls;
 
     uint32_t clients; /* of each region */
     uint32_t keys, fields;
@@ -313,14 +315,14 @@ struct sim_region {
     struct sim_clock clock;
     struct sim_reader reader;
     struct sim_watch watch;
-    struct sim_copy copy;  /* of its directory, for later */
-    bool lost;             /* its directory was, and the world is not whole again */
-    bool was_lost;         /* once */
-    struct vector durable; /* when its last run ended */
-    uint64_t save_number;  /* of the checkpoint that it was asked for at the end */
-    uint64_t durable_lsn;  /* so much of its log was told to be */
-    struct prng prng;      /* how long its disk and its turns take */
-    struct sim_told told;  /* trace.c */
+    struct sim_copy copy;        /* of its directory, for later */
+    bool lost;                   /* its directory was, and the world is not whole again */
+    bool was_lost;               /* once */
+    struct vector durable;       /* when its last run ended */
+    uint64_t save_number;        /* of the checkpoint that it was asked for at the end */
+    uint64_t durable_lsn;        /* so much of its log was told to be */
+    struct prng prng;            /* how long its disk and its turns take */
+    struct sim_told told;        /* trace.c */
     struct sim_audited *audited; /* audited.c */
     struct sim_client clients[SIM_CLIENTS_MAX];
     /* With fsync always: the newest own write that a client was told of. */
@@ -385,6 +387,8 @@ struct sim_world {
     const char *key_prefix;          /* of the command that is being made */
     struct sim_traveller travellers[SIM_CLIENTS_MAX];
     struct posts posts;
+    struct sim_caller callers[SIM_CLIENTS_MAX];
+    struct calls calls;
     bool history_lost;    /* a directory was: what travellers must see nobody knows any more */
     struct oracle oracle; /* what was written by disks that are lost; at the end, by all */
     struct oracle_reclaim *reclaims;
@@ -482,6 +486,56 @@ int64_t sim_clock_offset(struct prng *p, int64_t range_us);
 bool sim_plan_parts(const struct sim_plan *plan); /* some two regions never meet in the chaos */
 extern const char *const sim_fault_names[SIM_FAULTS];
 void sim_plan_print(const struct sim_plan *plan, FILE *to);
+
+/* --- shape.c --- */
+
+/* `p` is no other's: what is drawn here changes nothing else. */
+void sim_plan_shape(struct sim_plan *plan, struct prng p);
+void sim_plan_print_shape(const struct sim_plan *plan, FILE *to);
+void sim_shape_configure(const struct sim_world *w, struct deployment *d); /* regions are added */
+
+/* --- homes.c --- */
+
+void sim_plan_homes(struct sim_plan *plan, struct prng p);
+void sim_plan_print_homes(const struct sim_plan *plan, FILE *to);
+void sim_homes_configure(const struct sim_world *w, struct deployment *d); /* regions are added */
+/* The region that a tag of the keyspace CALL_TAG names. */
+uint32_t sim_home_named(const struct sim_plan *plan, uint32_t tag);
+/* Of the tags that name the same region the first: their keys are the same. */
+uint32_t sim_call_tag(const struct sim_plan *plan, enum call_space space, uint32_t tag);
+bool sim_is_home(const struct sim_plan *plan, enum call_space space, uint32_t region);
+
+/* --- caller.c --- */
+
+void sim_callers_start(struct sim_world *w);
+void sim_caller_answers(struct sim_world *w, struct sim_caller *c);
+void sim_callers_region_down(struct sim_world *w, struct sim_region *r);
+bool sim_callers_idle(const struct sim_world *w);
+/* They go to all regions, or some of many, and are refused nothing for long; then once more, when everything was
+ * compared, and ask what GATHER says. */
+void sim_callers_once_more(struct sim_world *w);
+void sim_callers_ask_all(struct sim_world *w);
+bool sim_callers_done(struct sim_world *w);
+void sim_callers_release(struct sim_world *w);
+void sim_call_put_key(struct buffer *out, const struct sim_world *w, enum call_space space,
+                      uint32_t tag, const char *key); /* "h:n{a}" */
+extern const char *const sim_call_prefixes[CALL_SPACES];
+static inline bool sim_is_caller(const struct sim_world *w, const void *host)
+{
+    return (const char *)host >= (const char *)w->callers &&
+           (const char *)host < (const char *)(w->callers + SIM_CLIENTS_MAX);
+}
+
+/* --- ledger.c --- */
+
+/* What the caller asked is answered by this whole reply. */
+void sim_call_judge(struct sim_world *w, struct sim_caller *c, struct span reply);
+void sim_call_lost(struct sim_world *w, struct sim_caller *c); /* nobody will answer any more */
+void sim_calls_end(struct sim_world *w);                       /* the oracle has judged */
+
+/* --- lag.c --- */
+
+void sim_lag_turn(struct sim_world *w, struct sim_region *r); /* ended; answers not taken yet */
 
 /* --- region.c --- */
 
@@ -614,6 +668,9 @@ static inline bool sim_is_traveller(const struct sim_world *w, const void *host)
 /* What the traveller asked is answered by this whole reply: fails the world where it must not be, and
  * learns what it says. */
 void sim_judge(struct sim_world *w, struct sim_traveller *t, struct span reply);
+/* Of what a token names, that which comes before what its traveller does where it is. */
+void sim_add_named(const struct sim_world *w, const struct sim_traveller *t,
+                   const struct post_set *named, struct post_set *into);
 /* Whether a region may hold keys of this keyspace. */
 bool sim_holds(const struct sim_world *w, const struct sim_region *r, uint32_t keyspace);
 
@@ -621,6 +678,9 @@ bool sim_holds(const struct sim_world *w, const struct sim_region *r, uint32_t k
 
 /* Whether a region, up or not, may hold what an origin writes. */
 bool sim_may_hold(const struct sim_world *w, const struct sim_region *r, uint8_t origin);
+/* Where a region has the bytes: in its checkpoint, on its disk; NULL: nowhere. */
+const char *sim_word_stands(struct sim_region *r, struct span word);
+
 void sim_secrets_kept(struct sim_world *w);  /* from everybody outside */
 void sim_secrets_found(struct sim_world *w); /* by the same search, within */
 /* Bytes that go; `tapped` keeps what is no whole message yet. */

@@ -37,7 +37,7 @@ static struct selection all_of(const struct sim_outcome *o)
     struct selection all = { { .chosen = true }, { .chosen = true } };
     for (uint32_t n = 1; n <= o->faults; n++)
         selection_add(&all.faults, n);
-    for (uint32_t r = 0; r <= SIM_REGIONS_MAX; r++) {
+    for (uint32_t r = 0; r < SIM_ROWS_MAX; r++) {
         for (uint32_t c = 0; c < SIM_CLIENTS_MAX; c++) {
             for (uint32_t n = 1; n <= o->drawn[r][c]; n++)
                 selection_add(&all.commands, selection_command(r, c, n));

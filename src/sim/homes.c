@@ -1,0 +1,167 @@
+/*
+ * homes -- keyspaces whose keys one region writes at a time, and one whose writers wait for readers: what
+ * a seed's world has of them.
+ *
+ * Two worlds of three have none. What is drawn here comes last, and changes nothing in them.
+ */
+#include "base/check.h"
+#include "base/memory.h"
+#include "sim/world.h"
+
+const char *const sim_call_prefixes[CALL_SPACES] = {
+    [CALL_PRIMARY] = "p:",
+    [CALL_TAG] = "t:",
+    [CALL_HASH] = "h:",
+    [CALL_DIRECTORY] = "d:",
+};
+
+static bool often(struct prng *p, uint32_t percent)
+{
+    return prng_below(p, 100) < percent;
+}
+
+static uint64_t between(struct prng *p, uint64_t low, uint64_t high)
+{
+    return low + prng_below(p, high - low + 1);
+}
+
+static struct sim_keyspace some_promise(struct prng *p)
+{
+    static const enum keyspace_acks ACKS[] = { KEYSPACE_ASYNC, KEYSPACE_ASYNC, KEYSPACE_SEMI_SYNC,
+                                               KEYSPACE_QUORUM, KEYSPACE_SYNC };
+    static const enum keyspace_reads READS[] = { KEYSPACE_READ_LOCAL, KEYSPACE_READ_LOCAL,
+                                                 KEYSPACE_READ_CAUSAL, KEYSPACE_READ_STRONG };
+    return (struct sim_keyspace){
+        .acks = { ACKS[prng_below(p, COUNT_OF(ACKS))], 0 },
+        .reads = { READS[prng_below(p, COUNT_OF(READS))], 0 },
+        .timeout_ms = (uint32_t)between(p, 20, often(p, 50) ? 300 : 2000),
+    };
+}
+
+/* Where a directory is lost, nobody knows what clients must be told; where memory is short, writes wait
+ * for it as long as they like. */
+void sim_plan_homes(struct sim_plan *plan, struct prng p)
+{
+    struct call_plan *c = &plan->calls;
+    if (!often(&p, 35) || plan->losses || plan->memory_keys != 0)
+        return;
+    c->callers = (uint32_t)between(&p, 1, SIM_CLIENTS_MAX);
+    c->every_us = between(&p, 1000, 20000) + plan->think_us / 10;
+    c->first = (uint32_t)prng_below(&p, plan->regions);
+    for (uint32_t i = 0; i < plan->regions; i++)
+        c->readers |= (uint32_t)(i != c->first && often(&p, 20)) << i;
+    for (uint32_t i = 0; i < CALL_SPACES; i++) {
+        c->redirects[i] = often(&p, 15);
+        c->promises[i] = some_promise(&p);
+    }
+    c->max_lag_ms = often(&p, 40) ? 0 : (uint32_t)between(&p, 300, 2000);
+    c->refuses = often(&p, 50);
+}
+
+void sim_plan_print_homes(const struct sim_plan *plan, FILE *to)
+{
+    const struct call_plan *c = &plan->calls;
+    struct buffer text = { 0 };
+    if (c->callers == 0)
+        return;
+    fprintf(to, "plan: %u callers, every %llu us; r%u is the writer", c->callers,
+            (unsigned long long)c->every_us, c->first + 1);
+    for (uint32_t i = 0; i < plan->regions; i++) {
+        if (c->readers >> i & 1)
+            fprintf(to, ", r%u only reads", i + 1);
+    }
+    for (uint32_t i = 0; i < CALL_SPACES; i++) {
+        buffer_printf(&text, "; %s acks ", sim_call_prefixes[i]);
+        write_level_put(&text, c->promises[i].acks);
+        buffer_put_text(&text, " reads ");
+        read_level_put(&text, c->promises[i].reads);
+        buffer_printf(&text, " in %u ms%s", c->promises[i].timeout_ms,
+                      c->redirects[i] ? ", redirects" : "");
+    }
+    fprintf(to, "%.*s; max_lag %u ms, then %s\n", (int)text.len, (const char *)text.at,
+            c->max_lag_ms, c->refuses ? "refuse" : "slow");
+    buffer_release(&text);
+}
+
+/* --- which region --- */
+
+bool sim_is_home(const struct sim_plan *plan, enum call_space space, uint32_t region)
+{
+    return space == CALL_PRIMARY ? region == plan->calls.first
+                                 : !(plan->calls.readers >> region & 1);
+}
+
+uint32_t sim_home_named(const struct sim_plan *plan, uint32_t tag)
+{
+    uint32_t region = (plan->calls.first + tag) % plan->regions;
+    while (!sim_is_home(plan, CALL_TAG, region))
+        region = (region + 1) % plan->regions;
+    return region;
+}
+
+uint32_t sim_call_tag(const struct sim_plan *plan, enum call_space space, uint32_t tag)
+{
+    uint32_t same = 0;
+    while (space == CALL_TAG && sim_home_named(plan, same) != sim_home_named(plan, tag))
+        same++;
+    return space == CALL_TAG ? same : tag;
+}
+
+/* --- the configuration --- */
+
+static char *text_of(const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    return memcpy(mem_alloc(bytes), text, bytes);
+}
+
+static struct keyspace *add(struct deployment *d, const char *prefix)
+{
+    struct keyspace *k = deployment_add_keyspace(d);
+    k->prefix = text_of(prefix);
+    k->prefix_bytes = strlen(prefix);
+    return k;
+}
+
+static void add_space(const struct sim_world *w, struct deployment *d, enum call_space space)
+{
+    static const enum keyspace_homes HOMES[] = { [CALL_TAG] = KEYSPACE_HOMES_TAG,
+                                                 [CALL_HASH] = KEYSPACE_HOMES_HASH,
+                                                 [CALL_DIRECTORY] = KEYSPACE_HOMES_DIRECTORY };
+    const struct call_plan *c = &w->plan.calls;
+    struct keyspace *k = add(d, sim_call_prefixes[space]);
+    k->acks = c->promises[space].acks;
+    k->reads = c->promises[space].reads;
+    k->ack_timeout_ms = c->promises[space].timeout_ms;
+    k->elsewhere = c->redirects[space] ? KEYSPACE_REDIRECT : KEYSPACE_FORWARD;
+    if (space == CALL_PRIMARY) {
+        k->mode = KEYSPACE_PRIMARY;
+        k->writer = w->ids[c->first];
+        return;
+    }
+    k->mode = KEYSPACE_PARTITIONED;
+    k->homes = HOMES[space];
+    if (space == CALL_DIRECTORY)
+        k->directory = text_of("dir:");
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        if (c->readers >> i & 1)
+            k->readers[w->ids[i] / 64] |= 1ull << (w->ids[i] % 64);
+    }
+}
+
+void sim_homes_configure(const struct sim_world *w, struct deployment *d)
+{
+    const struct call_plan *c = &w->plan.calls;
+    if (c->callers == 0)
+        return;
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        snprintf(d->regions[i].clients.host, sizeof(d->regions[i].clients.host), "r%u", i + 1);
+        d->regions[i].clients.port = 1;
+    }
+    for (uint32_t i = 0; i < CALL_SPACES; i++)
+        add_space(w, d, (enum call_space)i);
+    add(d, "dir:"); /* no cache holds it */
+    struct keyspace *lag = add(d, "lag:");
+    lag->max_lag_ms = c->max_lag_ms;
+    lag->then = c->refuses ? KEYSPACE_REFUSE_WRITES : KEYSPACE_SLOW;
+}

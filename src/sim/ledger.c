@@ -1,0 +1,625 @@
+/*
+ * ledger -- what callers may be answered, and what must have come of it.
+ *
+ * A key that one region writes at a time has one order, and every answer a place in it:
+ *
+ *     counter    each increment that is told comes to another count, above all that were told before it was
+ *                sent; in the end the counter is what was told, and what may have happened
+ *     register   each value is returned at most once, by the write after it, and not by its own
+ *     lock       one is told that he has it
+ *     read       at its home at least what anybody was told; elsewhere what its session has seen
+ *     GATHER     who does not answer is named; if all do, the sum has all that was told
+ *
+ * In the end every op on such a key was made by its home: of a directory's keys, by the one that it named
+ * last. Where acknowledged writes may be lost with the power, only that is left, and that nothing happened
+ * more often than it was asked for.
+ */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "policy/origin.h"
+#include "sim/answer.h"
+#include "sim/effects.h"
+#include "sim/world.h"
+
+enum { TEXT_MAX = 160 };
+
+static struct call_key *key_of(struct sim_world *w, const struct call *call)
+{
+    return &w->calls.keys[call->space][call->tag];
+}
+
+/* Nothing that a client was told is lost. */
+static bool is_strict(const struct sim_world *w)
+{
+    return !w->counter_lost && !w->history_lost;
+}
+
+static bool is_write(enum call_kind kind)
+{
+    return kind == CALL_COUNT || kind == CALL_BOTH || kind == CALL_SWAP || kind == CALL_LOCK ||
+           kind == CALL_MOVE || kind == CALL_LAG || kind == CALL_LIST;
+}
+
+/* --- what may have happened --- */
+
+enum outcome { DONE, MAYBE };
+
+static void enter(struct sim_world *w, const struct call *call, enum outcome outcome)
+{
+    struct call_key *key = key_of(w, call);
+    if (call->kind != CALL_COUNT && call->kind != CALL_BOTH)
+        return;
+    bool both = call->kind == CALL_BOTH;
+    if (outcome == DONE) {
+        key->acked++;
+        key->both_acked += both;
+    } else {
+        key->maybe++;
+        key->both_maybe += both;
+    }
+}
+
+void sim_call_lost(struct sim_world *w, struct sim_caller *c)
+{
+    enter(w, &c->call, MAYBE);
+}
+
+/* --- who is named --- */
+
+static bool region_named(const struct sim_world *w, struct span name, uint32_t *region)
+{
+    char text[12] = "";
+    if (name.len < 2 || name.len >= sizeof(text) || name.at[0] != 'r')
+        return false;
+    memcpy(text, name.at + 1, name.len - 1);
+    *region = (uint32_t)strtoul(text, NULL, 10) - 1;
+    return *region < w->plan.regions;
+}
+
+/* Somebody says that a region is the home. */
+static void judge_home(struct sim_world *w, const struct sim_caller *c, uint32_t region)
+{
+    const struct call *call = &c->call;
+    struct call_key *key = key_of(w, call);
+    uint32_t known = call->space == CALL_TAG    ? sim_home_named(&w->plan, call->tag) + 1
+                     : call->space == CALL_HASH ? key->home
+                                                : 0;
+    if (!sim_is_home(&w->plan, call->space, region) || (known != 0 && known != region + 1))
+        sim_fail(w, "region %u says that region %u writes %sn of tag %u, which it does not",
+                 c->region + 1, region + 1, sim_call_prefixes[call->space], call->tag);
+    key->home = region + 1;
+}
+
+/* "-MOVED 1234 r2:1" */
+static void judge_moved(struct sim_world *w, struct sim_caller *c, struct span text)
+{
+    const struct call *call = &c->call;
+    size_t at = answer_find(text, span_str(" r")), end = answer_find(text, span_str(":"));
+    uint32_t region;
+    if (end <= at || !region_named(w, span_of(text.at + at + 1, end - at - 1), &region)) {
+        sim_fail(w, "region %u sends its client nowhere", c->region + 1);
+        return;
+    }
+    if (!w->plan.calls.redirects[call->space])
+        sim_fail(w, "region %u sends a client on, and is to forward", c->region + 1);
+    if (region == c->region)
+        sim_fail(w, "region %u sends a client to itself", c->region + 1);
+    judge_home(w, c, region);
+    c->next_region = region + 1;
+    c->well = true;
+}
+
+/* --- the answer of a WITH --- */
+
+struct told {
+    struct span reply;
+    uint32_t region, acks, acked; /* acked: by place, as bits */
+    stamp_t stamp;
+};
+
+static void take_acks(const struct sim_world *w, struct span in, struct told *told)
+{
+    struct span name;
+    uint32_t region;
+    for (int64_t count = answer_open(&in); count > 0; count--) {
+        struct span pair = answer_next(&in);
+        told->acks++;
+        if (answer_open(&pair) == 2 && answer_text(answer_next(&pair), &name) &&
+            region_named(w, name, &region))
+            told->acked |= 1u << region;
+    }
+}
+
+static void open_with(struct sim_world *w, struct span in, struct told *told)
+{
+    struct span name, text;
+    uint64_t stamp = 0;
+    told->region = UINT32_MAX;
+    for (int64_t count = answer_open(&in); count > 1; count -= 2) {
+        bool named = answer_text(answer_next(&in), &name);
+        struct span value = answer_next(&in);
+        if (!named)
+            continue;
+        if (answer_begins(name, "reply"))
+            told->reply = value;
+        else if (answer_begins(name, "region") && answer_text(value, &text))
+            region_named(w, text, &told->region);
+        else if (answer_begins(name, "stamp") && answer_text(value, &text))
+            stamp = strtoull((const char *)text.at, NULL, 10);
+        else if (answer_begins(name, "acks"))
+            take_acks(w, value, told);
+    }
+    told->stamp = stamp;
+}
+
+static const struct vector *durable_of(const struct sim_region *r)
+{
+    return r->up ? &r->node.replica.durable : &r->durable;
+}
+
+/* It ran at the key's home, and those who acknowledged it have it on their disks. */
+static void judge_with(struct sim_world *w, const struct sim_caller *c, const struct told *told)
+{
+    const struct call *call = &c->call;
+    uint32_t others = write_level_others(call->acks, w->plan.regions);
+    if (told->region >= w->plan.regions) {
+        sim_fail(w, "region %u does not say where a command ran", c->region + 1);
+        return;
+    }
+    if (!is_write(call->kind))
+        return;
+    judge_home(w, c, told->region);
+    if (told->stamp != 0 && told->acks < others)
+        sim_fail(w, "region %u: %u regions acknowledged a forwarded write, %u were to",
+                 c->region + 1, told->acks, others);
+    for (uint32_t i = 0; i < w->plan.regions && is_strict(w); i++) {
+        const struct sim_region *r = &w->regions[i];
+        if ((told->acked >> i & 1) && !r->store.marked &&
+            vector_get(durable_of(r), stamp_origin(told->stamp)) < told->stamp)
+            sim_fail(w, "region %u is named as having a forwarded write on disk, and has not",
+                     i + 1);
+    }
+}
+
+/* --- numbers --- */
+
+static bool number_of(struct span reply, int64_t *number)
+{
+    struct span text;
+    *number = 0;
+    return answer_text(reply, &text) && span_to_int64(text, number);
+}
+
+static void learn(struct sim_world *w, struct sim_caller *c, int64_t count)
+{
+    int64_t *seen = &c->seen[c->call.space][c->call.tag];
+    if (count > *seen)
+        *seen = count;
+    (void)w;
+}
+
+static void judge_count(struct sim_world *w, struct sim_caller *c, struct span reply)
+{
+    const struct call *call = &c->call;
+    struct call_key *key = key_of(w, call);
+    int64_t count;
+    if (!number_of(reply, &count) || count < 1 || count > key->sent) {
+        sim_fail(w, "region %u: %sn of tag %u is told to be %lld, and was sent %u increments",
+                 c->region + 1, sim_call_prefixes[call->space], call->tag, (long long)count,
+                 key->sent);
+        return;
+    }
+    key->acked++;
+    if (is_strict(w) && count <= call->told)
+        sim_fail(w,
+                 "region %u: %sn of tag %u comes to %lld, and somebody was told %lld before that "
+                 "was asked for",
+                 c->region + 1, sim_call_prefixes[call->space], call->tag, (long long)count,
+                 (long long)call->told);
+    if (is_strict(w) && call_bits_has(&key->counts, (uint32_t)count))
+        sim_fail(w, "region %u: %sn of tag %u comes to %lld twice", c->region + 1,
+                 sim_call_prefixes[call->space], call->tag, (long long)count);
+    call_bits_add(&key->counts, (uint32_t)count);
+    key->told = count > key->told ? count : key->told;
+    learn(w, c, count);
+}
+
+/* A key that a disk does not give is one command's error, and not the other's. */
+static void judge_both(struct sim_world *w, struct sim_caller *c, struct span reply)
+{
+    struct call_key *key = key_of(w, &c->call);
+    int64_t both;
+    if (answer_open(&reply) != 2) {
+        sim_fail(w, "region %u: a transaction has no two answers", c->region + 1);
+        return;
+    }
+    struct span first = answer_next(&reply), second = answer_next(&reply);
+    if (first.at[0] != '-')
+        judge_count(w, c, first);
+    if (second.at[0] == '-')
+        return;
+    key->both_acked++;
+    if (!number_of(second, &both) || both < 1 || both > key->sent)
+        sim_fail(w, "region %u: %sm of tag %u is told to be %lld", c->region + 1,
+                 sim_call_prefixes[c->call.space], c->call.tag, (long long)both);
+}
+
+/* What its session has seen here is there, and at the home all that anybody was told. */
+static void judge_read(struct sim_world *w, struct sim_caller *c, struct span reply)
+{
+    const struct call *call = &c->call;
+    const struct call_key *key = key_of(w, call);
+    bool strong = call->with
+                      ? call->strong
+                      : w->plan.calls.promises[call->space].reads.reads == KEYSPACE_READ_STRONG;
+    int64_t count, seen = c->seen[call->space][call->tag];
+    number_of(reply, &count);
+    if (count > key->sent)
+        sim_fail(w, "region %u: %sn of tag %u reads %lld, and was sent %u increments",
+                 c->region + 1, sim_call_prefixes[call->space], call->tag, (long long)count,
+                 key->sent);
+    if (count < seen && (!strong || is_strict(w)))
+        sim_fail(w, "region %u: %sn of tag %u reads %lld, and its session has seen %lld",
+                 c->region + 1, sim_call_prefixes[call->space], call->tag, (long long)count,
+                 (long long)seen);
+    if (strong && is_strict(w) && count < call->told)
+        sim_fail(w, "region %u: a strong read of %sn of tag %u is %lld, somebody was told %lld",
+                 c->region + 1, sim_call_prefixes[call->space], call->tag, (long long)count,
+                 (long long)call->told);
+    if (!strong)
+        learn(w, c, count); /* elsewhere it may be ahead of what is here, and not on disk */
+}
+
+static void judge_swap(struct sim_world *w, struct sim_caller *c, struct span reply)
+{
+    struct call_key *key = key_of(w, &c->call);
+    int64_t before;
+    bool none = !number_of(reply, &before);
+    if (none ? key->began && is_strict(w) : before < 1 || before > w->calls.numbers)
+        sim_fail(w, "region %u: %ss of tag %u was %lld, which nobody has written", c->region + 1,
+                 sim_call_prefixes[c->call.space], c->call.tag, (long long)before);
+    key->began |= none;
+    if (none || w->failed)
+        return;
+    if (before == c->call.number ||
+        (is_strict(w) && call_bits_has(&w->calls.taken, (uint32_t)before)))
+        sim_fail(w, "region %u: value %lld of %ss of tag %u is overwritten twice", c->region + 1,
+                 (long long)before, sim_call_prefixes[c->call.space], c->call.tag);
+    call_bits_add(&w->calls.taken, (uint32_t)before);
+}
+
+static void judge_lock(struct sim_world *w, struct sim_caller *c, struct span reply)
+{
+    struct call_key *key = key_of(w, &c->call);
+    uint32_t lock = c->call.number;
+    bool won = reply.at[0] == '+';
+    if (is_strict(w) && (won ? key->won[lock] : key->asked[lock] == 1))
+        sim_fail(w, "region %u: lock %u of %s, tag %u, is %s", c->region + 1, lock,
+                 sim_call_prefixes[c->call.space], c->call.tag,
+                 won ? "taken twice" : "refused to the only one who asked");
+    key->won[lock] |= won;
+}
+
+/* --- GATHER --- */
+
+struct gathering {
+    int64_t result;
+    uint32_t answered, missing; /* by place, as bits */
+};
+
+static uint32_t take_names(const struct sim_world *w, struct span in, bool pairs)
+{
+    uint32_t named = 0, region;
+    struct span name;
+    for (int64_t count = answer_open(&in); count > 0; count--) {
+        struct span item = answer_next(&in);
+        if (pairs && answer_open(&item) == 3)
+            item = answer_next(&item);
+        if (answer_text(item, &name) && region_named(w, name, &region))
+            named |= 1u << region;
+    }
+    return named;
+}
+
+static void take_gathering(const struct sim_world *w, struct span in, struct gathering *g)
+{
+    struct span name;
+    for (int64_t count = answer_open(&in); count > 1; count -= 2) {
+        bool named = answer_text(answer_next(&in), &name);
+        struct span value = answer_next(&in);
+        if (named && answer_begins(name, "result"))
+            number_of(value, &g->result);
+        else if (named && answer_begins(name, "regions"))
+            g->answered = take_names(w, value, true);
+        else if (named && answer_begins(name, "unreachable"))
+            g->missing = take_names(w, value, false);
+    }
+}
+
+/* Regions that were down from when it was asked until now. */
+static uint32_t still_down(const struct sim_world *w, const struct call *call)
+{
+    uint32_t down = 0;
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        const struct sim_region *r = &w->regions[i];
+        down |= (uint32_t)(!r->up && r->epoch == call->epochs[i]) << i;
+    }
+    return down & call->down;
+}
+
+static int64_t sum_of(const struct sim_world *w, enum call_space space, bool keys)
+{
+    int64_t sum = 0;
+    struct buffer key = { 0 };
+    for (uint32_t i = 0; i < CALL_TAGS; i++) {
+        if (sim_call_tag(&w->plan, space, i) != i)
+            continue;
+        buffer_clear(&key);
+        sim_call_put_key(&key, w, space, i, "n");
+        int64_t count = oracle_sum(&w->oracle, CALL_DB, buffer_span(&key));
+        sum += keys ? count > 0 : count;
+    }
+    buffer_release(&key);
+    return sum;
+}
+
+/* While a home moves neither the old nor the new one may count a key, or both. */
+static void judge_gather(struct sim_world *w, struct sim_caller *c, struct span reply)
+{
+    const struct call *call = &c->call;
+    struct gathering g = { 0 };
+    uint32_t homes = 0, sent = 0;
+    take_gathering(w, reply, &g);
+    for (uint32_t i = 0; i < w->plan.regions; i++)
+        homes |= (uint32_t)sim_is_home(&w->plan, call->space, i) << i;
+    for (uint32_t i = 0; i < CALL_TAGS; i++)
+        sent += w->calls.keys[call->space][i].sent;
+    if ((g.answered | g.missing) != homes || (g.answered & g.missing) != 0)
+        sim_fail(w, "region %u: GATHER names regions %x and %x, and %x hold the keys",
+                 c->region + 1, g.answered, g.missing, homes);
+    if ((still_down(w, call) & homes & ~g.missing) != 0)
+        sim_fail(w, "region %u: GATHER has an answer of a region that is down", c->region + 1);
+    if (call->space == CALL_DIRECTORY && !c->asks_all)
+        sent *= w->plan.regions;
+    if (g.result < 0 ||
+        g.result > (call->kind == CALL_SUM ? (int64_t)sent : CALL_TAGS * w->plan.regions))
+        sim_fail(w, "region %u: GATHER finds %lld, and %u increments were sent", c->region + 1,
+                 (long long)g.result, sent);
+    if (g.missing == 0 && call->space != CALL_DIRECTORY && is_strict(w) && call->kind == CALL_SUM &&
+        g.result < call->told)
+        sim_fail(w, "region %u: GATHER finds %lld, clients were told %lld", c->region + 1,
+                 (long long)g.result, (long long)call->told);
+    c->well = !c->asks_all || g.missing == 0;
+    if (!c->asks_all || g.missing != 0)
+        return;
+    int64_t all = sum_of(w, call->space, call->kind == CALL_NUMBER);
+    if (g.result != all)
+        sim_fail(w, "region %u: GATHER over %sn finds %lld where all is at rest, and there is %lld",
+                 c->region + 1, sim_call_prefixes[call->space], (long long)g.result,
+                 (long long)all);
+}
+
+/* --- answers --- */
+
+/* What it names was told to somebody, so it is on a disk. */
+static void take_token(struct sim_world *w, struct sim_caller *c, struct span text)
+{
+    for (uint32_t i = 0; i < CALL_SPACES; i++) {
+        for (uint32_t k = 0; k < CALL_TAGS; k++) {
+            int64_t told = w->calls.keys[i][k].told, seen = c->seen[i][k];
+            c->held[i][k] = seen < told ? seen : told;
+        }
+    }
+    buffer_clear(&c->token);
+    buffer_put(&c->token, text);
+}
+
+static void followed(struct sim_world *w, struct sim_caller *c)
+{
+    for (uint32_t i = 0; i < CALL_SPACES && is_strict(w); i++) {
+        for (uint32_t k = 0; k < CALL_TAGS; k++) {
+            if (c->held[i][k] > c->seen[i][k])
+                c->seen[i][k] = c->held[i][k];
+        }
+    }
+}
+
+static void judge_error(struct sim_world *w, struct sim_caller *c, struct span text)
+{
+    static const char *const REFUSALS[] = { "-NOWRITER",
+                                            "-STALE",
+                                            "-BUSY",
+                                            "-SKEWED",
+                                            "-LOADING",
+                                            "-EXECABORT",
+                                            "-OOM",
+                                            "-ERR no writes are taken",
+                                            "-ERR a key that this command needs" };
+    const struct call *call = &c->call;
+    bool refused = false;
+    for (size_t i = 0; i < COUNT_OF(REFUSALS); i++)
+        refused |= answer_begins(text, REFUSALS[i]);
+    if (answer_begins(text, "-MOVED")) {
+        judge_moved(w, c, text);
+    } else if (answer_begins(text, "-UNKNOWN")) {
+        enter(w, call, MAYBE);
+        c->well = true; /* some links are slower than what is waited for */
+    } else if (answer_begins(text, "-NOACKS")) {
+        enter(w, call, DONE);
+        c->well = true;
+    } else if (!refused) {
+        sim_fail(w, "region %u: a caller is told %.*s", c->region + 1,
+                 (int)(text.len < TEXT_MAX ? text.len : TEXT_MAX), (const char *)text.at);
+    }
+    c->well |= answer_find(text, span_str("no answer has come in time")) < text.len;
+    if (answer_find(text, span_str("does not list it")) < text.len)
+        key_of(w, call)->listed = false;
+}
+
+static void judge_good(struct sim_world *w, struct sim_caller *c, struct span reply)
+{
+    struct span text;
+    c->well = true;
+    switch (c->call.kind) {
+    case CALL_COUNT:
+        judge_count(w, c, reply);
+        break;
+    case CALL_BOTH:
+        judge_both(w, c, reply);
+        break;
+    case CALL_SWAP:
+        judge_swap(w, c, reply);
+        break;
+    case CALL_LOCK:
+        judge_lock(w, c, reply);
+        break;
+    case CALL_READ:
+        judge_read(w, c, reply);
+        break;
+    case CALL_SUM:
+    case CALL_NUMBER:
+        judge_gather(w, c, reply);
+        break;
+    case CALL_LIST:
+        key_of(w, &c->call)->listed = true;
+        break;
+    case CALL_TOKEN:
+        if (answer_text(reply, &text))
+            take_token(w, c, text);
+        break;
+    case CALL_FOLLOW:
+        followed(w, c);
+        break;
+    case CALL_SELECT:
+    case CALL_MOVE:
+    case CALL_LAG:
+        break;
+    }
+}
+
+void sim_call_judge(struct sim_world *w, struct sim_caller *c, struct span reply)
+{
+    struct told told = { .reply = reply };
+    struct buffer text = { 0 };
+    char name[24];
+    sim_put_reply(&text, reply);
+    snprintf(name, sizeof(name), "h%u:%u", c->index, c->drawn);
+    sim_tell(w, &w->regions[c->region], name, "-> %.*s", (int)text.len, (const char *)text.at);
+    buffer_release(&text);
+    if (reply.at[0] == '-') {
+        judge_error(w, c, reply);
+        return;
+    }
+    if (c->call.with) {
+        open_with(w, reply, &told);
+        judge_with(w, c, &told);
+    }
+    judge_good(w, c, told.reply);
+}
+
+/* --- when everything is known --- */
+
+static bool is_of(const struct sim_world *w, const struct op *op, enum call_space space,
+                  uint32_t tag, bool *entry)
+{
+    struct buffer text = { 0 };
+    sim_call_put_key(&text, w, space, tag, "");
+    size_t prefix = strlen(sim_call_prefixes[space]);
+    struct span braced = span_skip(buffer_span(&text), prefix);
+    bool own = op->db == CALL_DB && answer_begins(op->key, sim_call_prefixes[space]) &&
+               answer_find(op->key, braced) < op->key.len;
+    *entry = op->db == CALL_DB && space == CALL_DIRECTORY && answer_begins(op->key, "dir:") &&
+             span_equal(span_skip(op->key, 4), span_of(braced.at + 1, braced.len - 2));
+    buffer_release(&text);
+    return own || *entry;
+}
+
+/* A directory's word is a string, written plainly: crdt/op.h. */
+static uint32_t named_by(const struct sim_world *w, const struct op *op)
+{
+    struct span p = op->payload, name;
+    uint32_t region = UINT32_MAX;
+    uint8_t rule;
+    CHECK(span_take_u8(&p, &rule) && rule == TIME_NONE && span_take_prefixed(&p, &name));
+    if (!region_named(w, name, &region))
+        return UINT32_MAX;
+    return region;
+}
+
+static int by_stamp(const void *a, const void *b)
+{
+    const struct oracle_op *x = *(const struct oracle_op *const *)a,
+                           *y = *(const struct oracle_op *const *)b;
+    return (x->op.stamp > y->op.stamp) - (x->op.stamp < y->op.stamp);
+}
+
+/* Every op was made by the region that wrote the key then; of a directory's keys, that its newest word
+ * named, which whoever made it had seen. */
+static void judge_writers(struct sim_world *w, enum call_space space, uint32_t tag)
+{
+    const struct oracle *o = &w->oracle;
+    const struct oracle_op **ops = mem_alloc((o->op_count + 1) * sizeof(*ops)), *word = NULL;
+    size_t count = 0;
+    uint32_t home = space == CALL_PRIMARY ? w->plan.calls.first
+                    : space == CALL_TAG   ? sim_home_named(&w->plan, tag)
+                                          : UINT32_MAX;
+    char text[ORACLE_TEXT_BYTES];
+    bool entry;
+    for (size_t i = 0; i < o->op_count; i++) {
+        if (is_of(w, &o->ops[i].op, space, tag, &entry))
+            ops[count++] = &o->ops[i];
+    }
+    qsort(ops, count, sizeof(*ops), by_stamp);
+    for (size_t i = 0; i < count && !w->failed; i++) {
+        const struct op *op = &ops[i]->op;
+        const struct sim_region *r = sim_region_with_id(
+            w, origin_region(w->deployment, stamp_origin(op->stamp)));
+        is_of(w, op, space, tag, &entry);
+        if (space == CALL_HASH && home == UINT32_MAX && r)
+            home = r->place;
+        if (r && home != UINT32_MAX && r->place != home)
+            sim_fail(w, "%s: written by region %u, when region %u writes it",
+                     oracle_op_text(op, text), r->place + 1, home + 1);
+        else if (word && !oracle_saw(ops[i], word))
+            sim_fail(w, "%s: written without having seen that its home has moved",
+                     oracle_op_text(op, text));
+        if (entry) {
+            word = ops[i];
+            home = named_by(w, op);
+        }
+    }
+    mem_free(ops);
+}
+
+static void judge_counter(struct sim_world *w, enum call_space space, uint32_t tag)
+{
+    const struct call_key *key = &w->calls.keys[space][tag];
+    struct buffer name = { 0 };
+    int64_t acked = key->acked, most = acked + key->maybe;
+    for (int both = 0; both < 2; both++) {
+        buffer_clear(&name);
+        sim_call_put_key(&name, w, space, tag, both ? "m" : "n");
+        int64_t sum = oracle_sum(&w->oracle, CALL_DB, buffer_span(&name));
+        if (sum > most || (sum < acked && is_strict(w)))
+            sim_fail(w, "%.*s is %lld, the increments that clients were told of make %lld to %lld",
+                     (int)name.len, (const char *)name.at, (long long)sum, (long long)acked,
+                     (long long)most);
+        acked = key->both_acked;
+        most = acked + key->both_maybe;
+    }
+    buffer_release(&name);
+}
+
+void sim_calls_end(struct sim_world *w)
+{
+    for (uint32_t i = 0; i < CALL_SPACES && w->plan.calls.callers > 0; i++) {
+        for (uint32_t k = 0; k < CALL_TAGS && !w->failed; k++) {
+            if (sim_call_tag(&w->plan, (enum call_space)i, k) != k)
+                continue;
+            judge_writers(w, (enum call_space)i, k);
+            judge_counter(w, (enum call_space)i, k);
+        }
+    }
+}
