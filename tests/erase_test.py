@@ -179,6 +179,34 @@ def test_an_erasure_stays_within_the_fence():
         assert world.client(0).get("user:us:1") is None and world.client(1).get("user:eu:1") is None
 
 
+def test_thousands_of_keys_are_erased_by_one_command():
+    count = 4000
+    with World(regions=2) as world:
+        world.wait_linked()
+        pipe = world.client(0).pipeline(transaction=False)
+        for i in range(count):
+            pipe.set(f"user:{i}", "x")
+        pipe.execute()
+        world.wait_equal(60)
+        world.client(1).execute_command("ERASE", "KEY", *[f"user:{i}" for i in range(count)])
+        for i in range(2):
+            wait_until(lambda: len(erasures(world.client(i))) == count and is_finished(world.client(i)), 120)
+            assert world.client(i).dbsize() == 0
+
+
+def test_a_name_that_comes_back_is_erased_as_often_as_it_is_asked_for():
+    with World(regions=2) as world:
+        world.wait_linked()
+        client = single(world, 0)
+        for round in range(200):
+            client.set("user:1", round)
+            client.execute_command("ERASE", "KEY", "user:1")
+        for i in range(2):
+            wait_until(lambda: erasures(world.client(i)) and is_finished(world.client(i)), 60)
+            assert world.client(i).get("user:1") is None
+        assert world.client(0).execute_command("ERASE", "STATUS", "user:1")[0][-1] == ""
+
+
 def test_what_is_no_erasure_is_refused():
     with World(regions=1) as world:
         client = world.client(0)

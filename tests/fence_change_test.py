@@ -119,6 +119,22 @@ def test_a_key_keeps_its_fence():
         world.start(0)
 
 
+def test_settings_keep_their_fence_until_they_are_taken_back():
+    plain = {"eu:": "gdpr", "cart:": "global"}
+    with World(regions=2) as world:
+        world.write(0, GDPR, plain)
+        world.start(0)
+        world.client(0).execute_command("KEYSPACE", "SET", "cart:", "acks", "1")
+        world.write(0, GDPR, plain | {"cart:": "gdpr"})
+        line = world.refused(0)
+        assert 'settings or erasures of the prefix "cart:" lie in fence global' in line and "'default'" in line, line
+        world.write(0, GDPR, plain)
+        world.start(0)
+        world.client(0).execute_command("KEYSPACE", "SET", "cart:", "acks", "default")
+        world.write(0, GDPR, plain | {"cart:": "gdpr"})
+        world.restart(0)
+
+
 def test_a_fence_is_appended_by_one_restart_after_the_other():
     new, prefixes = GDPR | {"ocean": ["us-east", "jp-tok"]}, EU | {"sea:": "ocean"}
     with World(regions=4) as world:

@@ -73,5 +73,18 @@ def test_who_is_not_reached_is_named():
         assert gather(client, "count", "user:")["result"] == 3
 
 
+def test_inside_multi_it_is_refused():
+    with support.World(regions=2, extra='keyspaces: [ { prefix: "" } ]') as world:
+        client = world.client(0, single_connection_client=True)
+        client.mset({f"n:{number}": number for number in range(5000)})
+        for words in (("count", "n:"), ("PART", "count", "n:", "", "1")):
+            client.execute_command("MULTI")
+            client.execute_command("INCR", "times")
+            client.execute_command("GATHER", *words)
+            told = client.execute_command("EXEC")
+            assert len(told) == 2 and "inside MULTI" in str(told[1]), told
+        assert client.get("times") == "2"
+
+
 if __name__ == "__main__":
     support.main(globals())

@@ -1,4 +1,6 @@
 """KEYSPACE SET: a change holds in every region, over restarts, and stands above the configuration until it is taken back."""
+import os
+import shutil
 import signal
 
 import redis
@@ -22,6 +24,10 @@ def keyspace(world, i, prefix):
         if fields["prefix"] == prefix:
             return fields
     raise AssertionError(f"no keyspace {prefix!r}")
+
+
+def beside_configuration(world, name):
+    return os.path.join(os.path.dirname(world.data_dir(0)), name)
 
 
 def refused(client, *command):
@@ -80,13 +86,41 @@ def test_a_change_stays_within_the_fence_and_follows_the_mode():
         assert keyspace(world, 0, "eu:")["acks"] == "async"
 
 
+def test_a_merge_function_that_is_taken_back_is_gone_in_every_region():
+    with World(regions=2, extra='keyspaces: [{ prefix: "cart:" }]') as world:
+        world.wait_linked()
+        for name in ("merge.lua", "123"):                # a number is kept as one
+            shutil.copy(os.path.join(support.ROOT, "examples", "merge", "cart.lua"), beside_configuration(world, name))
+            world.client(0).execute_command("KEYSPACE", "SET", "cart:", "conflict", "merge", "merge", name, "acks", "1")
+            wait_for(world, "cart:", "merge", name, (0, 1))
+            world.client(1).execute_command("KEYSPACE", "SET", "cart:", "conflict", "default", "merge", "default")
+            wait_for(world, "cart:", "merge", "", (0, 1))
+            assert "needs a function" in refused(world.client(0), "KEYSPACE", "SET", "cart:", "conflict", "merge")
+
+
+def test_a_conflict_and_a_merge_function_that_two_regions_set_apart_end_alike_in_both():
+    with World(regions=2, extra='keyspaces: [{ prefix: "cart:" }]') as world:
+        world.wait_linked()
+        shutil.copy(os.path.join(support.ROOT, "examples", "merge", "cart.lua"), beside_configuration(world, "cart.lua"))
+        world.client(0).execute_command("KEYSPACE", "SET", "cart:", "merge", "cart.lua")
+        wait_for(world, "cart:", "merge", "cart.lua", (0, 1))
+        world.client(0).execute_command("LINK", "CUT", "us-east", "eu-de")
+        world.client(0).execute_command("KEYSPACE", "SET", "cart:", "conflict", "merge")
+        world.client(1).execute_command("KEYSPACE", "SET", "cart:", "merge", "default")
+        world.client(0).execute_command("LINK", "HEAL", "us-east", "eu-de")
+        for i in range(2):
+            wait_until(lambda: "needs a function" in world.log(i), 30)
+            assert (keyspace(world, i, "cart:")["conflict"], keyspace(world, i, "cart:")["merge"]) == ("lww", "")
+
+
 def test_what_cannot_be_is_refused_and_changes_nothing():
     with World(regions=1, extra='keyspaces: [{ prefix: "cart:" }]') as world:
         client = world.client(0)
         before = client.execute_command("KEYSPACE", "LIST")
         for fields, told in ((("acks", "most"), "acks is one of"), (("ack_timeout", "0"), "ack_timeout is a time"),
                              (("mode", "primary"), "cannot be changed"), (("colour", "red"), "no field"),
-                             (("max_lag", "5ms"), "max_lag is a time"), (("conflict", "merge"), "needs a function"),
+                             (("max_lag", "5ms"), "max_lag is none"), (("acks", "1"), "only 0 other regions"),
+                             (("conflict", "merge"), "needs a function"),
                              (("merge", "nowhere.lua"), "nowhere.lua"), (("acks", "sync", "reads"), "wrong number"),
                              (("acks", "sync", "then", "stop"), "then is one of")):
             assert told in refused(client, "KEYSPACE", "SET", "cart:", *fields), fields

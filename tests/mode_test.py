@@ -1,4 +1,5 @@
 """Keyspaces with one writer: primary, partitioned by tag, hash and directory; commands elsewhere are forwarded or redirected."""
+import socket
 import threading
 import time
 
@@ -13,6 +14,7 @@ keyspaces:
   - { prefix: "" }
   - { prefix: "p:", mode: primary, writer: eu-de, ack_timeout: 5s }
   - { prefix: "safe:", mode: primary, writer: eu-de, acks: quorum, reads: strong, ack_timeout: 5s }
+  - { prefix: "far:", mode: primary, writer: jp-tok, ack_timeout: 5s }
   - { prefix: "go:", mode: primary, writer: eu-de, elsewhere: redirect }
   - { prefix: "user:", mode: partitioned, readers: [jp-tok], ack_timeout: 5s }
   - { prefix: "hash:", mode: partitioned, homes: hash, ack_timeout: 5s }
@@ -235,6 +237,100 @@ def test_strong_reads_go_to_the_writer_and_a_lost_answer_is_unknown():
         world.heal(0, 1)
         world.wait_linked()
         assert client.set("p:lost", "3")
+
+
+def test_a_client_that_goes_from_writer_to_writer_keeps_its_database_and_levels():
+    with world_of() as world:
+        client = world.client(0, single_connection_client=True)
+        ask = client.execute_command
+        ask("SELECT", 3)
+        client.set("p:key", "three")
+        ask("SELECT", 0)
+        client.set("far:key", "zero")
+        client.set("p:key", "zero")
+        assert world.client(1).get("p:key") == "zero" and world.client(1, db=3).get("p:key") == "three"
+        def acks():
+            return dict(zip(*[iter(ask("WITH", "--", "SET", "p:key", "1"))] * 2))["acks"]
+        assert acks() == []
+        ask("SESSION", "WRITE", "sync")
+        assert len(acks()) == 2
+        ask("SESSION", "RESET")
+        assert acks() == []
+        # a session that is left is ended there
+        support.wait_until(lambda: len(world.client(2).client_list()) <= 2, 20, "the session at the other writer stays")
+
+
+def test_a_session_that_is_ended_at_the_writer_begins_anew():
+    with world_of() as world:
+        client = world.client(0, single_connection_client=True)
+        client.execute_command("SELECT", 5)
+        client.set("p:key", "1")
+        assert client.execute_command("WATCH", "p:key")
+        for other in world.client(1).client_list():
+            if other["db"] == "5":
+                world.client(1).client_kill_filter(_id=other["id"])
+        def again():
+            try:
+                return client.set("p:key", "2")
+            except redis.ResponseError as error:
+                assert str(error).split()[0] in ("NOWRITER", "UNKNOWN"), error
+        support.wait_until(again, 20, "it stays ended")
+        assert world.client(1, db=5).get("p:key") == "2" and world.client(1).get("p:key") is None
+        client.execute_command("MULTI")
+        client.execute_command("SET", "p:key", "3")
+        assert client.execute_command("EXEC") is None
+
+
+def test_what_is_watched_is_lost_with_the_link():
+    with world_of() as world:
+        client = world.client(0, single_connection_client=True)
+        ask = client.execute_command
+        client.set("p:key", "1")
+        ask("WATCH", "p:key")
+        world.cut(0, 1)
+        support.wait_until(lambda: not world.links_up(), 20, "the link stays")
+        world.client(1).set("p:key", "theirs")
+        world.heal(0, 1)
+        world.wait_linked()
+        ask("MULTI")
+        ask("SET", "p:key", "ours")
+        assert ask("EXEC") is None
+        ask("WATCH", "p:key")
+        ask("MULTI")
+        ask("INCR", "p:key")
+        refused(lambda: ask("NOSUCH"), "")
+        refused(lambda: ask("EXEC"), "Transaction discarded")
+        for watch in ("UNWATCH", "DISCARD"):
+            ask("WATCH", "p:key")
+            assert "watched" in refused(lambda: client.set("far:key", "1"), "CROSSSLOT")
+            if watch == "DISCARD":
+                ask("MULTI")
+            ask(watch)
+            assert client.set("far:key", "1") and client.set("p:key", "1")
+            ask("MULTI")
+            ask("INCR", "p:key")
+            assert ask("EXEC") == [2]
+
+
+def answers(world, i, text):
+    """What is answered to a pipeline, as it stands on the wire."""
+    with socket.create_connection(("127.0.0.1", world.client_ports[i])) as connection:
+        connection.sendall(text)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b"")).decode().split("\r\n")[:-1]
+
+
+def test_errors_stand_in_their_place_and_are_not_told_when_nothing_is_wanted():
+    with world_of() as world:
+        told = answers(world, 0, b"SET p:key 1\r\nMSET p:a 1 far:b 2\r\nSET p:key 2\r\nSET go:key 1\r\n"
+                                 b"SET p:key 3\r\nSET user:{nowhere} 1\r\nPING\r\nQUIT\r\n")
+        assert [line.split()[0] for line in told] == ["+OK", "-CROSSSLOT", "+OK", "-MOVED", "+OK", "-NOWRITER", "+PONG",
+                                                      "+OK"], told
+        told = answers(world, 0, b"WATCH p:key\r\nUNWATCH\r\nSET p:key 5\r\nMULTI\r\nINCR p:key\r\nEXEC\r\nQUIT\r\n")
+        assert told == ["+OK", "+OK", "+OK", "+OK", "+QUEUED", "*1", ":6", "+OK"], told
+        told = answers(world, 0, b"CLIENT REPLY OFF\r\nSET go:key 1\r\nSET p:key 1\r\nCLIENT REPLY ON\r\n"
+                                 b"CLIENT REPLY SKIP\r\nSET go:key 1\r\nPING\r\nQUIT\r\n")
+        assert told == ["+OK", "+PONG", "+OK"], told
 
 
 if __name__ == "__main__":

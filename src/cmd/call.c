@@ -336,9 +336,11 @@ static void count_error(struct server *server, struct span line)
     }
 }
 
-/* CLIENT REPLY: what is not wanted is taken back, so that handlers need not know. */
-static void silence(struct session *session, size_t start)
+/* What is not wanted is taken back, so that handlers need not know. */
+void command_silence(struct session *session, size_t start)
 {
+    if (session->reply_mode == REPLY_ON)
+        return;
     session->output.len = start;
     session->wait_silent = session_waits(session);
     if (session->reply_mode == REPLY_SKIP)
@@ -437,8 +439,8 @@ void command_run(struct server *server, struct session *session, const struct sp
     session->unfinished = session->wrote = false;
     session->merge_steps = 0;
     run(server, session, argv, argc);
-    if (session->reply_mode != REPLY_ON && !session->unfinished)
-        silence(session, start);
+    if (!session->unfinished)
+        command_silence(session, start);
 }
 
 void command_run_within(struct call *outer, size_t command_at)

@@ -88,6 +88,9 @@ const struct command *command_find_sub(const struct command *container, struct s
 /* What these arguments call, down to the subcommand; NULL when they call nothing. */
 const struct command *command_resolve(const struct span *argv, size_t argc);
 
+/* CLIENT REPLY: the reply at `start` of the session's output is taken back if it is not wanted. */
+void command_silence(struct session *session, size_t start);
+
 /* Runs one command: finds it, checks arity and refusals, calls the handler, counts. Ops emitted are
  * one group. */
 void command_run(struct server *server, struct session *session, const struct span *argv,

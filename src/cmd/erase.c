@@ -226,6 +226,15 @@ static bool holds_all(struct call *call, struct span name, bool prefix)
     return true;
 }
 
+/* Greater than that of an erasure of a moment ago, if anything was written or heard of between. */
+static void put_id(char id[ERASE_ID_MAX], const struct call *call)
+{
+    const struct replica *r = call->replica;
+
+    snprintf(id, ERASE_ID_MAX, "%" PRIu64 "-%u-%" PRIu64, call->now_ms, r->options.region,
+             r->hlc.last & STAMP_COUNTER_MAX);
+}
+
 /* Each keyspace may lie in a fence of its own: so each is a group. */
 static void ask(struct call *call, struct span name, bool prefix)
 {
@@ -233,7 +242,7 @@ static void ask(struct call *call, struct span name, bool prefix)
     struct buffer field = { 0 };
     char id[ERASE_ID_MAX];
 
-    snprintf(id, sizeof(id), "%" PRIu64 "-%u", call->now_ms, server->replica->options.region);
+    put_id(id, call);
     for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
         const struct erasure e = { .keyspace = &server->keyspaces[i],
                                    .prefix = prefix,

@@ -8,7 +8,7 @@
  *
  * Kept among the fields of the keyspace (cmd/system.h), with kind p or k:
  *
- *     erase:<kind>:<name>               <id>                           id: milliseconds-region
+ *     erase:<kind>:<name>               <id>                           id: milliseconds-region-counter
  *     erased:<region>:<kind>:<name>     <id> removed|done <keys> <milliseconds since 1970>
  *
  * Marks of another id than the erasure's are of an earlier one with the same name.

@@ -544,6 +544,10 @@ void cmd_gather(struct call *call)
 {
     struct gather_question q = { .timeout_ms = GATHER_TIMEOUT_MS };
 
+    if (call->nested) { /* it takes more than one turn */
+        reply_error(call->reply, "ERR GATHER inside MULTI is not allowed");
+        return;
+    }
     if (call_is(call, 1, "part")) {
         gather_part(call);
         return;
@@ -553,8 +557,5 @@ void cmd_gather(struct call *call)
     q.prefix = call->argv[2];
     if (!judge_prefix(call, q.prefix))
         return;
-    if (call->nested)
-        reply_error(call->reply, "ERR GATHER inside MULTI is not allowed");
-    else
-        call->server->hooks->gather(call->server->node, call->session, &q);
+    call->server->hooks->gather(call->server->node, call->session, &q);
 }

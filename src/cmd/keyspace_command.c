@@ -193,7 +193,7 @@ static void help(struct call *call)
         "      How long acknowledgements, and what a read needs, are waited for.",
         "    * reads (local|bounded:<ms>|causal|strong)",
         "      What a read waits for.",
-        "    * max_lag (100ms to 1h)",
+        "    * max_lag (none|100ms to 1h)",
         "      How far other regions may be behind before writes are slowed or refused.",
         "    * then (slow|refuse)",
         "      Which of both.",

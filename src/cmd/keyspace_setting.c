@@ -80,6 +80,10 @@ static bool take_ack_timeout(struct promises *s, struct span value)
 /* As in the configuration: below a tenth of a second it would only measure heartbeats. */
 static bool take_max_lag(struct promises *s, struct span value)
 {
+    if (span_equal_nocase(value, "none")) {
+        s->max_lag_ms = 0;
+        return true;
+    }
     return level_take_ms(value, &s->max_lag_ms) && s->max_lag_ms >= 100;
 }
 
@@ -126,7 +130,10 @@ static void put_ack_timeout(struct buffer *out, const struct promises *s)
 
 static void put_max_lag(struct buffer *out, const struct promises *s)
 {
-    buffer_printf(out, "%ums", s->max_lag_ms);
+    if (s->max_lag_ms == 0)
+        buffer_put_text(out, "none");
+    else
+        buffer_printf(out, "%ums", s->max_lag_ms);
 }
 
 static void put_merge(struct buffer *out, const struct promises *s)
@@ -149,7 +156,7 @@ static const struct setting {
     { "ack_timeout", "a time of 1ms to 1h, such as 500ms or 5s", take_ack_timeout,
       put_ack_timeout },
     { "reads", "one of: " READ_LEVEL_WORDS, take_reads, put_reads },
-    { "max_lag", "a time of 100ms to 1h, such as 500ms or 5s", take_max_lag, put_max_lag },
+    { "max_lag", "none, or a time of 100ms to 1h, such as 5s", take_max_lag, put_max_lag },
     { "then", "one of: slow, refuse", take_then, put_then },
     { "elsewhere", "one of: forward, redirect", take_elsewhere, put_elsewhere },
 };
@@ -255,16 +262,22 @@ static struct span field_of(const struct setting *s, char *room)
                    (size_t)snprintf(room, FIELD_MAX, FIELD_PREFIX "%s", s->name));
 }
 
-/* A value that this version does not know is as none. `scratch` stays in use as long as the result. */
-static struct promises of_system(const struct server *server, const struct keyspace_live *k)
+/* What a value may be read into: a file may be named by a number. In use as long as what was read. */
+struct scratch {
+    char of[COUNT_OF(table)][CELL_SCRATCH_BYTES];
+};
+
+/* A value that this version does not know is as none. */
+static struct promises of_system(const struct server *server, const struct keyspace_live *k,
+                                 struct scratch *scratch)
 {
     struct promises wanted = of_configuration(told(server, k));
-    char room[FIELD_MAX], scratch[CELL_SCRATCH_BYTES];
+    char room[FIELD_MAX];
 
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         struct promises with = wanted;
         struct span value;
-        if (system_get(server, k, field_of(&table[i], room), scratch, &value) &&
+        if (system_get(server, k, field_of(&table[i], room), scratch->of[i], &value) &&
             table[i].take(&with, value))
             wanted = with;
     }
@@ -291,6 +304,23 @@ static bool load_merge(struct server *server, struct keyspace_live *k, struct sp
     return good;
 }
 
+/* Something has changed since it could not be read. */
+static void forget_failure(struct keyspace_live *k)
+{
+    mem_free(k->merge_failed);
+    k->merge_failed = NULL;
+}
+
+static uint32_t others_of(const struct server *server, const struct keyspace_live *k)
+{
+    const struct deployment *d = server->deployment;
+    uint32_t holders = 0;
+
+    for (size_t i = 0; i < d->region_count; i++)
+        holders += fence_holds(&d->fences[told(server, k)->fence], d->regions[i].id);
+    return holders > 0 ? holders - 1 : 0;
+}
+
 bool keyspace_settings_fit(struct server *server, struct keyspace_live *k, const struct span *pairs,
                            size_t count, char problem[KEYSPACE_SETTING_PROBLEM_MAX])
 {
@@ -312,6 +342,12 @@ bool keyspace_settings_fit(struct server *server, struct keyspace_live *k, const
             one->take(&s, buffer_span(&text));
         buffer_release(&text);
     }
+    if (s.acks.acks == KEYSPACE_ACK_COUNT && s.acks.count > others_of(server, k)) {
+        snprintf(problem, KEYSPACE_SETTING_PROBLEM_MAX,
+                 "acks %u cannot be: only %u other regions hold that keyspace", s.acks.count,
+                 others_of(server, k));
+        return false;
+    }
     if (s.conflict == KEYSPACE_MERGE && s.merge.len == 0) {
         snprintf(problem, KEYSPACE_SETTING_PROBLEM_MAX,
                  "conflict merge needs a function: merge FILE");
@@ -321,6 +357,8 @@ bool keyspace_settings_fit(struct server *server, struct keyspace_live *k, const
         return true;
     bool good = load_merge(server, &trial, s.merge, problem);
     server_drop_merge(&trial);
+    if (good)
+        forget_failure(k);
     return good;
 }
 
@@ -343,27 +381,47 @@ static void tell_change(const struct server *server, const struct keyspace_live 
     buffer_release(&after);
 }
 
-static bool merge_can_be(struct server *server, struct keyspace_live *k, const struct promises *s)
+/* Two regions may have set what does not go together, the one `conflict`, the other `merge`: then it is
+ * what the configuration says, in every region. */
+static void drop_merge(struct server *server, struct keyspace_live *k, struct promises *wanted)
+{
+    server_drop_merge(k);
+    if (wanted->conflict != KEYSPACE_MERGE)
+        return;
+    wanted->conflict = (int)told(server, k)->conflict;
+    conflict_log_failure(server, k, span_of(NULL, 0), "conflict merge needs a function");
+}
+
+/* A file that cannot be read here changes nothing. */
+static void change_merge(struct server *server, struct keyspace_live *k, struct promises *wanted)
 {
     char problem[KEYSPACE_SETTING_PROBLEM_MAX];
 
-    if (s->merge.len == 0 ||
-        (k->merge_file != NULL && span_equal(s->merge, span_str(k->merge_file))))
-        return s->conflict != KEYSPACE_MERGE || k->merge != NULL;
-    if (load_merge(server, k, s->merge, problem))
-        return true;
-    conflict_log_failure(server, k, span_of(NULL, 0), problem);
-    return k->merge != NULL;
+    if (wanted->merge.len == 0) {
+        drop_merge(server, k, wanted);
+        return;
+    }
+    if (k->merge_file != NULL && span_equal(wanted->merge, span_str(k->merge_file)))
+        return;
+    if (k->merge_failed == NULL || !span_equal(wanted->merge, span_str(k->merge_failed))) {
+        forget_failure(k);
+        if (load_merge(server, k, wanted->merge, problem))
+            return;
+        conflict_log_failure(server, k, span_of(NULL, 0), problem);
+        k->merge_failed = text_of(wanted->merge);
+    }
+    if (k->merge == NULL && wanted->conflict == KEYSPACE_MERGE)
+        wanted->conflict = (int)k->conflict;
 }
 
 void keyspace_setting_apply(struct server *server, struct keyspace_live *k)
 {
-    struct promises was = of_now(k), wanted = of_system(server, k);
+    struct scratch scratch;
+    struct promises was = of_now(k), wanted = of_system(server, k, &scratch);
     char *was_merge = text_of(was.merge);
 
     was.merge = span_str(was_merge);
-    if (!merge_can_be(server, k, &wanted) && wanted.conflict == KEYSPACE_MERGE)
-        wanted.conflict = was.conflict;
+    change_merge(server, k, &wanted);
     k->conflict = (enum keyspace_conflict)wanted.conflict;
     k->streams = (enum keyspace_streams)wanted.streams;
     k->elsewhere = (enum keyspace_elsewhere)wanted.elsewhere;

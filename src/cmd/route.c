@@ -1,5 +1,8 @@
 #include "cmd/route.h"
 
+#include <string.h>
+
+#include "base/mutation.h"
 #include "cmd/command_keys.h"
 #include "cmd/fence.h"
 #include "cmd/handlers.h"
@@ -58,7 +61,7 @@ static struct route route_key(const struct routing *r, struct span key)
 
     if (!held && k->outside == KEYSPACE_REFUSE)
         return route; /* it is refused here: cmd/fence.h */
-    if (single && (r->writes || !held || is_strong(r, live))) {
+    if (single && (r->writes || !held || is_strong(r, live)) && !MUTATION(writes_anywhere)) {
         struct home home = home_of_key(server, r->db, key);
 
         route.region = home.region;
@@ -98,6 +101,8 @@ static void take_keys(struct routing *r, const struct command *command, const st
 
     /* what is watched is written where the EXEC will be */
     r->writes = command->flags & CMD_WRITE || command->run == cmd_watch;
+    if (MUTATION(moves_from_anywhere) && strcmp(command->name, "keyspace|move") == 0)
+        return;
     if (!command_has_keys(command) || !command_key_range(command, argv, argc, &range))
         return;
     if (range.before != 0)
@@ -119,6 +124,38 @@ const char *route_gather(struct transaction *t, const struct route *route)
     return NULL;
 }
 
+/* What is queued, judged once more. */
+struct regathering {
+    struct routing routing;   /* as it is before each command */
+    struct transaction found; /* only where all of it must run */
+    struct route route;
+};
+
+static void gather_again(void *context, const struct span *argv, size_t argc)
+{
+    struct regathering *g = context;
+    struct routing r = g->routing;
+    const struct command *command = command_resolve(argv, argc);
+    stamp_t listed = g->route.listed;
+
+    if (command == NULL || g->route.error != NULL)
+        return;
+    take_keys(&r, command, argv, argc);
+    if (r.route.bound)
+        g->route = r.route;
+    g->route.listed = r.route.listed > listed ? r.route.listed : listed;
+    g->route.error = route_gather(&g->found, &r.route);
+}
+
+/* A home may have moved since a command was queued. */
+static struct route route_queued(const struct routing *routing, const struct transaction *t)
+{
+    struct regathering g = { .routing = *routing, .route = routing->route };
+
+    transaction_each(t, gather_again, &g);
+    return g.route;
+}
+
 struct route route_of(const struct server *server, const struct session *session,
                       const struct span *argv, size_t argc)
 {
@@ -133,11 +170,8 @@ struct route route_of(const struct server *server, const struct session *session
     with_raise(&levels, &session->with);
     if (command == NULL)
         return r.route;
-    if (command->run != cmd_exec || !t->open) {
-        take_keys(&r, command, argv, argc);
-    } else if (t->region != 0) {
-        r.route.region = t->region;
-        r.route.bound = true;
-    }
+    if (command->run == cmd_exec && t->open)
+        return t->region != 0 ? route_queued(&r, t) : r.route;
+    take_keys(&r, command, argv, argc);
     return r.route;
 }

@@ -135,7 +135,8 @@ void server_drop_merge(struct keyspace_live *k)
 {
     mem_free(k->merge_file);
     merge_release(k->merge);
-    k->merge_file = NULL;
+    mem_free(k->merge_failed);
+    k->merge_file = k->merge_failed = NULL;
     k->merge = NULL;
 }
 

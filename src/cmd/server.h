@@ -31,6 +31,7 @@ struct keyspace_live {
     enum keyspace_then then;
     enum keyspace_elsewhere elsewhere;
     char *merge_file;                    /* owned; NULL: none */
+    char *merge_failed;                  /* the last that could not be read; owned; NULL: none */
     struct merge_function *merge;        /* owned; NULL: none */
     uint64_t conflicts[COMPONENT_COUNT]; /* by the type that came, since the start */
     struct sampling log_sampling;        /* of the log of conflicts: cmd/conflict_log.h */

@@ -49,7 +49,7 @@ bool transaction_is_stale(const struct server *server, const struct transaction 
         if (is_changed(server, w))
             return true;
     }
-    return false;
+    return t->unsure;
 }
 
 static size_t watched_bytes(const struct watched *w)
@@ -101,6 +101,7 @@ static void unwatch_all(struct server *server, struct transaction *t)
     }
     t->watched = NULL;
     t->watched_bytes = 0;
+    t->unsure = false;
 }
 
 void cmd_watch(struct call *call)
@@ -339,6 +340,16 @@ void transaction_demand(const struct server *server, const struct transaction *t
         demand_of_plain(server, levels, db, has_token, q.argv, q.argc, &one);
         demand_merge(d, &one);
     }
+    mem_free(q.argv);
+}
+
+void transaction_each(const struct transaction *t, transaction_visit_fn visit, void *context)
+{
+    struct span queue = buffer_span(&t->queue);
+    struct queued q = { 0 };
+
+    while (take_queued(&queue, &q))
+        visit(context, q.argv, q.argc);
     mem_free(q.argv);
 }
 

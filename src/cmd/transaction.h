@@ -35,6 +35,7 @@ struct transaction {
     size_t count;        /* queued */
     size_t write_bytes;  /* arguments of the writes among them */
     struct buffer queue; /* of each command: varint argc, then its arguments with their lengths */
+    bool unsure;         /* what was watched elsewhere is watched no more: it counts as changed */
     struct watched *watched;
     size_t watched_bytes;
 };
@@ -63,6 +64,11 @@ void transaction_demand(const struct server *server, const struct transaction *t
 uint64_t transaction_put(const struct transaction *t,
                          void (*put)(struct buffer *out, const struct span *argv, size_t argc),
                          struct buffer *out);
+
+typedef void (*transaction_visit_fn)(void *context, const struct span *argv, size_t argc);
+
+/* Visits each command that is queued, in order. */
+void transaction_each(const struct transaction *t, transaction_visit_fn visit, void *context);
 
 /* A command of it was refused: EXEC will refuse. */
 void transaction_spoil(struct transaction *t);

@@ -191,9 +191,10 @@ void auditfile_add(struct auditfile *f, const struct audit_line *line)
 
 /* --- writing --- */
 
+/* Also while only the head is lacking: auditfile_write empties the bytes when all is done. */
 bool auditfile_is_pending(const struct auditfile *f)
 {
-    return f->done < f->bytes.len;
+    return f->bytes.len > 0;
 }
 
 static bool fail(struct auditfile *f, const char *what, const char *name)

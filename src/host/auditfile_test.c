@@ -247,6 +247,23 @@ TEST(a_write_that_failed_goes_on_where_it_stopped)
     end();
 }
 
+TEST(a_head_that_could_not_be_written_is_tried_again)
+{
+    struct auditfile f;
+    begin();
+    EXPECT(open_file(&f, 1));
+    int head = f.head;
+    f.head = -1;
+    add(&f, AUDIT_LOG, 17);
+    EXPECT(!auditfile_write(&f));
+    EXPECT(auditfile_is_pending(&f));
+    f.head = head;
+    EXPECT(auditfile_write(&f));
+    EXPECT(!auditfile_is_pending(&f));
+    EXPECT(auditfile_close(&f, 2000));
+    end();
+}
+
 TEST(what_is_no_audit_file_is_left_alone)
 {
     struct auditfile f;

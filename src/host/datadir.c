@@ -269,6 +269,7 @@ struct search {
     const struct residency *before, *now;
     struct span prefix; /* of a key that would change its fence; the longer of both rules */
     uint32_t from, to;
+    bool system; /* what is found is no key of clients: cmd/system.h */
     bool found;
 };
 
@@ -291,6 +292,9 @@ static void search_all(struct node *n, struct search *search)
 {
     for (int db = 0; db < OP_DATABASES; db++) {
         uint64_t cursor = 0;
+        if (search->found)
+            return;
+        search->system = db == SYSTEM_DATABASE;
         do {
             cursor = resident_scan(&n->replica.databases[db], cursor, look, search);
         } while (cursor != 0 && !search->found);
@@ -314,11 +318,17 @@ static bool adopt_prefixes(struct datadir *d, struct node *n, char *problem)
     if (search.found) {
         snprintf(
             problem, DATADIR_PROBLEM_MAX,
-            "keys of the prefix \"%.*s\" lie in fence %s, and would lie in fence %s by this "
-            "configuration: a key keeps its fence. Go back to the former configuration; to move "
-            "them, copy them to a new prefix with that fence, and remove them",
-            (int)search.prefix.len, (const char *)search.prefix.at,
-            deployment->fences[search.from].name, deployment->fences[search.to].name);
+            "%s of the prefix \"%.*s\" lie in fence %s, and would lie in fence %s by this "
+            "configuration%s",
+            search.system ? "settings or erasures" : "keys", (int)search.prefix.len,
+            (const char *)search.prefix.at, deployment->fences[search.from].name,
+            deployment->fences[search.to].name,
+            search.system
+                ? ". Go back to the former configuration; KEYSPACE SET takes a setting back with "
+                  "'default', and an erasure is forgotten a day after it has finished"
+                : ": a key keeps its fence. Go back to the former configuration; to move them, "
+                  "copy "
+                  "them to a new prefix with that fence, and remove them");
         good = false;
     } else if (d->marked) {
         snprintf(problem, DATADIR_PROBLEM_MAX,

@@ -166,6 +166,7 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
             used += s->parser.consumed;
             continue;
         }
+        size_t start = s->output.len;
         enum promise_verdict verdict = way == FORWARD_WAIT ? PROMISE_WAIT : promise_judge(n, c);
         if (verdict == PROMISE_AWAY && forward_read(n, c, s->parser.argv, s->parser.argc)) {
             promise_end(c);
@@ -173,6 +174,7 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
             continue;
         }
         if (verdict == PROMISE_OVER) {
+            command_silence(s, start);
             used += s->parser.consumed;
             continue;
         }
@@ -180,7 +182,6 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
             c->stalled = true; /* it is parsed again when its time has come */
             break;
         }
-        size_t start = s->output.len;
         command_run(&n->server, s, s->parser.argv, s->parser.argc);
         c->wrote_before |= s->unfinished && s->wrote;
         if (!s->unfinished && !session_waits(s))
@@ -364,7 +365,10 @@ void client_sweep(struct node *n)
     list_each(&n->server.sessions, it)
     {
         struct session *s = container_of(it, struct session, link);
-        if (idle_ms > 0 && !session_waits(s) && s->active_ms + idle_ms < n->now_us / 1000)
+        bool connected = client_of(s)->remote == NULL && client_of(s)->sent_to == 0;
+
+        if (idle_ms > 0 && connected && !session_waits(s) &&
+            s->active_ms + idle_ms < n->now_us / 1000)
             s->killed = true;
         if (s->killed)
             client_mark_dirty(n, client_of(s));

@@ -16,6 +16,8 @@
 enum {
     SLICE_STEPS = 64,  /* of a scan */
     SLICE_KEYS = 200,  /* removed in a turn */
+    DUE_MAX = 200,     /* taken up at a look */
+    PAUSE_US = 20,     /* after a look, for each erasure looked at: it takes a tenth of that */
     LOOK_US = 100000,  /* so often by time alone while one is on its way, */
     IDLE_US = 10000000 /* and else, for what is to be forgotten */
 };
@@ -24,18 +26,21 @@ static const uint64_t forget_ms = (uint64_t)24 * 3600 * 1000;
 
 /* An erasure whose removed bytes are made to vanish. */
 struct erase_scrub {
-    struct list link;
     uint64_t number;
-    const struct keyspace_live *keyspace;
-    bool prefix;
+    uint64_t look; /* the last that it was needed at */
     struct buffer name;
-    char id[ERASE_ID_MAX];
 };
+
+static struct span name_of_scrub(const void *item)
+{
+    return buffer_span(&((const struct erase_scrub *)item)->name);
+}
 
 void erase_init(struct node *n)
 {
     n->erase = (struct node_erase){ .look = true };
-    list_init(&n->erase.scrubs);
+    list_init(&n->erase.due);
+    table_init(&n->erase.scrubs, name_of_scrub, n->options.seed);
 }
 
 static void end_run(struct node_erase *e)
@@ -158,53 +163,93 @@ static void remove_slice(struct node *n)
 
 /* --- making it vanish --- */
 
-static bool is_of(const struct erase_scrub *s, const struct erasure *e)
+static void put_scrub_name(struct buffer *out, const struct node *n, const struct erasure *e)
 {
-    return s->keyspace == e->keyspace && s->prefix == e->prefix && strcmp(s->id, e->id) == 0 &&
-           span_equal(buffer_span(&s->name), e->name);
+    buffer_put_u32(out, (uint32_t)(e->keyspace - n->server.keyspaces));
+    buffer_put_u8(out, e->prefix);
+    buffer_put_prefixed(out, span_str(e->id));
+    buffer_put(out, e->name);
 }
 
 static struct erase_scrub *scrub_of(struct node *n, const struct erasure *e)
 {
-    list_each(&n->erase.scrubs, it)
-    {
-        struct erase_scrub *s = container_of(it, struct erase_scrub, link);
-        if (is_of(s, e))
-            return s;
+    struct buffer name = { 0 };
+    put_scrub_name(&name, n, e);
+    void **slot = table_find_or_add(&n->erase.scrubs, buffer_span(&name));
+    if (*slot != NULL) {
+        buffer_release(&name);
+    } else {
+        struct erase_scrub *s = mem_zalloc(sizeof(*s));
+        *s = (struct erase_scrub){ .number = scrub_ask(n), .name = name };
+        *slot = s;
     }
-    struct erase_scrub *s = mem_zalloc(sizeof(*s));
-    s->keyspace = e->keyspace;
-    s->prefix = e->prefix;
-    buffer_put(&s->name, e->name);
-    memcpy(s->id, e->id, sizeof(s->id));
-    s->number = scrub_ask(n);
-    list_add_tail(&n->erase.scrubs, &s->link);
+    struct erase_scrub *s = *slot;
+    s->look = n->erase.looks;
     return s;
 }
 
 static void free_scrub(struct erase_scrub *s)
 {
-    list_remove(&s->link);
     buffer_release(&s->name);
     mem_free(s);
 }
 
-void erase_release(struct node *n)
+static void end_scrub(struct node *n, const struct erasure *e)
 {
-    end_run(&n->erase);
-    while (!list_empty(&n->erase.scrubs))
-        free_scrub(container_of(n->erase.scrubs.next, struct erase_scrub, link));
+    struct buffer name = { 0 };
+    put_scrub_name(&name, n, e);
+    struct erase_scrub *s = table_remove(&n->erase.scrubs, buffer_span(&name));
+    if (s != NULL)
+        free_scrub(s);
+    buffer_release(&name);
+}
+
+/* Those of erasures that were asked for anew meanwhile, which `all` are not: nobody needs them. */
+static void end_scrubs(struct node *n, bool all)
+{
+    struct table_iter it;
+    table_iter_init(&it, &n->erase.scrubs);
+    for (void **slot; (slot = table_iter_next(&it)) != NULL;) {
+        struct erase_scrub *s = *slot;
+        if (!all && s->look == n->erase.looks)
+            continue;
+        table_iter_remove(&it);
+        free_scrub(s);
+    }
 }
 
 /* --- what is due --- */
 
 enum due { DUE_NOTHING, DUE_REMOVE, DUE_DONE, DUE_FORGET };
 
+struct erase_due {
+    struct list link;
+    enum due due;
+    struct erasure erasure;
+    struct buffer name; /* the erasure's */
+};
+
 struct looking {
     struct node *n;
-    enum due due;
-    struct erasure erasure; /* the first that something is due of */
+    struct list due;
+    size_t due_count;
+    uint64_t count;
 };
+
+static void free_due(struct erase_due *d)
+{
+    list_remove(&d->link);
+    buffer_release(&d->name);
+    mem_free(d);
+}
+
+void erase_release(struct node *n)
+{
+    end_run(&n->erase);
+    list_each(&n->erase.due, it) free_due(container_of(it, struct erase_due, link));
+    end_scrubs(n, true);
+    table_release(&n->erase.scrubs);
+}
 
 static enum due judge(struct node *n, const struct erasure *e)
 {
@@ -225,29 +270,77 @@ static enum due judge(struct node *n, const struct erasure *e)
 static void look_at(void *context, const struct erasure *e)
 {
     struct looking *l = context;
-    if (l->due != DUE_NOTHING)
+    l->count++;
+    enum due due = l->due_count < DUE_MAX ? judge(l->n, e) : DUE_NOTHING;
+    if (due == DUE_NOTHING)
         return;
-    l->due = judge(l->n, e);
-    l->erasure = *e;
+    struct erase_due *d = mem_zalloc(sizeof(*d));
+    *d = (struct erase_due){ .due = due, .erasure = *e };
+    buffer_put(&d->name, e->name);
+    d->erasure.name = buffer_span(&d->name);
+    list_add_tail(&l->due, &d->link);
+    l->due_count++;
 }
 
-static void do_next(struct node *n)
+/* In the turn of the look: none can have been asked for anew since. */
+static void settle(struct node *n, const struct erase_due *d)
 {
-    struct looking l = { .n = n };
-    erase_each(&n->server, look_at, &l);
-    n->erase.look = l.due != DUE_NOTHING; /* there may be more */
-    n->erase.look_at_us = n->now_us + (list_empty(&n->erase.scrubs) ? IDLE_US : LOOK_US);
-    if (l.due == DUE_REMOVE) {
-        begin_run(n, &l.erasure);
-    } else if (l.due == DUE_DONE) {
-        uint64_t keys = erase_mark_of(&n->server, &l.erasure, self(n)).keys;
-        free_scrub(scrub_of(n, &l.erasure));
-        put_mark(n, &l.erasure, ERASE_DONE, keys);
-    } else if (l.due == DUE_FORGET) {
-        replica_group_begin(&n->replica);
-        erase_forget(&n->server, &l.erasure);
-        replica_group_end(&n->replica);
+    if (d->due == DUE_DONE) {
+        uint64_t keys = erase_mark_of(&n->server, &d->erasure, self(n)).keys;
+        end_scrub(n, &d->erasure);
+        put_mark(n, &d->erasure, ERASE_DONE, keys);
+        return;
     }
+    replica_group_begin(&n->replica);
+    erase_forget(&n->server, &d->erasure);
+    replica_group_end(&n->replica);
+}
+
+static void look(struct node *n)
+{
+    struct node_erase *e = &n->erase;
+    struct looking l = { .n = n };
+    list_init(&l.due);
+    e->looks++;
+    erase_each(&n->server, look_at, &l);
+    if (l.due_count < DUE_MAX)
+        end_scrubs(n, false);
+    e->look = l.due_count > 0; /* there may be more */
+    list_each(&l.due, it)
+    {
+        struct erase_due *d = container_of(it, struct erase_due, link);
+        if (d->due == DUE_REMOVE) {
+            list_remove(&d->link);
+            list_add_tail(&e->due, &d->link);
+            continue;
+        }
+        settle(n, d);
+        free_due(d);
+    }
+    e->look_at_us = n->now_us + (e->scrubs.count == 0 ? IDLE_US : LOOK_US);
+    e->pause_end_us = n->now_us + PAUSE_US * l.count;
+}
+
+static bool is_look_due(const struct node *n)
+{
+    const struct node_erase *e = &n->erase;
+    return n->now_us >= e->pause_end_us && (e->look || n->now_us >= e->look_at_us);
+}
+
+static void go_on(struct node *n)
+{
+    struct node_erase *e = &n->erase;
+    if (!e->running && list_empty(&e->due)) {
+        look(n);
+        return;
+    }
+    if (!e->running) {
+        struct erase_due *d = container_of(e->due.next, struct erase_due, link);
+        begin_run(n, &d->erasure);
+        free_due(d);
+    }
+    for (int i = 0; i < (e->run.erasure.prefix ? 1 : USER_DATABASES) && e->running; i++)
+        remove_slice(n);
 }
 
 static bool may_write(struct node *n)
@@ -259,29 +352,32 @@ static bool may_write(struct node *n)
 void erase_turn_end(struct node *n)
 {
     struct node_erase *e = &n->erase;
-    if (!e->running && !e->look && n->now_us < e->look_at_us)
+    if (!e->running && list_empty(&e->due) && !is_look_due(n))
         return;
     e->blocked = !may_write(n);
     if (e->blocked)
         e->look_at_us = n->now_us + LOOK_US;
-    else if (e->running)
-        remove_slice(n);
     else
-        do_next(n);
+        go_on(n);
 }
 
 uint64_t erase_deadline_us(const struct node *n)
 {
-    bool at_once = (n->erase.running || n->erase.look) && !n->erase.blocked;
-    return at_once ? n->now_us : n->erase.look_at_us;
+    const struct node_erase *e = &n->erase;
+    if ((e->running || !list_empty(&e->due)) && !e->blocked)
+        return n->now_us;
+    uint64_t due_us = e->look && !e->blocked ? n->now_us : e->look_at_us;
+    return due_us > e->pause_end_us ? due_us : e->pause_end_us;
 }
 
 void erase_waits(void *node, struct buffer *out)
 {
     struct node *n = node;
     char text[SCRUB_TEXT_MAX];
-    if (n->erase.running)
+    if (n->erase.blocked)
+        buffer_put_text(out, n->server.refusal != NULL ? n->server.refusal : "writes wait here");
+    else if (n->erase.running || !list_empty(&n->erase.due))
         buffer_put_text(out, "removing");
-    else if (!list_empty(&n->erase.scrubs))
+    else if (n->erase.scrubs.count > 0)
         buffer_put_text(out, scrub_waits_for(n, text));
 }

@@ -14,6 +14,7 @@
 #define NODE_ERASE_H
 
 #include "base/list.h"
+#include "base/table.h"
 #include "cmd/erase.h"
 
 struct node;
@@ -29,13 +30,18 @@ struct erase_run {
     struct buffer found; /* names, each with its length before it */
 };
 
+/* All erasures are looked at together, and many may be due at once: a look costs as much as there are, so
+ * the more there are the longer is the pause after it. */
 struct node_erase {
     bool look;    /* something has changed */
     bool blocked; /* nothing can be written now */
     bool running; /* `run` */
     struct erase_run run;
-    struct list scrubs; /* of struct erase_scrub */
-    uint64_t look_at_us;
+    struct list due;     /* to be removed next */
+    struct table scrubs; /* of struct erase_scrub */
+    uint64_t looks;
+    uint64_t look_at_us;   /* by time alone */
+    uint64_t pause_end_us; /* and never before */
 };
 
 void erase_init(struct node *n);

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/mutation.h"
 #include "cmd/command_keys.h"
 #include "cmd/handlers.h"
 #include "cmd/route.h"
@@ -42,11 +43,24 @@ static void put_follow(struct buffer *out, struct span token)
     put_command(out, argv, 4);
 }
 
-/* What the session there has to be told first: as many commands as are returned. */
-static uint64_t put_session(struct client *c, struct buffer *out)
+static bool same_levels(const struct levels *a, const struct levels *b)
 {
-    struct session *s = &c->session;
-    struct forward *f = &c->forward;
+    bool read = a->has_read == b->has_read &&
+                (!a->has_read ||
+                 (a->read.reads == b->read.reads && a->read.staleness_ms == b->read.staleness_ms));
+    bool write = a->has_write == b->has_write &&
+                 (!a->has_write ||
+                  (a->write.acks == b->write.acks && a->write.count == b->write.count));
+
+    return read && write;
+}
+
+/* What the session there has to be told first: as many commands as are returned. */
+static uint64_t put_session(const struct client *c, struct buffer *out)
+{
+    const struct session *s = &c->session;
+    const struct forward *f = &c->forward;
+    bool leveled = same_levels(&f->levels, &s->levels) && (!f->follows || s->token != NULL);
     struct buffer word = { 0 };
     uint64_t count = 0;
 
@@ -60,27 +74,35 @@ static uint64_t put_session(struct client *c, struct buffer *out)
         put_words(out, "SELECT", (char *)word.at, (struct span){ 0 });
         count++;
     }
-    if (!f->leveled) {
+    if (!leveled) {
         put_words(out, "SESSION", "RESET", (struct span){ 0 });
         count++;
     }
-    if (!f->leveled && s->levels.has_read) {
+    if (!leveled && s->levels.has_read) {
         buffer_clear(&word);
         read_level_put(&word, s->levels.read);
         put_words(out, "SESSION", "READ", buffer_span(&word));
         count++;
     }
-    if (!f->leveled && s->levels.has_write) {
+    if (!leveled && s->levels.has_write) {
         buffer_clear(&word);
         write_level_put(&word, s->levels.write);
         put_words(out, "SESSION", "WRITE", buffer_span(&word));
         count++;
     }
-    f->protocol = s->reply.protocol;
-    f->db = s->db;
-    f->leveled = true;
     buffer_release(&word);
     return count;
+}
+
+/* It has been told. */
+static void know_session(struct client *c, bool follows)
+{
+    struct forward *f = &c->forward;
+
+    f->protocol = c->session.reply.protocol;
+    f->db = c->session.db;
+    f->levels = c->session.levels;
+    f->follows = follows || (f->follows && c->session.token != NULL);
 }
 
 /* What the client has seen must be there before it writes, or reads causally: it follows a token. */
@@ -118,19 +140,35 @@ static struct peer *peer_of(struct node *n, uint8_t region)
     return NULL;
 }
 
+/* The session that it has elsewhere is not needed any more, or gone with its link. */
+static void leave_session(struct node *n, struct client *c)
+{
+    struct forward *f = &c->forward;
+    struct link *l = way_to(f->peer);
+
+    if (l != NULL && l->id == f->link_id) {
+        message_put_forget(&l->output, c->session.id);
+        link_dirty(n, l);
+    }
+    c->session.transaction.unsure |= f->watches;
+    f->peer = NULL;
+    f->watches = f->ended = false;
+}
+
 /* A session there, as it is when it is new. */
-static void open_session(struct client *c, struct peer *p, const struct link *l)
+static void open_session(struct node *n, struct client *c, struct peer *p, const struct link *l)
 {
     struct forward *f = &c->forward;
 
-    if (f->peer == p && f->link_id == l->id)
+    if (f->peer == p && f->link_id == l->id && !f->ended)
         return;
+    leave_session(n, c);
     f->peer = p;
     f->link_id = l->id;
     f->db = 0;
     f->protocol = 2;
-    f->leveled = !c->session.levels.has_read && !c->session.levels.has_write;
-    f->watches = false;
+    f->levels = (struct levels){ 0 };
+    f->follows = false;
 }
 
 static void push_flight(struct node *n, struct client *c, struct forwarded one)
@@ -181,6 +219,8 @@ static void send_commands(struct node *n, struct client *c, struct link *l, stru
     };
 
     message_put_forward(&l->output, &m);
+    if (MUTATION(sends_twice))
+        message_put_forward(&l->output, &m);
     link_dirty(n, l);
     one.number = m.number;
     one.about = audited_commands(n, l, false, commands);
@@ -188,60 +228,7 @@ static void send_commands(struct node *n, struct client *c, struct link *l, stru
     n->forwards_sent++;
 }
 
-static void send_one(struct node *n, struct client *c, struct link *l, const struct span *argv,
-                     size_t argc, struct forwarded one)
-{
-    struct buffer bytes = { 0 };
-    uint64_t before = put_session(c, &bytes);
-
-    before += put_token(n, &c->session, &bytes);
-    put_command(&bytes, argv, argc);
-    one.silent = is_silent(&c->session);
-    one.seen = !one.writes && c->session.token != NULL;
-    send_commands(n, c, l, buffer_span(&bytes), before, one);
-    if (one.seen) {
-        buffer_clear(&bytes);
-        put_words(&bytes, "SESSION", "TOKEN", (struct span){ 0 });
-        send_commands(n, c, l, buffer_span(&bytes), 0,
-                      (struct forwarded){ .deadline_us = one.deadline_us, .token = true });
-    }
-    buffer_release(&bytes);
-}
-
-static void send_command(struct node *n, struct client *c, struct link *l, const struct span *argv,
-                         size_t argc)
-{
-    size_t at = c->session.with.command_at;
-    const struct command *command = command_resolve(argv + at, argc - at);
-
-    send_one(n, c, l, argv, argc,
-             (struct forwarded){ .deadline_us = deadline_of(n, c, command),
-                                 .writes = command == NULL || !(command->flags & CMD_READONLY) });
-}
-
-/* The whole transaction, and its EXEC as it came (which may stand in a WITH). */
-static void send_transaction(struct node *n, struct client *c, struct link *l,
-                             const struct span *argv, size_t argc)
-{
-    struct transaction *t = &c->session.transaction;
-    struct buffer bytes = { 0 };
-    struct span multi = span_str("MULTI");
-    uint64_t before = put_session(c, &bytes);
-
-    before += put_token(n, &c->session, &bytes);
-    put_command(&bytes, &multi, 1);
-    before += 1 + transaction_put(t, put_command, &bytes);
-    put_command(&bytes, argv, argc);
-    send_commands(n, c, l, buffer_span(&bytes), before,
-                  (struct forwarded){ .deadline_us = deadline_of(n, c, NULL),
-                                      .writes = t->writes,
-                                      .silent = is_silent(&c->session) });
-    buffer_release(&bytes);
-    transaction_discard(&n->server, t);
-    c->forward.watches = false;
-}
-
-/* --- judging --- */
+/* --- refusing --- */
 
 static bool is_exec(const struct session *s, const struct span *argv, size_t argc)
 {
@@ -250,17 +237,106 @@ static bool is_exec(const struct session *s, const struct span *argv, size_t arg
     return command != NULL && command->run == cmd_exec && s->transaction.open;
 }
 
+/* It is not run: nothing is watched any more, here or there. */
+static void end_transaction(struct node *n, struct client *c)
+{
+    if (c->forward.watches)
+        leave_session(n, c);
+    transaction_discard(&n->server, &c->session.transaction);
+}
+
 static void refuse(struct node *n, struct client *c, const char *error)
 {
     struct session *s = &c->session;
+    size_t start = s->output.len;
 
     reply_error(&s->reply, error);
     n->server.statistics.errors++;
     if (is_exec(s, s->parser.argv + s->with.command_at, s->parser.argc - s->with.command_at))
-        transaction_discard(&n->server, &s->transaction);
+        end_transaction(n, c);
     else if (s->transaction.open)
         transaction_spoil(&s->transaction);
+    command_silence(s, start);
 }
+
+/* The answers of those before it come first. */
+static enum forward_verdict refuse_in_order(struct node *n, struct client *c, const char *error)
+{
+    if (c->forward.count > 0)
+        return FORWARD_WAIT;
+    refuse(n, c, error);
+    return FORWARD_GONE;
+}
+
+#define TOO_LARGE "ERR the command is too large to be sent to the region that writes its keys"
+
+/* --- sending commands --- */
+
+static enum forward_verdict send_one(struct node *n, struct client *c, struct link *l,
+                                     const struct span *argv, size_t argc, struct forwarded one)
+{
+    struct buffer bytes = { 0 };
+    uint64_t before = put_session(c, &bytes), tokens = put_token(n, &c->session, &bytes);
+
+    put_command(&bytes, argv, argc);
+    if (bytes.len > FORWARD_BYTES_MAX) {
+        buffer_release(&bytes);
+        return refuse_in_order(n, c, TOO_LARGE);
+    }
+    know_session(c, tokens > 0);
+    one.silent = one.silent || is_silent(&c->session);
+    one.seen = !one.writes && c->session.token != NULL;
+    send_commands(n, c, l, buffer_span(&bytes), before + tokens, one);
+    if (one.seen) {
+        buffer_clear(&bytes);
+        put_words(&bytes, "SESSION", "TOKEN", (struct span){ 0 });
+        send_commands(n, c, l, buffer_span(&bytes), 0,
+                      (struct forwarded){ .deadline_us = one.deadline_us, .token = true });
+    }
+    buffer_release(&bytes);
+    return FORWARD_GONE;
+}
+
+static enum forward_verdict send_command(struct node *n, struct client *c, struct link *l,
+                                         const struct span *argv, size_t argc)
+{
+    size_t at = c->session.with.command_at;
+    const struct command *command = command_resolve(argv + at, argc - at);
+
+    return send_one(
+        n, c, l, argv, argc,
+        (struct forwarded){ .deadline_us = deadline_of(n, c, command),
+                            .writes = command == NULL || !(command->flags & CMD_READONLY) });
+}
+
+/* The whole transaction, and its EXEC as it came (which may stand in a WITH). */
+static enum forward_verdict send_transaction(struct node *n, struct client *c, struct link *l,
+                                             const struct span *argv, size_t argc)
+{
+    struct transaction *t = &c->session.transaction;
+    struct buffer bytes = { 0 };
+    struct span multi = span_str("MULTI");
+    uint64_t before = put_session(c, &bytes), tokens = put_token(n, &c->session, &bytes);
+
+    put_command(&bytes, &multi, 1);
+    before += tokens + 1 + transaction_put(t, put_command, &bytes);
+    put_command(&bytes, argv, argc);
+    if (bytes.len > FORWARD_BYTES_MAX) {
+        buffer_release(&bytes);
+        return refuse_in_order(n, c, TOO_LARGE);
+    }
+    know_session(c, tokens > 0);
+    send_commands(n, c, l, buffer_span(&bytes), before,
+                  (struct forwarded){ .deadline_us = deadline_of(n, c, NULL),
+                                      .writes = t->writes,
+                                      .silent = is_silent(&c->session) });
+    buffer_release(&bytes);
+    transaction_discard(&n->server, t);
+    c->forward.watches = false;
+    return FORWARD_GONE;
+}
+
+/* --- judging --- */
 
 static void redirect(struct node *n, struct client *c, const struct route *route)
 {
@@ -290,7 +366,8 @@ static bool must_wait_for(const struct client *c, const struct peer *p, const st
 
     if (f->count == 0)
         return false;
-    return f->peer != p || l == NULL || f->link_id != l->id || f->count >= FORWARD_FLIGHT_MAX;
+    return f->peer != p || l == NULL || f->link_id != l->id || f->ended ||
+           f->count >= FORWARD_FLIGHT_MAX;
 }
 
 static enum forward_verdict send_away(struct node *n, struct client *c, const struct route *route,
@@ -303,32 +380,35 @@ static enum forward_verdict send_away(struct node *n, struct client *c, const st
 
     if (must_wait_for(c, p, l) || (l != NULL && !link_has_room(l)))
         return FORWARD_WAIT;
+    if (c->forward.watches && c->forward.peer != p) {
+        refuse(n, c, "CROSSSLOT Keys are watched that are written in another region");
+        return FORWARD_GONE;
+    }
     if (l == NULL) {
         refuse_unreached(n, c, p, route->region);
         return FORWARD_GONE;
     }
     const char *refusal = audited_refusal(n, route->key,
                                           s->transaction.open && s->transaction.fence != 0);
-    if (refusal != NULL) {
-        refuse(n, c, refusal);
-        return FORWARD_GONE;
-    }
-    if (c->remote != NULL && c->remote->hops >= FORWARD_HOPS) {
-        refuse(n, c, "NOWRITER the key's home moves from region to region: try again");
-        return FORWARD_GONE;
-    }
-    open_session(c, p, l);
+    if (refusal != NULL)
+        return refuse_in_order(n, c, refusal);
+    if (c->remote != NULL && c->remote->hops >= FORWARD_HOPS)
+        return refuse_in_order(n, c,
+                               "NOWRITER the key's home moves from region to region: try again");
+    open_session(n, c, p, l);
     c->listed = route->listed;
     if (is_exec(s, argv + at, argc - at) && transaction_is_stale(&n->server, &s->transaction)) {
+        size_t start = s->output.len;
+
         reply_null_array(&s->reply);
-        transaction_discard(&n->server, &s->transaction);
-    } else if (is_exec(s, argv + at, argc - at)) {
-        send_transaction(n, c, l, argv, argc);
-    } else {
-        c->forward.watches |= command_find(argv[at])->run == cmd_watch;
-        send_command(n, c, l, argv, argc);
+        command_silence(s, start);
+        end_transaction(n, c);
+        return FORWARD_GONE;
     }
-    return FORWARD_GONE;
+    if (is_exec(s, argv + at, argc - at))
+        return send_transaction(n, c, l, argv, argc);
+    c->forward.watches |= command_find(argv[at])->run == cmd_watch;
+    return send_command(n, c, l, argv, argc);
 }
 
 bool forward_read(struct node *n, struct client *c, const struct span *argv, size_t argc)
@@ -338,11 +418,11 @@ bool forward_read(struct node *n, struct client *c, const struct span *argv, siz
 
     if (l == NULL || must_wait_for(c, p, l) || !link_has_room(l))
         return false;
-    open_session(c, p, l);
+    open_session(n, c, p, l);
     c->listed = 0;
-    send_one(n, c, l, argv, argc,
-             (struct forwarded){ .deadline_us = promise_deadline_us(n, c), .moved = true });
-    return true;
+    return send_one(n, c, l, argv, argc,
+                    (struct forwarded){ .deadline_us = promise_deadline_us(n, c),
+                                        .moved = true }) == FORWARD_GONE;
 }
 
 /* Where keys are watched elsewhere, what ends that goes there too. */
@@ -354,6 +434,11 @@ static void follow_watch(struct node *n, struct client *c, const struct span *ar
 
     if (!f->watches || command == NULL)
         return;
+    if (command->run == cmd_exec && c->session.transaction.refused) {
+        if (f->count == 0)
+            leave_session(n, c); /* EXEC runs nothing, and says so here */
+        return;
+    }
     bool reads = command_has_keys(command) && !c->session.transaction.open;
     if ((command->run == cmd_exec || reads) && !route->bound) {
         route->region = f->peer->region->id;
@@ -363,11 +448,12 @@ static void follow_watch(struct node *n, struct client *c, const struct span *ar
         struct link *l = way_to(f->peer);
         struct span unwatch = span_str("UNWATCH");
 
+        if (f->count > 0)
+            return; /* it waits, and comes again */
         f->watches = false;
-        if (l != NULL && f->link_id == l->id && f->count == 0) {
-            send_command(n, c, l, &unwatch, 1);
-            f->flight[f->count - 1].silent = true;
-        }
+        if (l != NULL && f->link_id == l->id)
+            send_one(n, c, l, &unwatch, 1,
+                     (struct forwarded){ .deadline_us = deadline_of(n, c, NULL), .silent = true });
     }
 }
 
@@ -377,7 +463,7 @@ static bool lags_behind(const struct node *n, const struct session *s)
     uint8_t origin = stamp_origin(s->last_write);
 
     return s->last_write != 0 && !replica_owns(&n->replica, origin) &&
-           replica_may_hold(&n->replica, origin) &&
+           replica_may_hold(&n->replica, origin) && !MUTATION(answers_unapplied) &&
            vector_get(&n->replica.applied, origin) < s->last_write;
 }
 
@@ -405,10 +491,8 @@ enum forward_verdict forward_judge(struct node *n, struct client *c, const struc
 
     if (gathers && !s->transaction.refused)
         route.error = route_gather(&s->transaction, &route);
-    if (route.error != NULL) {
-        refuse(n, c, route.error);
-        return FORWARD_GONE;
-    }
+    if (route.error != NULL)
+        return refuse_in_order(n, c, route.error);
     const struct command *command = command_find(argv[at]); /* NULL: it is refused when it runs */
 
     if (gathers && (command == NULL || command->run != cmd_discard))
@@ -416,6 +500,8 @@ enum forward_verdict forward_judge(struct node *n, struct client *c, const struc
     follow_watch(n, c, argv + at, argc - at, &route);
     if (route.region == n->options.self->id)
         return c->forward.count > 0 || lags_behind(n, s) ? FORWARD_WAIT : FORWARD_HERE;
+    if (route.redirects && c->remote == NULL && c->forward.count > 0)
+        return FORWARD_WAIT;
     if (route.redirects && c->remote == NULL) {
         redirect(n, c, &route);
         return FORWARD_GONE;
@@ -584,12 +670,8 @@ uint64_t forward_deadline_us(const struct node *n)
 void forward_forget(struct node *n, struct client *c)
 {
     struct forward *f = &c->forward;
-    struct link *l = f->peer != NULL ? way_to(f->peer) : NULL;
 
-    if (l != NULL && l->id == f->link_id) {
-        message_put_forget(&l->output, c->session.id);
-        link_dirty(n, l);
-    }
+    leave_session(n, c);
     list_remove(&f->link);
     mem_free(f->flight);
     buffer_release(&f->kept);
@@ -621,14 +703,23 @@ static struct remote *open_remote(struct node *n, struct link *l, uint64_t sessi
     return r;
 }
 
-static void close_remote(struct node *n, struct remote *r)
+/* Its session here, if it still has one. */
+static void end_session(struct node *n, struct remote *r)
 {
     struct client *c = r->client;
 
-    list_remove(&r->link);
     list_remove(&r->due);
+    r->client = NULL;
+    if (c == NULL)
+        return;
     c->remote = NULL;
     client_close(n, &c->session);
+}
+
+static void close_remote(struct node *n, struct remote *r)
+{
+    list_remove(&r->link);
+    end_session(n, r);
     mem_free(r->commands);
     mem_free(r);
 }
@@ -646,13 +737,14 @@ static void put_answer(struct node *n, const struct remote *r, uint64_t number, 
     link_dirty(n, r->from);
 }
 
-/* Its session here is full: told without one. */
-static void refuse_remote(struct node *n, struct link *l, const struct message_forward *m)
+/* There is no session for it here. */
+static void refuse_remote(struct node *n, struct link *l, const struct message_forward *m,
+                          const char *error)
 {
     struct message_answer answer = {
         .session = m->session,
         .number = m->number,
-        .reply = span_str("-NOWRITER too many clients are connected there\r\n"),
+        .reply = span_str(error),
     };
 
     message_put_answer(&l->output, &answer);
@@ -675,8 +767,14 @@ void forward_take(struct node *n, struct link *l, struct span body)
     struct remote *r = remote_with(n, l, m.session);
     if (r == NULL)
         r = open_remote(n, l, m.session);
-    if (r == NULL) {
-        refuse_remote(n, l, &m);
+    if (r == NULL || r->client == NULL) {
+        refuse_remote(n, l, &m,
+                      r == NULL ? "-NOWRITER too many clients are connected there\r\n"
+                                : "-NOWRITER the session there was ended: try again\r\n");
+        return;
+    }
+    if (r->count == FORWARD_TAKEN_MAX) {
+        link_refuse(n, l, "more than %u commands of one client", (unsigned)FORWARD_TAKEN_MAX);
         return;
     }
     if (r->count == r->cap) {
@@ -693,11 +791,28 @@ void forward_take(struct node *n, struct link *l, struct span body)
     forward_mark_due(n, r);
 }
 
+/* The session there was ended, and what comes there is refused until it is forgotten. */
+static void hear_of_end(struct node *n, const struct link *l, uint64_t session)
+{
+    list_each(&n->server.sessions, it)
+    {
+        struct session *s = container_of(it, struct session, link);
+        struct forward *f = &client_of(s)->forward;
+
+        if (s->id == session && f->peer != NULL && f->link_id == l->id)
+            f->ended = true;
+    }
+}
+
 void forward_take_forget(struct node *n, struct link *l, struct span body)
 {
     uint64_t session;
     if (!message_take_forget(body, &session)) {
         link_refuse(n, l, "a malformed FORGET");
+        return;
+    }
+    if (l->is_intake) {
+        hear_of_end(n, l, session);
         return;
     }
     struct remote *r = remote_with(n, l, session);
@@ -713,7 +828,10 @@ static void take_reply(struct node *n, struct remote *r, struct span reply)
         first->before--;
         return;
     }
-    put_answer(n, r, first->number, reply);
+    static const char text[] =
+        "-ERR the answer is too large to be sent from the region that writes "
+        "the keys\r\n";
+    put_answer(n, r, first->number, reply.len <= FORWARD_BYTES_MAX ? reply : span_str(text));
     audited_answer(n, r->from, false, first->about, reply.len);
     r->count--;
     memmove(r->commands, r->commands + 1, r->count * sizeof(*r->commands));
@@ -726,18 +844,24 @@ static void see_off(struct node *n, struct remote *r)
     size_t bytes;
 
     while (r->count > 0 && (bytes = resp_skip(client_output(s))) > 0) {
+        if (!link_has_room(r->from))
+            return; /* it stays due; when its own output is full, its commands wait */
         if (!audited_may_answer(n, r->from, r->commands[0].about))
             break;
         take_reply(n, r, span_of(client_output(s).at, bytes));
         client_sent(n, s, bytes);
     }
+    list_remove(&r->due);
     if (!s->killed && !s->closing)
         return;
     static const char text[] =
         "-UNKNOWN the session there was ended: the command may have happened\r\n";
     for (size_t i = 0; i < r->count; i++)
         put_answer(n, r, r->commands[i].number, span_str(text));
-    close_remote(n, r);
+    r->count = 0;
+    end_session(n, r); /* a new one would not know what this one was told */
+    message_put_forget(&r->from->output, r->session);
+    link_dirty(n, r->from);
 }
 
 void forward_turn_end(struct node *n)
@@ -745,9 +869,7 @@ void forward_turn_end(struct node *n)
     expire_all(n);
     list_each(&n->remotes_due, it)
     {
-        struct remote *r = container_of(it, struct remote, due);
-        list_remove(&r->due);
-        see_off(n, r);
+        see_off(n, container_of(it, struct remote, due));
     }
 }
 
@@ -760,8 +882,7 @@ void forward_link_closed(struct node *n, struct link *l)
             continue;
         while (c->forward.count > 0)
             fail_first(n, c, "the link to it was lost");
-        c->forward.peer = NULL;
-        c->forward.watches = false;
+        leave_session(n, c);
         wake(n, c);
     }
     list_each(&n->remotes, it)

@@ -8,7 +8,8 @@
  * what is to run here, or elsewhere, waits for their answers. A reply goes out when the local
  * replica has caught up with what the command wrote: a client reads its own writes. A transaction
  * is gathered here and sent whole; a WATCH of keys that are written elsewhere runs there, and the
- * EXEC after it too.
+ * EXEC after it too. When the session there is lost with its link, so is the watch: EXEC then runs
+ * nothing. A client has a session in one other region at a time: it is forgotten before the next begins.
  *
  * A read that this region cannot answer as fresh as it is to be goes the same way (node/elsewhere.h); it
  * needs nothing to come here. The session that follows a token has then seen what the other region has:
@@ -28,10 +29,13 @@
 #include "base/list.h"
 #include "base/span.h"
 #include "clock/vector.h"
+#include "cmd/demand.h"
 
 enum {
     FORWARD_HOPS = 8,
     FORWARD_FLIGHT_MAX = 1024,          /* commands of one client on their way */
+    FORWARD_TAKEN_MAX = 1 << 16,        /* commands of another region's client that wait here */
+    FORWARD_BYTES_MAX = 256 << 20,      /* of a command or transaction, or an answer */
     FORWARD_SLACK_US = 2 * 1000 * 1000, /* besides what the keyspace waits for acknowledgements */
 };
 
@@ -59,8 +63,10 @@ struct forward {
     uint64_t link_id;  /* over which link */
     uint8_t db;        /* what that session was told last */
     int protocol;
-    bool leveled; /* it was told the session's levels, as they are */
-    bool watches; /* keys are watched there */
+    struct levels levels; /* and these */
+    bool follows;         /* it follows a token */
+    bool ended;           /* it was ended there: the next command begins another */
+    bool watches;         /* keys are watched there */
     uint64_t numbers;
     struct forwarded *flight; /* [count], in order */
     size_t count, cap;
@@ -76,10 +82,10 @@ struct remote_command {
 
 /* A session here for a client of another region. */
 struct remote {
-    struct list link; /* in node.remotes */
-    struct list due;  /* in node.remotes_due while it may have answers */
-    struct client *client;
-    struct link *from;               /* NULL: it is gone */
+    struct list link;      /* in node.remotes */
+    struct list due;       /* in node.remotes_due while it may have answers */
+    struct client *client; /* NULL: it was ended here; what still comes is refused */
+    struct link *from;
     uint64_t session;                /* the other region's number */
     uint8_t hops;                    /* of its newest command */
     struct vector after;             /* what its commands come after: see forward_judge */

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/mutation.h"
 #include "node/client.h"
 #include "node/link_info.h"
 #include "node/node.h"
@@ -198,7 +199,8 @@ static void take_answer(struct node *n, struct gather *g, struct gather_part *pa
 
     if (second == 0 && !part->agent->session.killed)
         return;
-    part->failed = second == 0 || !gathered_add(&g->found, span_of(out.at + first, second));
+    part->failed = (second == 0 || !gathered_add(&g->found, span_of(out.at + first, second))) &&
+                   !MUTATION(hides_unreachable);
     part->keys = g->found.keys - before;
     end_part(n, g, part);
 }

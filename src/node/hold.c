@@ -146,7 +146,8 @@ void hold_reply(struct node *n, struct client *c, size_t start)
 
 void hold_until_applied(struct node *n, struct client *c, size_t start, stamp_t stamp)
 {
-    if (!replica_may_hold(&n->replica, stamp_origin(stamp)) || is_applied(n, stamp))
+    if (!replica_may_hold(&n->replica, stamp_origin(stamp)) || is_applied(n, stamp) ||
+        MUTATION(answers_unapplied))
         return;
     push(n, c, (struct hold){ .start = c->sent_total + start, .applied = stamp });
     n->holds_applied = true;
@@ -170,7 +171,7 @@ static bool is_member(const struct hold_acks *a, uint8_t region)
     return a->members[region / 64] >> (region % 64) & 1;
 }
 
-/* A region has a session's writes in their order. */
+/* A region has a session's writes to one fence in their order. */
 static void count_acks_of(struct node *n, struct client *c, size_t place)
 {
     const struct peers_row *row = &n->matrix.rows[place];
@@ -182,8 +183,11 @@ static void count_acks_of(struct node *n, struct client *c, size_t place)
             a->stamp == 0)
             continue;
         const struct vector *has = MUTATION(acks_count_undurable) ? &row->applied : &row->durable;
-        if (vector_get(has, stamp_origin(a->stamp)) < a->stamp)
-            return;
+        if (vector_get(has, stamp_origin(a->stamp)) < a->stamp) {
+            if (!n->server.fenced)
+                return;
+            continue; /* one to another fence may be there */
+        }
         a->acked_ms[place] = (uint32_t)((n->now_us - a->began_us + 500) / 1000);
         a->count++;
     }

@@ -237,13 +237,13 @@ static bool fits_role(const struct link *l, enum message_type type)
     case MESSAGE_BARRIER:
     case MESSAGE_ROUND_TRIPS:
     case MESSAGE_FORWARD:
-    case MESSAGE_FORGET:
         return !l->is_intake;
     case MESSAGE_HELLO:
         return !l->ready;
     case MESSAGE_REFUSED:
     case MESSAGE_PING:
     case MESSAGE_FAULT:
+    case MESSAGE_FORGET:
     case MESSAGE_TYPE_END:
         return true;
     }

@@ -306,7 +306,7 @@ enum promise_verdict promise_judge(struct node *n, struct client *c)
 
     if (!c->judged)
         return PROMISE_RUN;
-    if (s->demand.max_lag_ms != 0) {
+    if (s->demand.max_lag_ms != 0 && !MUTATION(ignores_lag)) {
         enum promise_verdict paced = judge_lag(n, c);
 
         if (paced == PROMISE_OVER)

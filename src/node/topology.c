@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/mutation.h"
 #include "node/closed.h"
 #include "node/link_info.h"
 #include "node/node.h"
@@ -286,6 +287,8 @@ void topology_relay(struct node *n, uint8_t origin, const struct peer *at, const
     struct take *t = &n->topology.takes[origin];
     const struct region *region = node_writer_of(n, origin);
     CHECK(!origins_have(at->barred, origin));
+    if (MUTATION(asks_no_relay))
+        return;
     t->relay = index_of(n, at);
     t->delivers = false;
     n->topology.changed = true;

@@ -42,7 +42,7 @@
  *    19 FORWARD    u64 session   u64 number   u8 hops   u64 after   varint before
  *                  commands (varint length, bytes)
  *    20 ANSWER     u64 session   u64 number   u64 stamp   reply (varint length, bytes)
- *    21 FORGET     u64 session    it has ended
+ *    21 FORGET     u64 session    it has ended: its client's, or the one that was had for it
  *
  *     of who takes writes at whom (node/topology.h); a region's own links, as it measures them:
  *    22 ROUND_TRIPS   varint n, n x (u8 region, u64 instance, u64 sequence, varint m,
