@@ -1,6 +1,7 @@
 """What writes and reads may wait for: acknowledgements, freshness, what a session has seen; by keyspace, session and command."""
 import re
 import shutil
+import socket
 import threading
 import time
 
@@ -96,6 +97,22 @@ def test_writes_of_a_pipeline_wait_together():
         assert 95 <= ms < 1000, ms
         ms, _ = took_ms(lambda: client.set("q:one", "1"))
         assert ms >= 95, ms
+
+
+def test_a_read_that_tells_of_itself_behind_a_write_holds_nothing_up():
+    with world_of() as world:
+        client = world.client(0)
+        for command in (b"WITH -- SET all:x 1\r\nWITH -- GET all:x\r\n", b"WITH -- FLUSHALL\r\nWITH -- SCAN 0\r\n",
+                        b"WITH -- SET all:y 1\r\nWITH -- GET all:y\r\nWITH -- SET all:y 2\r\nWITH -- GET all:y\r\n"):
+            with socket.create_connection(("127.0.0.1", world.client_ports[0]), timeout=30) as connection:
+                connection.sendall(command + b"ECHO the-end\r\n")
+                answer = b""
+                while b"the-end" not in answer:
+                    piece = connection.recv(65536)
+                    assert piece, answer
+                    answer += piece
+                assert b"NOACKS" not in answer and answer.count(b"staleness_ms") == command.count(b"WITH"), answer
+        assert client.get("all:y") == "2"
 
 
 def test_sessions_and_commands_ask_for_other_levels_than_their_keyspace():

@@ -5,6 +5,7 @@
 #include "core/copier.h"
 #include "node/forward.h"
 #include "node/node.h"
+#include "node/remote.h"
 
 void audited_init(struct node *n)
 {
@@ -69,7 +70,7 @@ void node_audit_written(struct node *n, uint64_t number)
     {
         struct remote *r = container_of(it, struct remote, link);
         if (r->count > 0)
-            forward_mark_due(n, r);
+            remote_mark_due(n, r);
     }
 }
 

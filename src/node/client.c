@@ -8,6 +8,7 @@
 #include "cmd/save.h"
 #include "node/gather.h"
 #include "node/node.h"
+#include "node/remote.h"
 #include "node/promise.h"
 
 enum {
@@ -20,7 +21,7 @@ enum {
 void client_mark_dirty(struct node *n, struct client *c)
 {
     if (c->remote != NULL)
-        forward_mark_due(n, c->remote);
+        remote_mark_due(n, c->remote);
     else if (c->sent_to != 0)
         ; /* it is looked at in every turn (node/gather.h) */
     else if (!list_linked(&c->dirty))

@@ -12,6 +12,7 @@
 #include "node/client.h"
 #include "node/elsewhere.h"
 #include "node/node.h"
+#include "node/remote.h"
 #include "wire/message.h"
 #include "wire/resp_skip.h"
 
@@ -467,6 +468,26 @@ static bool lags_behind(const struct node *n, const struct session *s)
            vector_get(&n->replica.applied, origin) < s->last_write;
 }
 
+/* Reads come after what the session has written elsewhere, or are told that they cannot. */
+static enum forward_verdict follow_own_write(struct node *n, struct client *c,
+                                             const struct command *command)
+{
+    const struct session *s = &c->session;
+    uint32_t timeout_ms = s->demand.timeout_ms > 0 ? s->demand.timeout_ms : FORWARD_SETTLE_MS;
+    char text[300];
+
+    if (!lags_behind(n, s))
+        return FORWARD_HERE;
+    if (n->now_us - c->judged_us < (uint64_t)timeout_ms * 1000)
+        return FORWARD_WAIT;
+    if (command == NULL || !command_has_keys(command))
+        return FORWARD_HERE;
+    snprintf(text, sizeof(text),
+             "STALE what this session has written in %s has not come here: waited %u ms",
+             server_region_of(&n->server, s->last_write), timeout_ms);
+    return refuse_in_order(n, c, text);
+}
+
 /* Who sent it here went by a word of a directory that has not come. */
 static bool knows_less(const struct node *n, const struct client *c)
 {
@@ -499,7 +520,7 @@ enum forward_verdict forward_judge(struct node *n, struct client *c, const struc
         return FORWARD_HERE;
     follow_watch(n, c, argv + at, argc - at, &route);
     if (route.region == n->options.self->id)
-        return c->forward.count > 0 || lags_behind(n, s) ? FORWARD_WAIT : FORWARD_HERE;
+        return c->forward.count > 0 ? FORWARD_WAIT : follow_own_write(n, c, command);
     if (route.redirects && c->remote == NULL && c->forward.count > 0)
         return FORWARD_WAIT;
     if (route.redirects && c->remote == NULL) {
@@ -678,121 +699,9 @@ void forward_forget(struct node *n, struct client *c)
     *f = (struct forward){ 0 };
 }
 
-/* --- for others --- */
+/* --- what ends --- */
 
-static struct remote *remote_with(struct node *n, const struct link *l, uint64_t session)
-{
-    list_each(&n->remotes, it)
-    {
-        struct remote *r = container_of(it, struct remote, link);
-        if (r->from == l && r->session == session)
-            return r;
-    }
-    return NULL;
-}
-
-static struct remote *open_remote(struct node *n, struct link *l, uint64_t session)
-{
-    struct session *s = client_open(n, NULL, l->address, l->peer->region->name);
-    if (s == NULL)
-        return NULL;
-    struct remote *r = mem_zalloc(sizeof(*r));
-    *r = (struct remote){ .client = client_of(s), .from = l, .session = session };
-    r->client->remote = r;
-    list_add_tail(&n->remotes, &r->link);
-    return r;
-}
-
-/* Its session here, if it still has one. */
-static void end_session(struct node *n, struct remote *r)
-{
-    struct client *c = r->client;
-
-    list_remove(&r->due);
-    r->client = NULL;
-    if (c == NULL)
-        return;
-    c->remote = NULL;
-    client_close(n, &c->session);
-}
-
-static void close_remote(struct node *n, struct remote *r)
-{
-    list_remove(&r->link);
-    end_session(n, r);
-    mem_free(r->commands);
-    mem_free(r);
-}
-
-static void put_answer(struct node *n, const struct remote *r, uint64_t number, struct span reply)
-{
-    struct message_answer m = {
-        .session = r->session,
-        .number = number,
-        .stamp = r->client->session.last_write,
-        .reply = reply,
-    };
-
-    message_put_answer(&r->from->output, &m);
-    link_dirty(n, r->from);
-}
-
-/* There is no session for it here. */
-static void refuse_remote(struct node *n, struct link *l, const struct message_forward *m,
-                          const char *error)
-{
-    struct message_answer answer = {
-        .session = m->session,
-        .number = m->number,
-        .reply = span_str(error),
-    };
-
-    message_put_answer(&l->output, &answer);
-    link_dirty(n, l);
-}
-
-void forward_mark_due(struct node *n, struct remote *r)
-{
-    if (!list_linked(&r->due))
-        list_add_tail(&n->remotes_due, &r->due);
-}
-
-void forward_take(struct node *n, struct link *l, struct span body)
-{
-    struct message_forward m;
-    if (!message_take_forward(body, &m)) {
-        link_refuse(n, l, "a malformed FORWARD");
-        return;
-    }
-    struct remote *r = remote_with(n, l, m.session);
-    if (r == NULL)
-        r = open_remote(n, l, m.session);
-    if (r == NULL || r->client == NULL) {
-        refuse_remote(n, l, &m,
-                      r == NULL ? "-NOWRITER too many clients are connected there\r\n"
-                                : "-NOWRITER the session there was ended: try again\r\n");
-        return;
-    }
-    if (r->count == FORWARD_TAKEN_MAX) {
-        link_refuse(n, l, "more than %u commands of one client", (unsigned)FORWARD_TAKEN_MAX);
-        return;
-    }
-    if (r->count == r->cap) {
-        r->cap = r->cap ? 2 * r->cap : 4;
-        r->commands = mem_realloc(r->commands, r->cap * sizeof(*r->commands));
-    }
-    uint32_t about = audited_commands(n, l, true, m.commands);
-    r->commands[r->count++] = (struct remote_command){ m.number, m.before, about };
-    r->hops = m.hops;
-    if (m.after != 0 && replica_may_hold(&n->replica, stamp_origin(m.after)))
-        vector_raise(&r->after, m.after);
-    n->forwards_taken++;
-    client_input(n, &r->client->session, m.commands);
-    forward_mark_due(n, r);
-}
-
-/* The session there was ended, and what comes there is refused until it is forgotten. */
-static void hear_of_end(struct node *n, const struct link *l, uint64_t session)
+void forward_hear_of_end(struct node *n, const struct link *l, uint64_t session)
 {
     list_each(&n->server.sessions, it)
     {
@@ -804,73 +713,9 @@ static void hear_of_end(struct node *n, const struct link *l, uint64_t session)
     }
 }
 
-void forward_take_forget(struct node *n, struct link *l, struct span body)
-{
-    uint64_t session;
-    if (!message_take_forget(body, &session)) {
-        link_refuse(n, l, "a malformed FORGET");
-        return;
-    }
-    if (l->is_intake) {
-        hear_of_end(n, l, session);
-        return;
-    }
-    struct remote *r = remote_with(n, l, session);
-    if (r != NULL)
-        close_remote(n, r);
-}
-
-static void take_reply(struct node *n, struct remote *r, struct span reply)
-{
-    struct remote_command *first = &r->commands[0];
-
-    if (first->before > 0) {
-        first->before--;
-        return;
-    }
-    static const char text[] =
-        "-ERR the answer is too large to be sent from the region that writes "
-        "the keys\r\n";
-    put_answer(n, r, first->number, reply.len <= FORWARD_BYTES_MAX ? reply : span_str(text));
-    audited_answer(n, r->from, false, first->about, reply.len);
-    r->count--;
-    memmove(r->commands, r->commands + 1, r->count * sizeof(*r->commands));
-}
-
-/* Its whole replies become answers. */
-static void see_off(struct node *n, struct remote *r)
-{
-    struct session *s = &r->client->session;
-    size_t bytes;
-
-    while (r->count > 0 && (bytes = resp_skip(client_output(s))) > 0) {
-        if (!link_has_room(r->from))
-            return; /* it stays due; when its own output is full, its commands wait */
-        if (!audited_may_answer(n, r->from, r->commands[0].about))
-            break;
-        take_reply(n, r, span_of(client_output(s).at, bytes));
-        client_sent(n, s, bytes);
-    }
-    list_remove(&r->due);
-    if (!s->killed && !s->closing)
-        return;
-    static const char text[] =
-        "-UNKNOWN the session there was ended: the command may have happened\r\n";
-    for (size_t i = 0; i < r->count; i++)
-        put_answer(n, r, r->commands[i].number, span_str(text));
-    r->count = 0;
-    end_session(n, r); /* a new one would not know what this one was told */
-    message_put_forget(&r->from->output, r->session);
-    link_dirty(n, r->from);
-}
-
 void forward_turn_end(struct node *n)
 {
     expire_all(n);
-    list_each(&n->remotes_due, it)
-    {
-        see_off(n, container_of(it, struct remote, due));
-    }
 }
 
 void forward_link_closed(struct node *n, struct link *l)
@@ -884,11 +729,5 @@ void forward_link_closed(struct node *n, struct link *l)
             fail_first(n, c, "the link to it was lost");
         leave_session(n, c);
         wake(n, c);
-    }
-    list_each(&n->remotes, it)
-    {
-        struct remote *r = container_of(it, struct remote, link);
-        if (r->from == l)
-            close_remote(n, r);
     }
 }

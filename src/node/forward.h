@@ -1,5 +1,5 @@
 /*
- * forward -- commands that run in another region: sent there by us, and run here for others.
+ * forward -- commands of our clients that run in another region (there: node/remote.h).
  *
  *     client -> route (cmd/route.h) -> FORWARD ... the other region: a session of its own for our client
  *            <- held until our replica has what the command wrote <- ANSWER
@@ -44,6 +44,9 @@ struct client;
 struct link;
 struct peer;
 
+/* So long an answer waits for its write to come here, and a read that asks for nothing else. */
+enum { FORWARD_SETTLE_MS = 1000 };
+
 /* A command that is on its way. */
 struct forwarded {
     uint64_t number;
@@ -73,26 +76,6 @@ struct forward {
     struct buffer kept; /* the answer that waits for a token; empty: none does */
 };
 
-/* One that runs here for another region. */
-struct remote_command {
-    uint64_t number;
-    uint64_t before; /* replies that come before the one that is wanted */
-    uint32_t about;  /* of a fence (node/audited.h) */
-};
-
-/* A session here for a client of another region. */
-struct remote {
-    struct list link;      /* in node.remotes */
-    struct list due;       /* in node.remotes_due while it may have answers */
-    struct client *client; /* NULL: it was ended here; what still comes is refused */
-    struct link *from;
-    uint64_t session;                /* the other region's number */
-    uint8_t hops;                    /* of its newest command */
-    struct vector after;             /* what its commands come after: see forward_judge */
-    struct remote_command *commands; /* [count] not answered yet, in order */
-    size_t count, cap;
-};
-
 enum forward_verdict {
     FORWARD_HERE, /* run it */
     FORWARD_GONE, /* it is on its way, or was answered: the next */
@@ -119,16 +102,13 @@ void forward_forget(struct node *n, struct client *c);
 /* A link is gone, and with it what was on its way over it. */
 void forward_link_closed(struct node *n, struct link *l);
 
-/* What took too long; the answers of commands that were run for others. */
+/* What took too long. */
 void forward_turn_end(struct node *n);
 uint64_t forward_deadline_us(const struct node *n);
 
-/* The session has something to say: see it off at the turn's end. */
-void forward_mark_due(struct node *n, struct remote *r);
-
-/* Messages. */
-void forward_take(struct node *n, struct link *l, struct span body);
 void forward_take_answer(struct node *n, struct link *l, struct span body);
-void forward_take_forget(struct node *n, struct link *l, struct span body);
+
+/* A session there was ended, and what comes there is refused until it is forgotten. */
+void forward_hear_of_end(struct node *n, const struct link *l, uint64_t session);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/mutation.h"
 #include "node/client.h"
+#include "node/forward.h"
 #include "node/node.h"
 #include "node/promise.h"
 #include "node/seen.h"
@@ -149,8 +150,13 @@ void hold_until_applied(struct node *n, struct client *c, size_t start, stamp_t 
     if (!replica_may_hold(&n->replica, stamp_origin(stamp)) || is_applied(n, stamp) ||
         MUTATION(answers_unapplied))
         return;
-    push(n, c, (struct hold){ .start = c->sent_total + start, .applied = stamp });
+    struct hold hold = { .start = c->sent_total + start,
+                         .applied = stamp,
+                         .applied_us = n->now_us + FORWARD_SETTLE_MS * 1000 };
+    push(n, c, hold);
     n->holds_applied = true;
+    if (hold.applied_us < n->hold_due_us)
+        n->hold_due_us = hold.applied_us;
 }
 
 void hold_seal(struct node *n, uint64_t lsn)
@@ -159,8 +165,15 @@ void hold_seal(struct node *n, uint64_t lsn)
     {
         struct client *c = container_of(it, struct client, wrote);
         list_remove(&c->wrote);
-        for (size_t i = c->hold_count; i > 0 && c->holds[i - 1].lsn == HOLD_OPEN; i--)
-            c->holds[i - 1].lsn = lsn;
+        /* Among them are some that have written nothing; what stands before is sealed. */
+        for (size_t i = c->hold_count; i > 0; i--) {
+            struct hold *h = &c->holds[i - 1];
+
+            if (h->lsn == HOLD_OPEN)
+                h->lsn = lsn;
+            else if (h->lsn != 0)
+                break;
+        }
     }
 }
 
@@ -367,7 +380,9 @@ static bool is_over(const struct node *n, const struct hold *h)
 {
     const struct hold_acks *a = h->acks;
 
-    if (h->lsn > n->replica.log_durable || (h->applied != 0 && !is_applied(n, h->applied)))
+    bool here = h->applied == 0 || is_applied(n, h->applied) || n->now_us >= h->applied_us;
+
+    if (h->lsn > n->replica.log_durable || !here)
         return false;
     return a == NULL || a->count >= a->wanted || n->now_us >= a->deadline_us;
 }
@@ -393,7 +408,11 @@ static void release(struct node *n, struct client *c)
 
 static void find_due(struct node *n, const struct client *c)
 {
-    n->holds_applied |= c->hold_count > 0 && c->holds[0].applied != 0;
+    if (c->hold_count > 0 && c->holds[0].applied != 0) {
+        n->holds_applied = true;
+        if (c->holds[0].applied_us < n->hold_due_us)
+            n->hold_due_us = c->holds[0].applied_us;
+    }
     const struct hold_acks *a = c->hold_count > 0 ? c->holds[0].acks : NULL;
 
     /* while the log waits for its disk no time can be over */

@@ -25,6 +25,7 @@ struct hold {
     uint64_t start;         /* bytes of output since the session began */
     uint64_t lsn;           /* durable up to here; HOLD_OPEN: not sealed yet */
     stamp_t applied;        /* what must be here; 0: nothing */
+    uint64_t applied_us;    /* or then */
     struct hold_acks *acks; /* owned; NULL: nobody else need have it */
 };
 
@@ -32,7 +33,8 @@ struct hold {
  * is answered: what its demand (cmd/demand.h) asks for is waited for. */
 void hold_reply(struct node *n, struct client *c, size_t start);
 
-/* The reply at `start` tells of a write of another region: it goes when that is here. */
+/* The reply at `start` tells of a write of another region: it goes when that is here, or, where it does not
+ * come, FORWARD_SETTLE_MS later (node/forward.h). */
 void hold_until_applied(struct node *n, struct client *c, size_t start, stamp_t stamp);
 
 /* At a turn's end, after the seal: what was written in it waits for `lsn`. */

@@ -13,6 +13,7 @@
 #include "node/hello.h"
 #include "node/intake.h"
 #include "node/node.h"
+#include "node/remote.h"
 #include "node/promise.h"
 #include "wire/message.h"
 
@@ -108,6 +109,7 @@ static void end(struct node *n, struct link *l, const char *why)
     if (l->peer != NULL && l->peer->feed == l)
         l->peer->feed = NULL;
     forward_link_closed(n, l);
+    remote_link_closed(n, l);
     audited_link_ended(n, l);
     link_dirty(n, l);
 }
@@ -313,13 +315,13 @@ static void dispatch(struct node *n, struct link *l, const struct message *m)
         promise_take_wanted(n, l, m->body);
         break;
     case MESSAGE_FORWARD:
-        forward_take(n, l, m->body);
+        remote_take(n, l, m->body);
         break;
     case MESSAGE_ANSWER:
         forward_take_answer(n, l, m->body);
         break;
     case MESSAGE_FORGET:
-        forward_take_forget(n, l, m->body);
+        remote_take_forget(n, l, m->body);
         break;
     case MESSAGE_ROUND_TRIPS:
         topology_hear(n, l, m->body);

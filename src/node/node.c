@@ -1,5 +1,6 @@
 #include "node/gather.h"
 #include "node/node.h"
+#include "node/remote.h"
 #include "policy/origin.h"
 
 #include <stdarg.h>
@@ -189,7 +190,7 @@ void node_init(struct node *n, const struct node_options *options)
 void node_release(struct node *n)
 {
     while (!list_empty(&n->remotes))
-        forward_link_closed(n, container_of(n->remotes.next, struct remote, link)->from);
+        remote_link_closed(n, container_of(n->remotes.next, struct remote, link)->from);
     list_each(&n->server.sessions, it)
         node_session_close(n, container_of(it, struct session, link));
     list_each(&n->links, it)
@@ -454,6 +455,7 @@ void node_turn_end(struct node *n)
     if (n->matrix_changed || n->holds_applied || n->now_us >= hold_deadline_us(n))
         hold_release(n);
     forward_turn_end(n);
+    remote_turn_end(n);
     gather_turn_end(n);
     n->matrix_changed = false;
     topology_turn(n);

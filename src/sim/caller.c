@@ -34,7 +34,9 @@ static void think(struct sim_world *w, struct sim_caller *c)
     if (c->visits > 0)
         act_after(w, c, c->well ? 1 : AGAIN_US);
     else if (!w->healed)
-        act_after(w, c, sim_around(&c->prng, w->plan.calls.every_us, 50000));
+        act_after(w, c,
+                  c->counted && c->session ? 1
+                                           : sim_around(&c->prng, w->plan.calls.every_us, 50000));
 }
 
 /* --- saying it --- */
@@ -247,11 +249,18 @@ static void choose(struct sim_world *w, struct sim_caller *c, struct prng *p)
     call->kind = KINDS[prng_below(p, COUNT_OF(KINDS))];
     call->space = (enum call_space)prng_below(p, CALL_SPACES);
     call->tag = (uint32_t)prng_below(p, CALL_TAGS);
+    if (w->plan.calls.about_lag && prng_below(p, 3) > 0)
+        call->kind = CALL_LAG;
     if (call->kind == CALL_MOVE)
         call->space = CALL_DIRECTORY;
     call->number = (uint32_t)prng_below(p, w->plan.regions); /* of a MOVE */
     while (!sim_is_home(&w->plan, CALL_DIRECTORY, call->number))
         call->number = (call->number + 1) % w->plan.regions;
+    if (c->counted && prng_below(p, 2) == 0) {
+        call->kind = CALL_READ;
+        call->space = c->last_space;
+        call->tag = c->last_tag;
+    }
     choose_options(call, p);
     call->kind = possible(w, call);
     prepare(w, call);
@@ -439,6 +448,9 @@ static void act(struct sim_world *w, struct sim_event *e)
 /* A step is done when its answer was as it should be; else it is taken again. */
 static void go_on(struct sim_world *w, struct sim_caller *c)
 {
+    c->counted = c->well && c->call.kind == CALL_COUNT;
+    c->last_space = c->call.space;
+    c->last_tag = c->call.tag;
     if (c->visits > 0 && c->well && c->call.kind != CALL_SELECT && c->call.kind != CALL_LIST)
         c->step++;
     if (c->call.kind == CALL_TOKEN && c->visits == 0)

@@ -42,6 +42,7 @@ struct call_plan {
     struct sim_keyspace promises[CALL_SPACES];
     uint32_t max_lag_ms;
     bool refuses;
+    bool about_lag; /* the world looks at that */
 };
 
 struct call_bits {
@@ -119,6 +120,9 @@ struct sim_caller {
     bool asking, well; /* the last was answered as it should */
     uint32_t skip;     /* replies before the one that is waited for */
     struct call call;
+    bool counted;               /* the last was an increment: of this key */
+    enum call_space last_space; /* which is read then, perhaps */
+    uint32_t last_tag;
     uint32_t next_region; /* where a redirect has sent it, counted from 1; 0: nowhere */
     struct buffer token;  /* text; empty: it has none */
     bool follows;         /* it is to follow that first */

@@ -123,7 +123,8 @@ TEST(what_was_erased_stands_on_no_disk_whatever_happens_meanwhile)
         for (int i = 0; i < QUIET_REGIONS; i++) {
             const char *where = sim_word_stands(&q.world.regions[i], span_str(WORD));
             EXPECT_SPAN(span_str(where != NULL ? where : "nowhere"), span_str("nowhere"));
-            EXPECT(told(i, "GET other:3\r\n", "$1") || told(i, "GET other:3\r\n", "$2")); /* other keys stay */
+            EXPECT(told(i, "GET other:3\r\n", "$1") ||
+                   told(i, "GET other:3\r\n", "$2")); /* other keys stay */
         }
         EXPECT(!q.world.failed);
         quiet_settle(&q);

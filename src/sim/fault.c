@@ -109,8 +109,8 @@ static void fault_of_net(struct sim_world *w, struct fault *f)
     struct prng *p = &f->prng;
     uint32_t a = (uint32_t)prng_below(p, w->plan.regions);
     uint32_t b = (a + 1 + (uint32_t)prng_below(p, w->plan.regions - 1)) % w->plan.regions;
-    bool alone = prng_chance(p, w->plan.bootstraps ? 800000 : 300000),
-         both_ways = prng_chance(p, 500000);
+    bool lasting = w->plan.bootstraps || w->plan.calls.about_lag;
+    bool alone = prng_chance(p, lasting ? 800000 : 300000), both_ways = prng_chance(p, 500000);
     bool to_it = prng_chance(p, 500000); /* of one way: where it leads */
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         if (i == a || (!alone && i != b))

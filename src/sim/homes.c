@@ -38,9 +38,30 @@ static struct sim_keyspace some_promise(struct prng *p)
     };
 }
 
+/* Somebody falls behind now and then, and others would write on. */
+static void look_at_lag(struct sim_plan *plan, struct prng *p, bool fixed_steps)
+{
+    struct call_plan *c = &plan->calls;
+    c->about_lag = true;
+    c->callers = SIM_CLIENTS_MAX;
+    c->every_us = between(p, 5000, 20000);
+    c->max_lag_ms = (uint32_t)between(p, 300, 800);
+    plan->clients = 1;
+    plan->pipeline = 1;
+    plan->think_us = 100000;
+    if (!fixed_steps)
+        plan->steps = plan->regions * (uint32_t)between(p, 60, 120); /* some ten seconds */
+    plan->fault_every_us = between(p, 300000, 1000000);
+    plan->fault_max_us = 3000000;
+    for (int i = 0; i < SIM_FAULTS; i++)
+        plan->faults[i] = plan->faults[i] > 0;
+    plan->faults[SIM_FAULT_STALL] = 5;
+    plan->faults[SIM_FAULT_CUT] = 5;
+}
+
 /* Where a directory is lost, nobody knows what clients must be told; where memory is short, writes wait
  * for it as long as they like. */
-void sim_plan_homes(struct sim_plan *plan, struct prng p)
+void sim_plan_homes(struct sim_plan *plan, struct prng p, bool fixed_steps)
 {
     struct call_plan *c = &plan->calls;
     if (!often(&p, 35) || plan->losses || plan->memory_keys != 0)
@@ -56,6 +77,8 @@ void sim_plan_homes(struct sim_plan *plan, struct prng p)
     }
     c->max_lag_ms = often(&p, 40) ? 0 : (uint32_t)between(&p, 300, 2000);
     c->refuses = often(&p, 50);
+    if (often(&p, 25) && !sim_plan_has_focus(plan))
+        look_at_lag(plan, &p, fixed_steps);
 }
 
 void sim_plan_print_homes(const struct sim_plan *plan, FILE *to)
@@ -78,8 +101,9 @@ void sim_plan_print_homes(const struct sim_plan *plan, FILE *to)
         buffer_printf(&text, " in %u ms%s", c->promises[i].timeout_ms,
                       c->redirects[i] ? ", redirects" : "");
     }
-    fprintf(to, "%.*s; max_lag %u ms, then %s\n", (int)text.len, (const char *)text.at,
-            c->max_lag_ms, c->refuses ? "refuse" : "slow");
+    fprintf(to, "%.*s; max_lag %u ms, then %s%s\n", (int)text.len, (const char *)text.at,
+            c->max_lag_ms, c->refuses ? "refuse" : "slow",
+            c->about_lag ? ", which is looked at" : "");
     buffer_release(&text);
 }
 

@@ -363,7 +363,7 @@ void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions, uint
     sim_plan_store(plan, prng_split(p));
     sim_plan_promises(plan, prng_split(p), steps != 0, regions != 0);
     sim_plan_shape(plan, prng_split(p));
-    sim_plan_homes(plan, prng_split(p));
+    sim_plan_homes(plan, prng_split(p), steps != 0);
 }
 
 static const char *fsync_name(enum fsync_policy rule)

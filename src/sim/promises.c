@@ -79,14 +79,14 @@ static uint32_t some_members(const struct sim_plan *plan, struct prng *p)
     return members;
 }
 
-static bool is_about_something(const struct sim_plan *plan)
+bool sim_plan_has_focus(const struct sim_plan *plan)
 {
     return plan->losses || plan->bootstraps || plan->copies || plan->clock_wild_us != 0;
 }
 
 void sim_plan_promises(struct sim_plan *plan, struct prng p, bool fixed_steps, bool fixed_regions)
 {
-    bool alone = !is_about_something(plan) && often(&p, 30);
+    bool alone = !sim_plan_has_focus(plan) && often(&p, 30);
     if ((!alone && !often(&p, 25)) ||
         plan->memory_keys != 0) /* a write may wait for memory as long as it likes */
         return;

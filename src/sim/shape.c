@@ -1,8 +1,8 @@
 /*
  * shape -- along which links writes flow in a seed's world.
  *
- * Half of the worlds are a mesh, those of two regions among them. What is drawn here comes after everything else, and changes nothing in
- * them.
+ * Half of the worlds are a mesh, those of two regions among them. What is drawn here comes after everything
+ * else, and changes nothing in them.
  */
 #include "base/check.h"
 #include "sim/world.h"

@@ -209,7 +209,8 @@ void sim_watch_dropped(struct sim_world *w, struct sim_region *r)
     tail_floor(&r->node.tail, &floor);
     if (!r->store.marked)
         watch_floor(w, r, &floor);
-    if (r->log.end_lsn > w->plan.retain_bytes || r->store.marked)
+    /* what is not written yet counts, too */
+    if (r->node.replica.log_end > w->plan.retain_bytes || r->store.marked)
         return;
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         const struct sim_region *other = &w->regions[i];

@@ -480,6 +480,7 @@ void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions,
                    uint32_t steps); /* 0: the seed's choice */
 void sim_plan_store(struct sim_plan *plan, struct prng p);
 /* promises.c: travellers, keyspaces with levels, a fence; what is fixed is not its to say. */
+bool sim_plan_has_focus(const struct sim_plan *plan); /* the world looks at something else */
 void sim_plan_promises(struct sim_plan *plan, struct prng p, bool fixed_steps, bool fixed_regions);
 void sim_plan_print_promises(const struct sim_plan *plan, FILE *to);
 int64_t sim_clock_offset(struct prng *p, int64_t range_us);
@@ -496,7 +497,7 @@ void sim_shape_configure(const struct sim_world *w, struct deployment *d); /* re
 
 /* --- homes.c --- */
 
-void sim_plan_homes(struct sim_plan *plan, struct prng p);
+void sim_plan_homes(struct sim_plan *plan, struct prng p, bool fixed_steps);
 void sim_plan_print_homes(const struct sim_plan *plan, FILE *to);
 void sim_homes_configure(const struct sim_world *w, struct deployment *d); /* regions are added */
 /* The region that a tag of the keyspace CALL_TAG names. */
@@ -511,8 +512,8 @@ void sim_callers_start(struct sim_world *w);
 void sim_caller_answers(struct sim_world *w, struct sim_caller *c);
 void sim_callers_region_down(struct sim_world *w, struct sim_region *r);
 bool sim_callers_idle(const struct sim_world *w);
-/* They go to all regions, or some of many, and are refused nothing for long; then once more, when everything was
- * compared, and ask what GATHER says. */
+/* They go to all regions, or some of many, and are refused nothing for long; then once more, when everything
+ * was compared, and ask what GATHER says. */
 void sim_callers_once_more(struct sim_world *w);
 void sim_callers_ask_all(struct sim_world *w);
 bool sim_callers_done(struct sim_world *w);
