@@ -203,6 +203,25 @@ def test_a_home_moves_while_it_is_written():
         assert writer_of(world, 0, "cart:{7}") == "eu-de"
 
 
+def test_a_transaction_runs_where_its_keys_are_at_home_when_it_runs():
+    with world_of() as world:
+        world.client(0).set("home:9", "us-east")
+        world.wait_equal()
+        client = world.client(0, single_connection_client=True)
+        client.execute_command("MULTI")
+        client.execute_command("INCR", "cart:{9}")
+        assert world.client(0).execute_command("KEYSPACE", "MOVE", "cart:{9}", "eu-de") == "OK"
+        told = client.execute_command("WITH", "acks=async", "--", "EXEC")
+        assert dict(zip(*[iter(told)] * 2))["region"] == "eu-de", told
+        assert world.client(0).get("cart:{9}") == "1"
+
+
+def test_an_exec_that_is_refused_ends_its_transaction():
+    with world_of() as world:
+        told = answers(world, 0, b"MULTI\r\nINCR go:key\r\nEXEC\r\nPING\r\nQUIT\r\n")
+        assert [line.split()[0] for line in told] == ["+OK", "+QUEUED", "-MOVED", "+PONG", "+OK"], told
+
+
 def test_fenced_keys_are_reached_through_a_member_where_that_is_allowed():
     with world_of() as world:
         outside, member = world.client(0), world.client(1)

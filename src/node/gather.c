@@ -215,8 +215,16 @@ void gather_turn_end(struct node *n)
             if (g->parts[i].agent != NULL)
                 take_answer(n, g, &g->parts[i]);
         }
-        if (g->open == 0 || n->now_us >= g->deadline_us)
+        if (g->open == 0 || g->asker == NULL || n->now_us >= g->deadline_us)
             finish(n, g);
+    }
+}
+
+void gather_release(struct node *n)
+{
+    list_each(&n->gathers, it)
+    {
+        finish(n, container_of(it, struct gather, link));
     }
 }
 

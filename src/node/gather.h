@@ -39,6 +39,9 @@ void gather_begin(void *node, struct session *s, const struct gather_question *q
 /* A client that asked, or an agent, ends. */
 void gather_forget(struct node *n, struct client *c);
 
+/* Of a node that ends, once its sessions have. */
+void gather_release(struct node *n);
+
 /* Takes what agents were answered. */
 void gather_turn_end(struct node *n);
 uint64_t gather_deadline_us(const struct node *n);

@@ -193,6 +193,7 @@ void node_release(struct node *n)
         remote_link_closed(n, container_of(n->remotes.next, struct remote, link)->from);
     list_each(&n->server.sessions, it)
         node_session_close(n, container_of(it, struct session, link));
+    gather_release(n);
     list_each(&n->links, it)
         node_link_closed(n, container_of(it, struct link, link), "the server stops");
     server_release(&n->server);

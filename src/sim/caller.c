@@ -29,14 +29,14 @@ static void act_after(struct sim_world *w, struct sim_caller *c, uint64_t after_
     e->number = ++c->due;
 }
 
+/* What is asked next may be in time for the turn that answered. */
 static void think(struct sim_world *w, struct sim_caller *c)
 {
+    bool at_once = c->session && (c->counted || c->call.kind == CALL_SUM);
     if (c->visits > 0)
         act_after(w, c, c->well ? 1 : AGAIN_US);
     else if (!w->healed)
-        act_after(w, c,
-                  c->counted && c->session ? 1
-                                           : sim_around(&c->prng, w->plan.calls.every_us, 50000));
+        act_after(w, c, at_once ? 1 : sim_around(&c->prng, w->plan.calls.every_us, 50000));
 }
 
 /* --- saying it --- */

@@ -50,7 +50,7 @@ static void look_at_lag(struct sim_plan *plan, struct prng *p, bool fixed_steps)
     plan->pipeline = 1;
     plan->think_us = 100000;
     if (!fixed_steps)
-        plan->steps = plan->regions * (uint32_t)between(p, 60, 120); /* some ten seconds */
+        plan->steps = plan->regions * (uint32_t)between(p, 50, 80); /* six seconds and more */
     plan->fault_every_us = between(p, 300000, 1000000);
     plan->fault_max_us = 3000000;
     for (int i = 0; i < SIM_FAULTS; i++)
@@ -77,7 +77,7 @@ void sim_plan_homes(struct sim_plan *plan, struct prng p, bool fixed_steps)
     }
     c->max_lag_ms = often(&p, 40) ? 0 : (uint32_t)between(&p, 300, 2000);
     c->refuses = often(&p, 50);
-    if (often(&p, 25) && !sim_plan_has_focus(plan))
+    if (often(&p, 25) && plan->regions <= 4 && !sim_plan_has_focus(plan))
         look_at_lag(plan, &p, fixed_steps);
 }
 

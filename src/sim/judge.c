@@ -70,6 +70,7 @@ static void judge_noacks(struct sim_world *w, const struct sim_traveller *t, str
 
 struct told {
     struct span reply, token;
+    struct span region; /* where it ran; empty: it was not told */
     uint32_t acks;
 };
 
@@ -99,6 +100,8 @@ static void open_with(struct sim_world *w, const struct sim_traveller *t, struct
             told->reply = value;
         else if (named && answer_begins(name, "token"))
             answer_text(value, &told->token);
+        else if (named && answer_begins(name, "region"))
+            answer_text(value, &told->region);
         else if (named && answer_begins(name, "acks"))
             take_acks(w, t, value, told);
     }
@@ -214,15 +217,29 @@ static bool is_here(struct sim_world *w, const struct sim_traveller *t, const st
     return true;
 }
 
-static void judge_read(struct sim_world *w, struct sim_traveller *t, struct span reply)
+/* Reads that are to be fresh, or wait for a token, may have been answered elsewhere: by somebody who has
+ * what the token names, but perhaps not what was read here before. */
+static bool may_have_moved(const struct sim_traveller *t, const struct told *told)
+{
+    char name[12];
+    int len = snprintf(name, sizeof(name), "r%u", t->region + 1);
+    if (told->region.len > 0)
+        return !span_equal(told->region, span_of(name, (size_t)len));
+    return t->ask.staleness_ms != STALENESS_ANY || t->ask.causal;
+}
+
+static void judge_read(struct sim_world *w, struct sim_traveller *t, const struct told *told)
 {
     struct showing s = { 0 };
     struct post_set before = t->here;
+    if (may_have_moved(t, told))
+        t->here = (struct post_set){ 0 };
     came_after_token(w, t);
-    take_shown(w, t, reply, &s);
+    take_shown(w, t, told->reply, &s);
     if (w->failed)
         return;
     judge_shown(w, t, &s);
+    post_set_merge(&t->here, &before);
     bool here = is_here(w, t, &s.shown) && is_here(w, t, &t->here);
     if (!here)
         t->here = before;
@@ -360,7 +377,7 @@ static void judge_good(struct sim_world *w, struct sim_traveller *t, const struc
         break;
     case ASK_READ:
         judge_fenced(w, t, false);
-        judge_read(w, t, told->reply);
+        judge_read(w, t, told);
         break;
     case ASK_LEVEL:
         t->levels.has_write |= t->ask.session.has_write;
