@@ -398,6 +398,8 @@ static enum forward_verdict send_away(struct node *n, struct client *c, const st
                                "NOWRITER the key's home moves from region to region: try again");
     open_session(n, c, p, l);
     c->listed = route->listed;
+    if (c->gather != NULL) /* a part: it comes after what its client has written */
+        c->listed = s->last_write;
     if (is_exec(s, argv + at, argc - at) && transaction_is_stale(&n->server, &s->transaction)) {
         size_t start = s->output.len;
 

@@ -78,6 +78,7 @@ static void begin_part(struct node *n, struct gather *g, struct gather_part *par
     part->agent = client_of(s);
     part->agent->gather = g;
     part->agent->sent_to = part->region;
+    s->last_write = g->asker->session.last_write;
     g->open++;
     put_question(&bytes, q, db, fences);
     client_input(n, s, buffer_span(&bytes));

@@ -10,17 +10,13 @@
  *     read       at its home at least what anybody was told; elsewhere what its session has seen
  *     GATHER     who does not answer is named; if all do, the sum has all that was told
  *
- * In the end every op on such a key was made by its home: of a directory's keys, by the one that it named
- * last. Where acknowledged writes may be lost with the power, only that is left, and that nothing happened
- * more often than it was asked for.
+ * Where acknowledged writes may be lost with the power, only that is left that nothing happened more often
+ * than it was asked for; and what ledger_end.c says.
  */
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "base/memory.h"
-#include "policy/origin.h"
 #include "sim/answer.h"
-#include "sim/effects.h"
 #include "sim/world.h"
 
 enum { TEXT_MAX = 160 };
@@ -31,7 +27,7 @@ static struct call_key *key_of(struct sim_world *w, const struct call *call)
 }
 
 /* Nothing that a client was told is lost. */
-static bool is_strict(const struct sim_world *w)
+bool sim_calls_are_kept(const struct sim_world *w)
 {
     return !w->counter_lost && !w->history_lost;
 }
@@ -68,7 +64,7 @@ void sim_call_lost(struct sim_world *w, struct sim_caller *c)
 
 /* --- who is named --- */
 
-static bool region_named(const struct sim_world *w, struct span name, uint32_t *region)
+bool sim_named_region(const struct sim_world *w, struct span name, uint32_t *region)
 {
     char text[12] = "";
     if (name.len < 2 || name.len >= sizeof(text) || name.at[0] != 'r')
@@ -98,7 +94,7 @@ static void judge_moved(struct sim_world *w, struct sim_caller *c, struct span t
     const struct call *call = &c->call;
     size_t at = answer_find(text, span_str(" r")), end = answer_find(text, span_str(":"));
     uint32_t region;
-    if (end <= at || !region_named(w, span_of(text.at + at + 1, end - at - 1), &region)) {
+    if (end <= at || !sim_named_region(w, span_of(text.at + at + 1, end - at - 1), &region)) {
         sim_fail(w, "region %u sends its client nowhere", c->region + 1);
         return;
     }
@@ -127,7 +123,7 @@ static void take_acks(const struct sim_world *w, struct span in, struct told *to
         struct span pair = answer_next(&in);
         told->acks++;
         if (answer_open(&pair) == 2 && answer_text(answer_next(&pair), &name) &&
-            region_named(w, name, &region))
+            sim_named_region(w, name, &region))
             told->acked |= 1u << region;
     }
 }
@@ -145,7 +141,7 @@ static void open_with(struct sim_world *w, struct span in, struct told *told)
         if (answer_begins(name, "reply"))
             told->reply = value;
         else if (answer_begins(name, "region") && answer_text(value, &text))
-            region_named(w, text, &told->region);
+            sim_named_region(w, text, &told->region);
         else if (answer_begins(name, "stamp") && answer_text(value, &text))
             stamp = strtoull((const char *)text.at, NULL, 10);
         else if (answer_begins(name, "acks"))
@@ -174,7 +170,7 @@ static void judge_with(struct sim_world *w, const struct sim_caller *c, const st
     if (told->stamp != 0 && told->acks < others)
         sim_fail(w, "region %u: %u regions acknowledged a forwarded write, %u were to",
                  c->region + 1, told->acks, others);
-    for (uint32_t i = 0; i < w->plan.regions && is_strict(w); i++) {
+    for (uint32_t i = 0; i < w->plan.regions && sim_calls_are_kept(w); i++) {
         const struct sim_region *r = &w->regions[i];
         if ((told->acked >> i & 1) && !r->store.marked &&
             vector_get(durable_of(r), stamp_origin(told->stamp)) < told->stamp)
@@ -212,13 +208,13 @@ static void judge_count(struct sim_world *w, struct sim_caller *c, struct span r
         return;
     }
     key->acked++;
-    if (is_strict(w) && count <= call->told)
+    if (sim_calls_are_kept(w) && count <= call->told)
         sim_fail(w,
                  "region %u: %sn of tag %u comes to %lld, and somebody was told %lld before that "
                  "was asked for",
                  c->region + 1, sim_call_prefixes[call->space], call->tag, (long long)count,
                  (long long)call->told);
-    if (is_strict(w) && call_bits_has(&key->counts, (uint32_t)count))
+    if (sim_calls_are_kept(w) && call_bits_has(&key->counts, (uint32_t)count))
         sim_fail(w, "region %u: %sn of tag %u comes to %lld twice", c->region + 1,
                  sim_call_prefixes[call->space], call->tag, (long long)count);
     call_bits_add(&key->counts, (uint32_t)count);
@@ -260,11 +256,11 @@ static void judge_read(struct sim_world *w, struct sim_caller *c, struct span re
         sim_fail(w, "region %u: %sn of tag %u reads %lld, and was sent %u increments",
                  c->region + 1, sim_call_prefixes[call->space], call->tag, (long long)count,
                  key->sent);
-    if (count < seen && (!strong || is_strict(w)))
+    if (count < seen && (!strong || sim_calls_are_kept(w)))
         sim_fail(w, "region %u: %sn of tag %u reads %lld, and its session has seen %lld",
                  c->region + 1, sim_call_prefixes[call->space], call->tag, (long long)count,
                  (long long)seen);
-    if (strong && is_strict(w) && count < call->told)
+    if (strong && sim_calls_are_kept(w) && count < call->told)
         sim_fail(w, "region %u: a strong read of %sn of tag %u is %lld, somebody was told %lld",
                  c->region + 1, sim_call_prefixes[call->space], call->tag, (long long)count,
                  (long long)call->told);
@@ -277,14 +273,14 @@ static void judge_swap(struct sim_world *w, struct sim_caller *c, struct span re
     struct call_key *key = key_of(w, &c->call);
     int64_t before;
     bool none = !number_of(reply, &before);
-    if (none ? key->began && is_strict(w) : before < 1 || before > w->calls.numbers)
+    if (none ? key->began && sim_calls_are_kept(w) : before < 1 || before > w->calls.numbers)
         sim_fail(w, "region %u: %ss of tag %u was %lld, which nobody has written", c->region + 1,
                  sim_call_prefixes[c->call.space], c->call.tag, (long long)before);
     key->began |= none;
     if (none || w->failed)
         return;
     if (before == c->call.number ||
-        (is_strict(w) && call_bits_has(&w->calls.taken, (uint32_t)before)))
+        (sim_calls_are_kept(w) && call_bits_has(&w->calls.taken, (uint32_t)before)))
         sim_fail(w, "region %u: value %lld of %ss of tag %u is overwritten twice", c->region + 1,
                  (long long)before, sim_call_prefixes[c->call.space], c->call.tag);
     call_bits_add(&w->calls.taken, (uint32_t)before);
@@ -295,7 +291,7 @@ static void judge_lock(struct sim_world *w, struct sim_caller *c, struct span re
     struct call_key *key = key_of(w, &c->call);
     uint32_t lock = c->call.number;
     bool won = reply.at[0] == '+';
-    if (is_strict(w) && (won ? key->won[lock] : key->asked[lock] == 1))
+    if (sim_calls_are_kept(w) && (won ? key->won[lock] : key->asked[lock] == 1))
         sim_fail(w, "region %u: lock %u of %s, tag %u, is %s", c->region + 1, lock,
                  sim_call_prefixes[c->call.space], c->call.tag,
                  won ? "taken twice" : "refused to the only one who asked");
@@ -317,7 +313,7 @@ static uint32_t take_names(const struct sim_world *w, struct span in, bool pairs
         struct span item = answer_next(&in);
         if (pairs && answer_open(&item) == 3)
             item = answer_next(&item);
-        if (answer_text(item, &name) && region_named(w, name, &region))
+        if (answer_text(item, &name) && sim_named_region(w, name, &region))
             named |= 1u << region;
     }
     return named;
@@ -349,22 +345,6 @@ static uint32_t still_down(const struct sim_world *w, const struct call *call)
     return down & call->down;
 }
 
-static int64_t sum_of(const struct sim_world *w, enum call_space space, bool keys)
-{
-    int64_t sum = 0;
-    struct buffer key = { 0 };
-    for (uint32_t i = 0; i < CALL_TAGS; i++) {
-        if (sim_call_tag(&w->plan, space, i) != i)
-            continue;
-        buffer_clear(&key);
-        sim_call_put_key(&key, w, space, i, "n");
-        int64_t count = oracle_sum(&w->oracle, CALL_DB, buffer_span(&key));
-        sum += keys ? count > 0 : count;
-    }
-    buffer_release(&key);
-    return sum;
-}
-
 /* While a home moves neither the old nor the new one may count a key, or both. */
 static void judge_gather(struct sim_world *w, struct sim_caller *c, struct span reply)
 {
@@ -387,14 +367,14 @@ static void judge_gather(struct sim_world *w, struct sim_caller *c, struct span 
         g.result > (call->kind == CALL_SUM ? (int64_t)sent : CALL_TAGS * w->plan.regions))
         sim_fail(w, "region %u: GATHER finds %lld, and %u increments were sent", c->region + 1,
                  (long long)g.result, sent);
-    if (g.missing == 0 && call->space != CALL_DIRECTORY && is_strict(w) && call->kind == CALL_SUM &&
-        g.result < call->told)
+    if (g.missing == 0 && call->space != CALL_DIRECTORY && sim_calls_are_kept(w) &&
+        call->kind == CALL_SUM && g.result < call->told)
         sim_fail(w, "region %u: GATHER finds %lld, clients were told %lld", c->region + 1,
                  (long long)g.result, (long long)call->told);
     c->well = !c->asks_all || g.missing == 0;
     if (!c->asks_all || g.missing != 0)
         return;
-    int64_t all = sum_of(w, call->space, call->kind == CALL_NUMBER);
+    int64_t all = sim_calls_sum(w, call->space, call->kind == CALL_NUMBER);
     if (g.result != all)
         sim_fail(w, "region %u: GATHER over %sn finds %lld where all is at rest, and there is %lld",
                  c->region + 1, sim_call_prefixes[call->space], (long long)g.result,
@@ -418,7 +398,7 @@ static void take_token(struct sim_world *w, struct sim_caller *c, struct span te
 
 static void followed(struct sim_world *w, struct sim_caller *c)
 {
-    for (uint32_t i = 0; i < CALL_SPACES && is_strict(w); i++) {
+    for (uint32_t i = 0; i < CALL_SPACES && sim_calls_are_kept(w); i++) {
         for (uint32_t k = 0; k < CALL_TAGS; k++) {
             if (c->held[i][k] > c->seen[i][k])
                 c->seen[i][k] = c->held[i][k];
@@ -517,109 +497,4 @@ void sim_call_judge(struct sim_world *w, struct sim_caller *c, struct span reply
         judge_with(w, c, &told);
     }
     judge_good(w, c, told.reply);
-}
-
-/* --- when everything is known --- */
-
-static bool is_of(const struct sim_world *w, const struct op *op, enum call_space space,
-                  uint32_t tag, bool *entry)
-{
-    struct buffer text = { 0 };
-    sim_call_put_key(&text, w, space, tag, "");
-    size_t prefix = strlen(sim_call_prefixes[space]);
-    struct span braced = span_skip(buffer_span(&text), prefix);
-    bool own = op->db == CALL_DB && answer_begins(op->key, sim_call_prefixes[space]) &&
-               answer_find(op->key, braced) < op->key.len;
-    *entry = op->db == CALL_DB && space == CALL_DIRECTORY && answer_begins(op->key, "dir:") &&
-             span_equal(span_skip(op->key, 4), span_of(braced.at + 1, braced.len - 2));
-    buffer_release(&text);
-    return own || *entry;
-}
-
-/* A directory's word is a string, written plainly: crdt/op.h. */
-static uint32_t named_by(const struct sim_world *w, const struct op *op)
-{
-    struct span p = op->payload, name;
-    uint32_t region = UINT32_MAX;
-    uint8_t rule;
-    CHECK(span_take_u8(&p, &rule) && rule == TIME_NONE && span_take_prefixed(&p, &name));
-    if (!region_named(w, name, &region))
-        return UINT32_MAX;
-    return region;
-}
-
-static int by_stamp(const void *a, const void *b)
-{
-    const struct oracle_op *x = *(const struct oracle_op *const *)a,
-                           *y = *(const struct oracle_op *const *)b;
-    return (x->op.stamp > y->op.stamp) - (x->op.stamp < y->op.stamp);
-}
-
-/* Every op was made by the region that wrote the key then; of a directory's keys, that its newest word
- * named, which whoever made it had seen. */
-static void judge_writers(struct sim_world *w, enum call_space space, uint32_t tag)
-{
-    const struct oracle *o = &w->oracle;
-    const struct oracle_op **ops = mem_alloc((o->op_count + 1) * sizeof(*ops)), *word = NULL;
-    size_t count = 0;
-    uint32_t home = space == CALL_PRIMARY ? w->plan.calls.first
-                    : space == CALL_TAG   ? sim_home_named(&w->plan, tag)
-                                          : UINT32_MAX;
-    char text[ORACLE_TEXT_BYTES];
-    bool entry;
-    for (size_t i = 0; i < o->op_count; i++) {
-        if (is_of(w, &o->ops[i].op, space, tag, &entry))
-            ops[count++] = &o->ops[i];
-    }
-    qsort(ops, count, sizeof(*ops), by_stamp);
-    for (size_t i = 0; i < count && !w->failed; i++) {
-        const struct op *op = &ops[i]->op;
-        const struct sim_region *r = sim_region_with_id(
-            w, origin_region(w->deployment, stamp_origin(op->stamp)));
-        is_of(w, op, space, tag, &entry);
-        if (space == CALL_HASH && home == UINT32_MAX && r)
-            home = r->place;
-        if (r && home != UINT32_MAX && r->place != home)
-            sim_fail(w, "%s: written by region %u, when region %u writes it",
-                     oracle_op_text(op, text), r->place + 1, home + 1);
-        else if (word && !oracle_saw(ops[i], word))
-            sim_fail(w, "%s: written without having seen that its home has moved",
-                     oracle_op_text(op, text));
-        if (entry) {
-            word = ops[i];
-            home = named_by(w, op);
-        }
-    }
-    mem_free(ops);
-}
-
-static void judge_counter(struct sim_world *w, enum call_space space, uint32_t tag)
-{
-    const struct call_key *key = &w->calls.keys[space][tag];
-    struct buffer name = { 0 };
-    int64_t acked = key->acked, most = acked + key->maybe;
-    for (int both = 0; both < 2; both++) {
-        buffer_clear(&name);
-        sim_call_put_key(&name, w, space, tag, both ? "m" : "n");
-        int64_t sum = oracle_sum(&w->oracle, CALL_DB, buffer_span(&name));
-        if (sum > most || (sum < acked && is_strict(w)))
-            sim_fail(w, "%.*s is %lld, the increments that clients were told of make %lld to %lld",
-                     (int)name.len, (const char *)name.at, (long long)sum, (long long)acked,
-                     (long long)most);
-        acked = key->both_acked;
-        most = acked + key->both_maybe;
-    }
-    buffer_release(&name);
-}
-
-void sim_calls_end(struct sim_world *w)
-{
-    for (uint32_t i = 0; i < CALL_SPACES && w->plan.calls.callers > 0; i++) {
-        for (uint32_t k = 0; k < CALL_TAGS && !w->failed; k++) {
-            if (sim_call_tag(&w->plan, (enum call_space)i, k) != k)
-                continue;
-            judge_writers(w, (enum call_space)i, k);
-            judge_counter(w, (enum call_space)i, k);
-        }
-    }
 }

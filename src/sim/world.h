@@ -20,7 +20,7 @@
  *     promises.c what is promised here, to whom
  *     shape.c    who takes writes at whom      homes.c    keyspaces whose keys one region writes
  *     caller.c   clients of those               ledger.c   what they must be answered
- *     lag.c      what max_lag keeps
+ *     lag.c      what max_lag keeps           ledger_end.c  what must have come of it
  *     post.c     what they write                secret.c   what a fence holds, looked for outside
  *     quiet.c    a world that is moved by hand        audited.c  the audit of fences
  *
@@ -532,7 +532,15 @@ static inline bool sim_is_caller(const struct sim_world *w, const void *host)
 /* What the caller asked is answered by this whole reply. */
 void sim_call_judge(struct sim_world *w, struct sim_caller *c, struct span reply);
 void sim_call_lost(struct sim_world *w, struct sim_caller *c); /* nobody will answer any more */
-void sim_calls_end(struct sim_world *w);                       /* the oracle has judged */
+/* "r2"; false when there is none of that name. */
+bool sim_named_region(const struct sim_world *w, struct span name, uint32_t *region);
+bool sim_calls_are_kept(const struct sim_world *w); /* nothing that a client was told is lost */
+
+/* --- ledger_end.c --- */
+
+void sim_calls_end(struct sim_world *w); /* the oracle has judged */
+/* What all counters of a keyspace come to; `keys`: how many there are. */
+int64_t sim_calls_sum(const struct sim_world *w, enum call_space space, bool keys);
 
 /* --- lag.c --- */
 
