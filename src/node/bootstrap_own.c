@@ -95,6 +95,8 @@ void node_own_read_done(struct node *n, uint64_t lsn, struct span records, const
             return; /* read again when there is room for what it brings in */
         if (!receive(n, record.payload)) {
             b->own_retry_us = n->now_us + RETRY_US;
+            /* What waits here is full of what others hold, by whatever way it was to come. */
+            bootstrap_ask_everybody(n);
             return;
         }
         b->own_lsn += record.bytes;
