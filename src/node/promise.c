@@ -157,6 +157,13 @@ static enum promise_verdict judge_lag(struct node *n, struct client *c)
     const struct region *who;
     uint32_t lag_ms = promise_lag_ms(n, d->fences, &who);
 
+    if (lag_ms == UINT32_MAX && d->refuses) {
+        reply_errorf(&s->reply,
+                     "BUSY nothing was heard of %s yet, and max_lag is %u: try again later",
+                     who->name, d->max_lag_ms);
+        n->server.statistics.errors++;
+        return PROMISE_OVER;
+    }
     if (lag_ms > d->max_lag_ms && d->refuses) {
         reply_errorf(&s->reply, "BUSY %s is %u ms behind, and max_lag is %u: try again later",
                      who->name, lag_ms, d->max_lag_ms);
