@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """ERASE: what was asked to be erased is found in no file of any region, and all of them say when they have finished."""
 import glob
 import os

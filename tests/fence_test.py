@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """What a fence holds stays within its members: in files, on the wire, and in what clients are told."""
 import glob
 import os

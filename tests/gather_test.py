@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """GATHER: counts, sums and groups over regions that hold different keys."""
 import redis
 

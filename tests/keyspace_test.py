@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """KEYSPACE SET: a change holds in every region, over restarts, and stands above the configuration until it is taken back."""
 import os
 import shutil

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Keyspaces with one writer: primary, partitioned by tag, hash and directory; commands elsewhere are forwarded or redirected."""
 import socket
 import threading

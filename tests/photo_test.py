@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """A photo in one region, a comment on it in a second by somebody who has seen it: a third never has the comment without the photo.
 
 FULL=1: ten thousand rounds. The link between the first and the third region is slow.

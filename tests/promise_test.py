@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """What writes and reads may wait for: acknowledgements, freshness, what a session has seen; by keyspace, session and command."""
 import re
 import shutil

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """One of three regions dies: who goes on, who is told, and that nothing acknowledged by a quorum is missing among the survivors."""
 import os
 import random
