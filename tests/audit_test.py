@@ -156,42 +156,43 @@ def place_of(lines, **wanted):
     return next(n for n, line in enumerate(lines, 1) if all(json.loads(line).get(k) == v for k, v in wanted.items()))
 
 
-def expect_tampering_found(world):
+def expect_tampering_found(world, giver):
     name = world.names
+    other = next(i for i in MEMBERS if i != giver)
     with Doctored(world) as d:
-        lines = d.lines(1)
+        lines = d.lines(giver)
         place = place_of(lines, ev="sent", what="log")
         edited = list(lines)
         edited[place - 1] = edited[place - 1].replace(b'"count":', b'"count":1')
-        d.write(1, edited)
-        d.expect(1, place, "it was changed")
-        d.write(1, lines[:place - 1] + lines[place:])
-        d.expect(1, place, "lines are missing")
-        d.write(1, lines[:-1])
-        d.expect(1, len(lines) - 1, "its end was cut off")
-        d.write(1, lines[:-1] + [lines[-1][:20]])
-        d.expect(1, len(lines), "its end was cut off")
-        d.write(1, lines[:place] + [b"something else\n"] + lines[place:])
-        d.expect(1, place + 2, "what stands in front of this line is none")
-        d.write(1, lines)
+        d.write(giver, edited)
+        d.expect(giver, place, "it was changed")
+        d.write(giver, lines[:place - 1] + lines[place:])
+        d.expect(giver, place, "lines are missing")
+        d.write(giver, lines[:-1])
+        d.expect(giver, len(lines) - 1, "its end was cut off")
+        d.write(giver, lines[:-1] + [lines[-1][:20]])
+        d.expect(giver, len(lines), "its end was cut off")
+        d.write(giver, lines[:place] + [b"something else\n"] + lines[place:])
+        d.expect(giver, place + 2, "what stands in front of this line is none")
+        d.write(giver, lines)
         assert d.judge()[0] == 0
     with Doctored(world) as d:      # by somebody who knows how lines are chained
-        lines = [json.loads(line) for line in d.lines(1)]
-        d.forge(1, lines)
+        lines = [json.loads(line) for line in d.lines(giver)]
+        d.forge(giver, lines)
         status, out, err = d.judge()
         assert status == 0, (out, err)
         place = next(n for n, line in enumerate(lines) if line["ev"] == "sent" and line["what"] == "log")
         sent = dict(lines[place], peer=name[OUTSIDE])
-        d.forge(1, lines[:place + 1] + [dict(sent, ev="begins"), sent] + lines[place + 1:])
-        d.expect(1, place + 3, f"{name[OUTSIDE]} is not in fence gdpr, and was sent what it holds")
+        d.forge(giver, lines[:place + 1] + [dict(sent, ev="begins"), sent] + lines[place + 1:])
+        d.expect(giver, place + 3, f"{name[OUTSIDE]} is not in fence gdpr, and was sent what it holds")
         answer = next(line for line in lines if line["ev"] == "sent" and line["what"] == "answers" and line["peer"] == name[OUTSIDE])
-        d.forge(1, lines + [dict(answer, keyspace="shut:")])
-        d.expect(1, len(lines) + 1, "which has no outside: forward")
-        d.forge(1, lines[:place + 1] + [dict(lines[place], **{"from": lines[place]["to"][:-3] + "fff", "to": "0xffffffffffffff11"})])
-        d.expect(1, place + 2, "it does not join")
-        d.forge(1, [line for line in lines if (line["ev"], line.get("what"), line.get("peer")) != ("sent", "log", name[2])])
+        d.forge(giver, lines + [dict(answer, keyspace="shut:")])
+        d.expect(giver, len(lines) + 1, "which has no outside: forward")
+        d.forge(giver, lines[:place + 1] + [dict(lines[place], **{"from": lines[place]["to"][:-3] + "fff", "to": "0xffffffffffffff11"})])
+        d.expect(giver, place + 2, "it does not join")
+        d.forge(giver, [line for line in lines if (line["ev"], line.get("what"), line.get("peer")) != ("sent", "log", name[other])])
         status, _, err = d.judge()
-        assert status == 1 and f"from {name[1]}, whose audit has not sent it" in err, err
+        assert status == 1 and f"from {name[giver]}, whose audit has not sent it" in err, err
 
 
 def test_what_went_where_is_known_and_what_was_changed_is_found():
@@ -204,17 +205,18 @@ def test_what_went_where_is_known_and_what_was_changed_is_found():
         assert (status, err) == (0, ""), (out, err)
         assert "fence gdpr: eu-de, jp-tok" in out and "clean" in out.splitlines()[-1], out
         assert "0 gaps" in out.splitlines()[-1], out
-        assert any("outside: eu-de gave us-east" in line and "answers" in line and '"eu:"' in line for line in out.splitlines()), out
+        giver = next(i for i in MEMBERS if any(line.get("what") == "answers" for line in lines_of(world, i)))
+        assert any(f"outside: {world.names[giver]} gave us-east" in line and "answers" in line and '"eu:"' in line for line in out.splitlines()), out
         assert any("gave us-east" in line and "parts of GATHER" in line for line in out.splitlines()), out
         assert "shut:" not in out, out
         found = lines_of(world, OUTSIDE)
         assert {line["what"] for line in found if "what" in line} == {"commands", "answers", "parts"}
-        kinds = {(line["ev"], line["what"]) for line in lines_of(world, 1) if "what" in line}
+        kinds = {(line["ev"], line["what"]) for i in MEMBERS for line in lines_of(world, i) if "what" in line}
         assert kinds >= {("begins", "log"), ("sent", "log"), ("taken", "log"), ("taken", "commands"), ("begins", "answers"),
                          ("sent", "answers"), ("begins", "parts"), ("sent", "parts")}, kinds
         status, out, err = audit(world, world.data_dir(1), audit_path(world, 2))
         assert status == 0 and "not known: what us-east sent and took" in out, (out, err)
-        expect_tampering_found(world)
+        expect_tampering_found(world, giver)
         # an archive, and what follows it
         archive = audit_path(world, 1) + ".2026"
         os.rename(audit_path(world, 1), archive)

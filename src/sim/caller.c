@@ -166,6 +166,7 @@ static void send(struct sim_world *w, struct sim_caller *c)
     c->well = false;
     c->call.sent_us = w->now_us;
     c->call.last_write = c->session->last_write;
+    sim_verify_alike(w, &c->call.log_bytes);
     note_down(w, &c->call);
     sim_turn_begin(w, r);
     node_session_input(&r->node, c->session, buffer_span(&text));

@@ -108,6 +108,7 @@ struct call {
     uint32_t down;       /* regions that were not up then, by place, as bits, */
     uint32_t epochs[16]; /* and their runs */
     stamp_t last_write;  /* of the session, before */
+    uint64_t log_bytes;  /* of all regions then */
 };
 
 struct session;

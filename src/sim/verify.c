@@ -271,15 +271,29 @@ static bool has_what_has(const struct sim_world *w, const struct sim_region *a,
     return true;
 }
 
-static bool is_settled(const struct sim_world *w, const struct sim_region *region)
+static bool has_what_others_have(const struct sim_world *w, const struct sim_region *region)
 {
-    if (!region->up || !is_calm(region))
-        return false;
     for (const struct sim_region *other = w->regions; other != region; other++) {
         if (!has_what_has(w, region, other))
             return false;
     }
-    return true;
+    return region->up;
+}
+
+bool sim_verify_alike(const struct sim_world *w, uint64_t *log_bytes)
+{
+    bool alike = true;
+    *log_bytes = 0;
+    for (uint32_t i = 0; i < w->plan.regions; i++) {
+        alike = alike && has_what_others_have(w, &w->regions[i]);
+        *log_bytes += w->regions[i].up ? w->regions[i].node.replica.log_end : 0;
+    }
+    return alike;
+}
+
+static bool is_settled(const struct sim_world *w, const struct sim_region *region)
+{
+    return has_what_others_have(w, region) && is_calm(region);
 }
 
 bool sim_verify_settled(struct sim_world *w)

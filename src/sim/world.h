@@ -717,6 +717,8 @@ void sim_verify_always(struct sim_world *w); /* at intervals */
 void sim_verify_recovered(struct sim_world *w, struct sim_region *r);
 void sim_verify_bootstrapped(struct sim_world *w, struct sim_region *r);
 bool sim_verify_settled(struct sim_world *w); /* everybody has everything, and nobody waits */
+/* Everybody has everything. *log_bytes: of all logs; while that stays so, nothing was written. */
+bool sim_verify_alike(const struct sim_world *w, uint64_t *log_bytes);
 /* Nobody waits, and everybody has what is made where he has a connection to. */
 bool sim_verify_relayed(struct sim_world *w);
 void sim_verify_say_unsettled(const struct sim_world *w,
