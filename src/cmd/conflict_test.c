@@ -70,7 +70,7 @@ static void add_keyspace(const char *prefix, enum keyspace_conflict conflict)
 
     k->prefix = memcpy(mem_alloc(strlen(prefix) + 1), prefix, strlen(prefix) + 1);
     k->prefix_bytes = strlen(prefix);
-    k->conflict = conflict;
+    k->promises.conflict = conflict;
 }
 
 static void pass(uint64_t ms)

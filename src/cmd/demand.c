@@ -34,8 +34,9 @@ void demand_merge(struct demand *d, const struct demand *other)
 static void ask_for_lag(struct demand *d, const struct keyspace_live *k)
 {
     struct demand one = { .staleness_ms = STALENESS_ANY,
-                          .max_lag_ms = k->max_lag_ms,
-                          .refuses = k->max_lag_ms != 0 && k->then == KEYSPACE_REFUSE_WRITES };
+                          .max_lag_ms = k->promises.max_lag_ms,
+                          .refuses = k->promises.max_lag_ms != 0 &&
+                                     k->promises.then == KEYSPACE_REFUSE_WRITES };
 
     demand_merge(d, &one);
 }
@@ -81,9 +82,9 @@ static struct levels levels_for(const struct asking *a, const struct keyspace_li
     struct levels of = { .read = { KEYSPACE_READ_LOCAL, 0 }, .write = { KEYSPACE_ASYNC, 0 } };
 
     if (live != NULL)
-        of = (struct levels){ .read = live->reads,
-                              .write = live->acks,
-                              .timeout_ms = live->ack_timeout_ms };
+        of = (struct levels){ .read = live->promises.reads,
+                              .write = live->promises.acks,
+                              .timeout_ms = live->promises.ack_timeout_ms };
     if (a->levels->has_read)
         of.read = a->levels->read;
     if (a->levels->has_write)
@@ -144,7 +145,7 @@ static void ask_without_keys(const struct asking *a, struct demand *d)
     if (!(a->command->flags & CMD_WRITE) || a->command->flags & CMD_ADMIN) {
         ask(a, NULL, HOME_EVERYWHERE, d);
         if (d->timeout_ms == 0)
-            d->timeout_ms = last->ack_timeout_ms;
+            d->timeout_ms = last->promises.ack_timeout_ms;
         return;
     }
     for (const struct keyspace_live *live = server->keyspaces; live <= last; live++)

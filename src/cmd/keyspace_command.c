@@ -10,16 +10,6 @@
 #include "cmd/keyspace_setting.h"
 #include "cmd/system.h"
 
-static const char *const modes[] = {
-    [KEYSPACE_ACTIVE_ACTIVE] = "active-active",   [KEYSPACE_PRIMARY] = "primary",
-    [KEYSPACE_FOLLOW_THE_SUN] = "follow-the-sun", [KEYSPACE_PARTITIONED] = "partitioned",
-    [KEYSPACE_CONSENSUS] = "consensus",
-};
-static const char *const evicts[] = {
-    [KEYSPACE_EVICT_DEMOTE] = "demote",
-    [KEYSPACE_EVICT_DROP] = "drop",
-    [KEYSPACE_EVICT_LOCAL] = "local",
-};
 /* --- LIST and FOR --- */
 
 static void put_text(struct call *call, const char *name, const char *text)
@@ -32,23 +22,23 @@ static void put_waits(struct call *call, const struct keyspace_live *live)
 {
     struct buffer text = { 0 };
 
-    write_level_put(&text, live->acks);
+    write_level_put(&text, live->promises.acks);
     reply_bulk_text(call->reply, "acks");
     reply_bulk(call->reply, buffer_span(&text));
     buffer_clear(&text);
-    buffer_printf(&text, "%ums", live->ack_timeout_ms);
+    buffer_printf(&text, "%ums", live->promises.ack_timeout_ms);
     reply_bulk_text(call->reply, "ack_timeout");
     reply_bulk(call->reply, buffer_span(&text));
     buffer_clear(&text);
-    read_level_put(&text, live->reads);
+    read_level_put(&text, live->promises.reads);
     reply_bulk_text(call->reply, "reads");
     reply_bulk(call->reply, buffer_span(&text));
     buffer_clear(&text);
-    if (live->max_lag_ms != 0)
-        buffer_printf(&text, "%ums", live->max_lag_ms);
+    if (live->promises.max_lag_ms != 0)
+        buffer_printf(&text, "%ums", live->promises.max_lag_ms);
     reply_bulk_text(call->reply, "max_lag");
     reply_bulk(call->reply, buffer_span(&text));
-    put_text(call, "then", keyspace_then_words[live->then]);
+    put_text(call, "then", keyspace_then_words[live->promises.then]);
     buffer_release(&text);
 }
 
@@ -59,14 +49,14 @@ static void put_keyspace(struct call *call, const struct keyspace_live *live)
 
     reply_map(call->reply, 13);
     put_text(call, "prefix", k->prefix);
-    put_text(call, "mode", modes[k->mode]);
-    put_text(call, "conflict", keyspace_conflict_words[live->conflict]);
+    put_text(call, "mode", keyspace_mode_words[k->mode]);
+    put_text(call, "conflict", keyspace_conflict_words[live->promises.conflict]);
     put_text(call, "merge", live->merge_file != NULL ? live->merge_file : "");
     put_waits(call, live);
-    put_text(call, "elsewhere", keyspace_elsewhere_words[live->elsewhere]);
+    put_text(call, "elsewhere", keyspace_elsewhere_words[live->promises.elsewhere]);
     put_text(call, "fence", d->fence_count > 0 ? d->fences[k->fence].name : "");
-    put_text(call, "streams", keyspace_streams_words[live->streams]);
-    put_text(call, "evict", evicts[k->evict]);
+    put_text(call, "streams", keyspace_streams_words[live->promises.streams]);
+    put_text(call, "evict", keyspace_evict_words[k->evict]);
 }
 
 static void list(struct call *call)

@@ -10,31 +10,10 @@
 #define FIELD_PREFIX "set:"
 enum { FIELD_MAX = 64 };
 
-/* What can be changed, as it is to be. Spans are borrowed. */
-struct promises {
-    int conflict, streams, elsewhere, then;
-    struct write_level acks;
-    struct read_level reads;
-    uint32_t ack_timeout_ms, max_lag_ms;
-    struct span merge; /* a file's name; empty: none */
-};
-
-const char *const keyspace_conflict_words[] = {
-    [KEYSPACE_LWW] = "lww",
-    [KEYSPACE_SIBLINGS] = "siblings",
-    [KEYSPACE_MERGE] = "merge",
-};
-const char *const keyspace_streams_words[] = {
-    [KEYSPACE_STREAMS_LATEST] = "latest",
-    [KEYSPACE_STREAMS_CLOSED] = "closed",
-};
-const char *const keyspace_elsewhere_words[] = {
-    [KEYSPACE_FORWARD] = "forward",
-    [KEYSPACE_REDIRECT] = "redirect",
-};
-const char *const keyspace_then_words[] = {
-    [KEYSPACE_SLOW] = "slow",
-    [KEYSPACE_REFUSE_WRITES] = "refuse",
+/* What can be changed, as it is to be. */
+struct wanted {
+    struct keyspace_promises promises;
+    struct span merge; /* a file's name, borrowed; empty: none */
 };
 
 /* --- one value --- */
@@ -51,10 +30,13 @@ static bool take_word(struct span value, const char *const *words, size_t count,
 }
 
 #define TAKE_WORD(name)                                                                            \
-    static bool take_##name(struct promises *s, struct span value)                                 \
+    static bool take_##name(struct wanted *w, struct span value)                                   \
     {                                                                                              \
-        return take_word(value, keyspace_##name##_words, COUNT_OF(keyspace_##name##_words),        \
-                         &s->name);                                                                \
+        int word;                                                                                  \
+        if (!take_word(value, keyspace_##name##_words, COUNT_OF(keyspace_##name##_words), &word))  \
+            return false;                                                                          \
+        w->promises.name = (enum keyspace_##name)word;                                             \
+        return true;                                                                               \
     }
 
 TAKE_WORD(conflict)
@@ -62,83 +44,83 @@ TAKE_WORD(streams)
 TAKE_WORD(elsewhere)
 TAKE_WORD(then)
 
-static bool take_acks(struct promises *s, struct span value)
+static bool take_acks(struct wanted *w, struct span value)
 {
-    return write_level_parse(value, &s->acks);
+    return write_level_parse(value, &w->promises.acks);
 }
 
-static bool take_reads(struct promises *s, struct span value)
+static bool take_reads(struct wanted *w, struct span value)
 {
-    return read_level_parse(value, &s->reads);
+    return read_level_parse(value, &w->promises.reads);
 }
 
-static bool take_ack_timeout(struct promises *s, struct span value)
+static bool take_ack_timeout(struct wanted *w, struct span value)
 {
-    return level_take_ms(value, &s->ack_timeout_ms);
+    return level_take_ms(value, &w->promises.ack_timeout_ms);
 }
 
 /* As in the configuration: below a tenth of a second it would only measure heartbeats. */
-static bool take_max_lag(struct promises *s, struct span value)
+static bool take_max_lag(struct wanted *w, struct span value)
 {
     if (span_equal_nocase(value, "none")) {
-        s->max_lag_ms = 0;
+        w->promises.max_lag_ms = 0;
         return true;
     }
-    return level_take_ms(value, &s->max_lag_ms) && s->max_lag_ms >= 100;
+    return level_take_ms(value, &w->promises.max_lag_ms) && w->promises.max_lag_ms >= 100;
 }
 
-static bool take_merge(struct promises *s, struct span value)
+static bool take_merge(struct wanted *w, struct span value)
 {
-    s->merge = value;
+    w->merge = value;
     return value.len > 0 && value.len < 4096 && memchr(value.at, 0, value.len) == NULL;
 }
 
-static void put_conflict(struct buffer *out, const struct promises *s)
+static void put_conflict(struct buffer *out, const struct wanted *w)
 {
-    buffer_put_text(out, keyspace_conflict_words[s->conflict]);
+    buffer_put_text(out, keyspace_conflict_words[w->promises.conflict]);
 }
 
-static void put_streams(struct buffer *out, const struct promises *s)
+static void put_streams(struct buffer *out, const struct wanted *w)
 {
-    buffer_put_text(out, keyspace_streams_words[s->streams]);
+    buffer_put_text(out, keyspace_streams_words[w->promises.streams]);
 }
 
-static void put_elsewhere(struct buffer *out, const struct promises *s)
+static void put_elsewhere(struct buffer *out, const struct wanted *w)
 {
-    buffer_put_text(out, keyspace_elsewhere_words[s->elsewhere]);
+    buffer_put_text(out, keyspace_elsewhere_words[w->promises.elsewhere]);
 }
 
-static void put_then(struct buffer *out, const struct promises *s)
+static void put_then(struct buffer *out, const struct wanted *w)
 {
-    buffer_put_text(out, keyspace_then_words[s->then]);
+    buffer_put_text(out, keyspace_then_words[w->promises.then]);
 }
 
-static void put_acks(struct buffer *out, const struct promises *s)
+static void put_acks(struct buffer *out, const struct wanted *w)
 {
-    write_level_put(out, s->acks);
+    write_level_put(out, w->promises.acks);
 }
 
-static void put_reads(struct buffer *out, const struct promises *s)
+static void put_reads(struct buffer *out, const struct wanted *w)
 {
-    read_level_put(out, s->reads);
+    read_level_put(out, w->promises.reads);
 }
 
-static void put_ack_timeout(struct buffer *out, const struct promises *s)
+static void put_ack_timeout(struct buffer *out, const struct wanted *w)
 {
-    buffer_printf(out, "%ums", s->ack_timeout_ms);
+    buffer_printf(out, "%ums", w->promises.ack_timeout_ms);
 }
 
-static void put_max_lag(struct buffer *out, const struct promises *s)
+static void put_max_lag(struct buffer *out, const struct wanted *w)
 {
-    if (s->max_lag_ms == 0)
+    if (w->promises.max_lag_ms == 0)
         buffer_put_text(out, "none");
     else
-        buffer_printf(out, "%ums", s->max_lag_ms);
+        buffer_printf(out, "%ums", w->promises.max_lag_ms);
 }
 
-static void put_merge(struct buffer *out, const struct promises *s)
+static void put_merge(struct buffer *out, const struct wanted *w)
 {
-    buffer_put(out, s->merge);
+    buffer_put(out, w->merge);
 }
 
 /* --- all of them --- */
@@ -146,8 +128,8 @@ static void put_merge(struct buffer *out, const struct promises *s)
 static const struct setting {
     const char *name;
     const char *values; /* what it takes, as the end of a sentence */
-    bool (*take)(struct promises *s, struct span value);
-    void (*put)(struct buffer *out, const struct promises *s);
+    bool (*take)(struct wanted *w, struct span value);
+    void (*put)(struct buffer *out, const struct wanted *w);
 } table[] = {
     { "merge", "the name of a file", take_merge, put_merge },
     { "conflict", "one of: lww, siblings, merge", take_conflict, put_conflict },
@@ -199,7 +181,7 @@ static bool is_default(struct span value)
 bool keyspace_setting_valid(struct span field, struct span value,
                             char problem[KEYSPACE_SETTING_PROBLEM_MAX])
 {
-    struct promises scratch = { 0 };
+    struct wanted scratch = { 0 };
     const struct setting *s = find(field);
 
     if (s == NULL) {
@@ -219,32 +201,20 @@ static const struct keyspace *told(const struct server *server, const struct key
     return &server->deployment->keyspaces[k - server->keyspaces];
 }
 
-static struct promises of_configuration(const struct keyspace *k)
+static struct wanted wanted_of(const struct keyspace_promises *promises, const char *merge_file)
 {
-    return (struct promises){ .conflict = (int)k->conflict,
-                              .streams = (int)k->streams,
-                              .elsewhere = (int)k->elsewhere,
-                              .then = (int)k->then,
-                              .acks = k->acks,
-                              .reads = k->reads,
-                              .ack_timeout_ms = k->ack_timeout_ms,
-                              .max_lag_ms = k->max_lag_ms,
-                              .merge = k->merge_file != NULL ? span_str(k->merge_file)
-                                                             : span_of(NULL, 0) };
+    return (struct wanted){ .promises = *promises,
+                            .merge = span_str(merge_file != NULL ? merge_file : "") };
 }
 
-static struct promises of_now(const struct keyspace_live *k)
+static struct wanted of_configuration(const struct keyspace *k)
 {
-    return (struct promises){ .conflict = (int)k->conflict,
-                              .streams = (int)k->streams,
-                              .elsewhere = (int)k->elsewhere,
-                              .then = (int)k->then,
-                              .acks = k->acks,
-                              .reads = k->reads,
-                              .ack_timeout_ms = k->ack_timeout_ms,
-                              .max_lag_ms = k->max_lag_ms,
-                              .merge = k->merge_file != NULL ? span_str(k->merge_file)
-                                                             : span_of(NULL, 0) };
+    return wanted_of(&k->promises, k->merge_file);
+}
+
+static struct wanted of_now(const struct keyspace_live *k)
+{
+    return wanted_of(&k->promises, k->merge_file);
 }
 
 void keyspace_setting_field(struct span field, struct buffer *out)
@@ -268,14 +238,14 @@ struct scratch {
 };
 
 /* A value that this version does not know is as none. */
-static struct promises of_system(const struct server *server, const struct keyspace_live *k,
-                                 struct scratch *scratch)
+static struct wanted of_system(const struct server *server, const struct keyspace_live *k,
+                               struct scratch *scratch)
 {
-    struct promises wanted = of_configuration(told(server, k));
+    struct wanted wanted = of_configuration(told(server, k));
     char room[FIELD_MAX];
 
     for (size_t i = 0; i < COUNT_OF(table); i++) {
-        struct promises with = wanted;
+        struct wanted with = wanted;
         struct span value;
         if (system_get(server, k, field_of(&table[i], room), scratch->of[i], &value) &&
             table[i].take(&with, value))
@@ -321,41 +291,48 @@ static uint32_t others_of(const struct server *server, const struct keyspace_liv
     return holders > 0 ? holders - 1 : 0;
 }
 
+/* The value, or with `default` what the configuration says. */
+static void take_pair(struct wanted *w, const struct wanted *file, const struct span pair[2])
+{
+    const struct setting *s = find(pair[0]);
+    CHECK(s != NULL);
+    if (!is_default(pair[1])) {
+        s->take(w, pair[1]);
+        return;
+    }
+    if (s->take == take_merge) {
+        w->merge = file->merge; /* borrowed; "" is none */
+        return;
+    }
+    struct buffer text = { 0 };
+    s->put(&text, file);
+    s->take(w, buffer_span(&text));
+    buffer_release(&text);
+}
+
 bool keyspace_settings_fit(struct server *server, struct keyspace_live *k, const struct span *pairs,
                            size_t count, char problem[KEYSPACE_SETTING_PROBLEM_MAX])
 {
-    struct promises s = of_now(k), file = of_configuration(told(server, k));
+    struct wanted wanted = of_now(k), file = of_configuration(told(server, k));
     struct keyspace_live trial = { 0 };
+    uint32_t others = others_of(server, k);
 
-    for (size_t i = 0; i < count; i++) {
-        const struct setting *one = find(pairs[2 * i]);
-        struct buffer text = { 0 };
-        CHECK(one != NULL);
-        if (is_default(pairs[2 * i + 1]))
-            one->put(&text, &file);
-        else
-            buffer_put(&text, pairs[2 * i + 1]);
-        bool is_merge = one->take == take_merge;
-        if (is_merge)
-            s.merge = is_default(pairs[2 * i + 1]) ? file.merge : pairs[2 * i + 1];
-        else
-            one->take(&s, buffer_span(&text));
-        buffer_release(&text);
-    }
-    if (s.acks.acks == KEYSPACE_ACK_COUNT && s.acks.count > others_of(server, k)) {
+    for (size_t i = 0; i < count; i++)
+        take_pair(&wanted, &file, &pairs[2 * i]);
+    struct write_level acks = wanted.promises.acks;
+    if (acks.acks == KEYSPACE_ACK_COUNT && acks.count > others) {
         snprintf(problem, KEYSPACE_SETTING_PROBLEM_MAX,
-                 "acks %u cannot be: only %u other regions hold that keyspace", s.acks.count,
-                 others_of(server, k));
+                 "acks %u cannot be: only %u other regions hold that keyspace", acks.count, others);
         return false;
     }
-    if (s.conflict == KEYSPACE_MERGE && s.merge.len == 0) {
+    if (wanted.promises.conflict == KEYSPACE_MERGE && wanted.merge.len == 0) {
         snprintf(problem, KEYSPACE_SETTING_PROBLEM_MAX,
                  "conflict merge needs a function: merge FILE");
         return false;
     }
-    if (s.merge.len == 0)
+    if (wanted.merge.len == 0)
         return true;
-    bool good = load_merge(server, &trial, s.merge, problem);
+    bool good = load_merge(server, &trial, wanted.merge, problem);
     server_drop_merge(&trial);
     if (good)
         forget_failure(k);
@@ -365,7 +342,7 @@ bool keyspace_settings_fit(struct server *server, struct keyspace_live *k, const
 /* --- making it so --- */
 
 static void tell_change(const struct server *server, const struct keyspace_live *k,
-                        const struct promises *was, const struct promises *is)
+                        const struct wanted *was, const struct wanted *is)
 {
     struct buffer before = { 0 }, after = { 0 };
 
@@ -383,17 +360,17 @@ static void tell_change(const struct server *server, const struct keyspace_live 
 
 /* Two regions may have set what does not go together, the one `conflict`, the other `merge`: then it is
  * what the configuration says, in every region. */
-static void drop_merge(struct server *server, struct keyspace_live *k, struct promises *wanted)
+static void drop_merge(struct server *server, struct keyspace_live *k, struct wanted *wanted)
 {
     server_drop_merge(k);
-    if (wanted->conflict != KEYSPACE_MERGE)
+    if (wanted->promises.conflict != KEYSPACE_MERGE)
         return;
-    wanted->conflict = (int)told(server, k)->conflict;
+    wanted->promises.conflict = told(server, k)->promises.conflict;
     conflict_log_failure(server, k, span_of(NULL, 0), "conflict merge needs a function");
 }
 
 /* A file that cannot be read here changes nothing. */
-static void change_merge(struct server *server, struct keyspace_live *k, struct promises *wanted)
+static void change_merge(struct server *server, struct keyspace_live *k, struct wanted *wanted)
 {
     char problem[KEYSPACE_SETTING_PROBLEM_MAX];
 
@@ -410,26 +387,19 @@ static void change_merge(struct server *server, struct keyspace_live *k, struct 
         conflict_log_failure(server, k, span_of(NULL, 0), problem);
         k->merge_failed = text_of(wanted->merge);
     }
-    if (k->merge == NULL && wanted->conflict == KEYSPACE_MERGE)
-        wanted->conflict = (int)k->conflict;
+    if (k->merge == NULL && wanted->promises.conflict == KEYSPACE_MERGE)
+        wanted->promises.conflict = k->promises.conflict;
 }
 
 void keyspace_setting_apply(struct server *server, struct keyspace_live *k)
 {
     struct scratch scratch;
-    struct promises was = of_now(k), wanted = of_system(server, k, &scratch);
+    struct wanted was = of_now(k), wanted = of_system(server, k, &scratch);
     char *was_merge = text_of(was.merge);
 
     was.merge = span_str(was_merge);
     change_merge(server, k, &wanted);
-    k->conflict = (enum keyspace_conflict)wanted.conflict;
-    k->streams = (enum keyspace_streams)wanted.streams;
-    k->elsewhere = (enum keyspace_elsewhere)wanted.elsewhere;
-    k->then = (enum keyspace_then)wanted.then;
-    k->acks = wanted.acks;
-    k->reads = wanted.reads;
-    k->ack_timeout_ms = wanted.ack_timeout_ms;
-    k->max_lag_ms = wanted.max_lag_ms;
+    k->promises = wanted.promises;
     wanted = of_now(k);
     tell_change(server, k, &was, &wanted);
     mem_free(was_merge);

@@ -13,12 +13,6 @@
 
 enum { KEYSPACE_SETTING_PROBLEM_MAX = 640 };
 
-/* The words of the configuration. */
-extern const char *const keyspace_conflict_words[3];
-extern const char *const keyspace_streams_words[2];
-extern const char *const keyspace_elsewhere_words[2];
-extern const char *const keyspace_then_words[2];
-
 /* One pair. False, with a sentence in `problem`, when there is no such field, when it cannot be changed,
  * or when the value is none of its; "default" is good for all that can be changed. */
 bool keyspace_setting_valid(struct span field, struct span value,

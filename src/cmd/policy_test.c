@@ -35,12 +35,12 @@ static void prepare(struct deployment *d)
     f->name = copy("europe");
     fence_add(f, 2);
     fence_add(f, 3);
-    add(d, "q:")->acks = (struct write_level){ KEYSPACE_QUORUM, 0 };
+    add(d, "q:")->promises.acks = (struct write_level){ KEYSPACE_QUORUM, 0 };
     k = add(d, "s:");
-    k->acks = (struct write_level){ KEYSPACE_SYNC, 0 };
-    k->reads = (struct read_level){ KEYSPACE_READ_BOUNDED, 500 };
-    k->ack_timeout_ms = 3000;
-    add(d, "strong:")->reads = (struct read_level){ KEYSPACE_READ_STRONG, 0 };
+    k->promises.acks = (struct write_level){ KEYSPACE_SYNC, 0 };
+    k->promises.reads = (struct read_level){ KEYSPACE_READ_BOUNDED, 500 };
+    k->promises.ack_timeout_ms = 3000;
+    add(d, "strong:")->promises.reads = (struct read_level){ KEYSPACE_READ_STRONG, 0 };
     add(d, "eu:")->fence = 1;
     k = add(d, "through:");
     k->fence = 1;
@@ -48,8 +48,8 @@ static void prepare(struct deployment *d)
     k = add(d, "p:");
     k->mode = KEYSPACE_PRIMARY;
     k->writer = 2;
-    k->acks = (struct write_level){ KEYSPACE_QUORUM, 0 };
-    k->reads = (struct read_level){ KEYSPACE_READ_STRONG, 0 };
+    k->promises.acks = (struct write_level){ KEYSPACE_QUORUM, 0 };
+    k->promises.reads = (struct read_level){ KEYSPACE_READ_STRONG, 0 };
     add(d, "mine:")->mode = KEYSPACE_PRIMARY;
     d->keyspaces[d->keyspace_count - 1].writer = 1;
     k = add(d, "tag:");

@@ -33,7 +33,8 @@ struct routing {
 
 static bool is_strong(const struct routing *r, const struct keyspace_live *live)
 {
-    enum keyspace_reads reads = r->levels->has_read ? r->levels->read.reads : live->reads.reads;
+    enum keyspace_reads reads = r->levels->has_read ? r->levels->read.reads
+                                                    : live->promises.reads.reads;
 
     return reads == KEYSPACE_READ_STRONG;
 }
@@ -73,7 +74,7 @@ static struct route route_key(const struct routing *r, struct span key)
         route.bound = true;
     }
     route.loose = r->writes && !route.bound;
-    route.redirects = live->elsewhere == KEYSPACE_REDIRECT;
+    route.redirects = live->promises.elsewhere == KEYSPACE_REDIRECT;
     return route;
 }
 

@@ -43,18 +43,8 @@ void server_init(struct server *server, struct replica *replica,
     touch_init(&server->touch, &server->watch, replica->databases[0].keys.seed);
     evict_init(server);
     server->keyspaces = mem_zalloc(deployment->keyspace_count * sizeof(*server->keyspaces));
-    for (size_t i = 0; i < deployment->keyspace_count; i++) {
-        const struct keyspace *told = &deployment->keyspaces[i];
-
-        server->keyspaces[i] = (struct keyspace_live){ .conflict = told->conflict,
-                                                       .streams = told->streams,
-                                                       .acks = told->acks,
-                                                       .reads = told->reads,
-                                                       .ack_timeout_ms = told->ack_timeout_ms,
-                                                       .max_lag_ms = told->max_lag_ms,
-                                                       .then = told->then,
-                                                       .elsewhere = told->elsewhere };
-    }
+    for (size_t i = 0; i < deployment->keyspace_count; i++)
+        server->keyspaces[i].promises = deployment->keyspaces[i].promises;
     index_prefixes(server);
     server_judge_keyspaces(server);
 }
@@ -79,11 +69,12 @@ void server_judge_keyspaces(struct server *server)
     for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
         const struct keyspace_live *k = &server->keyspaces[i];
 
-        if (k->acks.acks != KEYSPACE_ASYNC || k->reads.reads != KEYSPACE_READ_LOCAL)
+        if (k->promises.acks.acks != KEYSPACE_ASYNC ||
+            k->promises.reads.reads != KEYSPACE_READ_LOCAL)
             server->plain = false;
         const struct keyspace *told = &server->deployment->keyspaces[i];
 
-        if (k->max_lag_ms != 0)
+        if (k->promises.max_lag_ms != 0)
             server->plain = false;
         if (told->fence != 0)
             server->fenced = true;

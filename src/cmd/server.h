@@ -22,14 +22,7 @@ struct stream_wake;
 
 /* A keyspace as it is now: what KEYSPACE SET may change in this region, and what was counted. */
 struct keyspace_live {
-    enum keyspace_conflict conflict;
-    enum keyspace_streams streams;
-    struct write_level acks;
-    struct read_level reads;
-    uint32_t ack_timeout_ms;
-    uint32_t max_lag_ms;
-    enum keyspace_then then;
-    enum keyspace_elsewhere elsewhere;
+    struct keyspace_promises promises;
     char *merge_file;                    /* owned; NULL: none */
     char *merge_failed;                  /* the last that could not be read; owned; NULL: none */
     struct merge_function *merge;        /* owned; NULL: none */

@@ -164,7 +164,7 @@ void stream_emit_metadata(struct call *call, struct span key, const struct strea
 
 bool stream_closed(const struct server *server, struct span key)
 {
-    return server_keyspace(server, key)->streams == KEYSPACE_STREAMS_CLOSED;
+    return server_keyspace(server, key)->promises.streams == KEYSPACE_STREAMS_CLOSED;
 }
 
 struct stream_id stream_bound(const struct replica *r)

@@ -25,7 +25,7 @@ static void open_regions(enum keyspace_streams streams)
     open_clients();
     world.replica.options.writers = writers;
     world.replica.options.writer_count = COUNT_OF(writers);
-    world.server.keyspaces[0].streams = streams;
+    world.server.keyspaces[0].promises.streams = streams;
     replica_init(&peer, &options);
     replica_recovered(&peer, 0);
     hlc_raise_ceiling(&peer.hlc, UINT64_C(1) << 40);
@@ -215,7 +215,7 @@ TEST(who_waits_is_served_when_the_keyspace_is_opened)
     EXPECT_REPLY("XADD x * f own", "\"1000000-1\"");
     end_turn();
     EXPECT_WAITS(0);
-    world.server.keyspaces[0].streams = KEYSPACE_STREAMS_LATEST;
+    world.server.keyspaces[0].promises.streams = KEYSPACE_STREAMS_LATEST;
     end_turn();
     EXPECT_ANSWER(0, "[[\"x\" [[\"1000000-1\" [\"f\" \"own\"]]]]]");
     close_regions();

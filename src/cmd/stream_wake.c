@@ -22,7 +22,7 @@ static size_t count_closed(const struct server *server)
     size_t count = 0;
 
     for (size_t i = 0; i < server->deployment->keyspace_count; i++)
-        count += server->keyspaces[i].streams == KEYSPACE_STREAMS_CLOSED;
+        count += server->keyspaces[i].promises.streams == KEYSPACE_STREAMS_CLOSED;
     return count;
 }
 

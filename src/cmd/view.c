@@ -94,7 +94,7 @@ static void reply_contested(struct call *call, struct span key, struct span fiel
 {
     struct keyspace_live *k = server_keyspace(call->server, key);
 
-    switch (k->conflict) {
+    switch (k->promises.conflict) {
     case KEYSPACE_LWW:
         reply_newest(call, c);
         return;

@@ -121,12 +121,12 @@ static void read_acks(struct schema_reader *r, const struct schema_field *f,
     size_t others = deployment_of(r)->region_count > 1 ? deployment_of(r)->region_count - 1 : 1;
     int64_t count;
     if (node->kind != YAMLTREE_TEXT || !span_to_int64(span_str(node->text), &count)) {
-        schema_read_choice(r, f, node, &k->acks.acks);
+        schema_read_choice(r, f, node, &k->promises.acks.acks);
         return;
     }
     if (!schema_whole(r, node->line, node->text, 1, (int64_t)others, &count))
         return;
-    k->acks = (struct write_level){ KEYSPACE_ACK_COUNT, (uint32_t)count };
+    k->promises.acks = (struct write_level){ KEYSPACE_ACK_COUNT, (uint32_t)count };
 }
 
 /* A level; `bounded` is followed by how old a read may be. */
@@ -139,10 +139,10 @@ static void read_reads(struct schema_reader *r, const struct schema_field *f,
     if (node->kind == YAMLTREE_TEXT && strcmp(node->text, "bounded") == 0) {
         schema_problem(r, node->line, "\"bounded\" needs how old a read may be, as in: bounded 5s");
     } else if (node->kind != YAMLTREE_TEXT || strncmp(node->text, BOUNDED, strlen(BOUNDED)) != 0) {
-        schema_read_choice(r, f, node, &k->reads.reads);
+        schema_read_choice(r, f, node, &k->promises.reads.reads);
     } else if (schema_duration(r, node->line, node->text + strlen(BOUNDED), 1,
                                LEVEL_STALENESS_MAX_MS, &ms)) {
-        k->reads = (struct read_level){ KEYSPACE_READ_BOUNDED, (uint32_t)ms };
+        k->promises.reads = (struct read_level){ KEYSPACE_READ_BOUNDED, (uint32_t)ms };
     }
 }
 
@@ -211,7 +211,7 @@ static void read_merge_file(struct schema_reader *r, const struct schema_field *
     const char *wrong = mergefile_judge(k->merge_file);
     if (wrong)
         schema_problem(r, node->line, "%s", wrong);
-    else if (k->conflict != KEYSPACE_MERGE)
+    else if (k->promises.conflict != KEYSPACE_MERGE)
         schema_problem(r, node->line, "a merge file is only used with conflict: merge");
 }
 
@@ -220,26 +220,32 @@ static void read_merge_file(struct schema_reader *r, const struct schema_field *
 static const struct schema_field KEYSPACE[] = {
     { .name = "prefix", .read = read_prefix, .required = true },
     { .name = "mode", .read = schema_read_choice, OF_KEYSPACE(mode), .choices = MODES },
-    { .name = "conflict", .read = schema_read_choice, OF_KEYSPACE(conflict), .choices = CONFLICTS },
+    { .name = "conflict",
+      .read = schema_read_choice,
+      OF_KEYSPACE(promises.conflict),
+      .choices = CONFLICTS },
     { .name = "merge", .read = read_merge_file },
     { .name = "acks", .read = read_acks, .choices = ACKS },
     { .name = "ack_timeout",
       .read = schema_read_duration_ms,
-      OF_KEYSPACE(ack_timeout_ms),
+      OF_KEYSPACE(promises.ack_timeout_ms),
       .low = 1,
       .high = 3600000 },
     { .name = "reads", .read = read_reads, .choices = READS },
     { .name = "max_lag",
       .read = schema_read_duration_ms,
-      OF_KEYSPACE(max_lag_ms),
+      OF_KEYSPACE(promises.max_lag_ms),
       .low = 100,
       .high = 3600000 },
-    { .name = "then", .read = schema_read_choice, OF_KEYSPACE(then), .choices = THENS },
+    { .name = "then", .read = schema_read_choice, OF_KEYSPACE(promises.then), .choices = THENS },
     { .name = "elsewhere",
       .read = schema_read_choice,
-      OF_KEYSPACE(elsewhere),
+      OF_KEYSPACE(promises.elsewhere),
       .choices = ELSEWHERE },
-    { .name = "streams", .read = schema_read_choice, OF_KEYSPACE(streams), .choices = STREAMS },
+    { .name = "streams",
+      .read = schema_read_choice,
+      OF_KEYSPACE(promises.streams),
+      .choices = STREAMS },
     { .name = "evict", .read = schema_read_choice, OF_KEYSPACE(evict), .choices = EVICTS },
     { .name = "fence", .read = read_fence_reference },
     { .name = "outside", .read = schema_read_choice, OF_KEYSPACE(outside), .choices = OUTSIDES },
@@ -302,9 +308,9 @@ static void read_keyspace(struct schema_reader *r, const struct yamltree *node,
     struct keyspace *k = deployment_add_keyspace(d);
     schema_read_fields(r, KEYSPACE, node, k);
     judge_writer(r, node, k);
-    judge_field(r, node, "then", k->max_lag_ms != 0, "a keyspace with max_lag");
+    judge_field(r, node, "then", k->promises.max_lag_ms != 0, "a keyspace with max_lag");
     judge_homes(r, node, k);
-    if (k->conflict == KEYSPACE_MERGE && !yamltree_find(node, "merge"))
+    if (k->promises.conflict == KEYSPACE_MERGE && !yamltree_find(node, "merge"))
         schema_problem(r, yamltree_find(node, "conflict")->line,
                        "conflict: merge needs the file of a function, as in: merge: cart.lua");
     for (const struct keyspace *earlier = d->keyspaces; k->prefix && earlier < k; earlier++) {

@@ -94,8 +94,8 @@ TEST(every_field_is_read)
     EXPECT_EQ(r->peers.port, 6380);
     EXPECT_TEXT(span_str(r->http.host), "::1");
     EXPECT_EQ(d.keyspace_count, 1);
-    EXPECT_EQ(d.keyspaces[0].ack_timeout_ms, 2000);
-    EXPECT_EQ(d.keyspaces[0].streams, KEYSPACE_STREAMS_CLOSED);
+    EXPECT_EQ(d.keyspaces[0].promises.ack_timeout_ms, 2000);
+    EXPECT_EQ(d.keyspaces[0].promises.streams, KEYSPACE_STREAMS_CLOSED);
     EXPECT_EQ(d.keyspaces[0].evict, KEYSPACE_EVICT_DROP);
     for (unsigned o = 0; o < 256; o++)
         EXPECT(deployment_closes(&d, (uint8_t)o) == (o == 1 || o == 2 || o == 255));
@@ -127,7 +127,7 @@ TEST(what_is_left_out_has_its_default)
     EXPECT_EQ(d.fence_count, 1);
     EXPECT(fence_holds(&d.fences[0], 1) && fence_holds(&d.fences[0], 2));
     EXPECT_EQ(d.keyspace_count, 1);
-    EXPECT_EQ(d.keyspaces[0].streams, KEYSPACE_STREAMS_LATEST);
+    EXPECT_EQ(d.keyspaces[0].promises.streams, KEYSPACE_STREAMS_LATEST);
     EXPECT_EQ(d.keyspaces[0].evict, KEYSPACE_EVICT_DEMOTE);
     EXPECT(!(d.closed[0] | d.closed[1] | d.closed[2] | d.closed[3]));
     EXPECT_EQ(d.checkpoint.log_bytes, 64 << 20);
@@ -539,16 +539,16 @@ TEST(levels_are_words_or_numbers_of_acks_and_bounded_has_a_staleness)
                               "  - { prefix: a, acks: sync, ack_timeout: 250ms }\n",
                   &d));
     EXPECT_EQ(d.reads_warn_ms, 3000);
-    EXPECT_EQ(d.keyspaces[0].acks.acks, KEYSPACE_ACK_COUNT);
-    EXPECT_EQ(d.keyspaces[0].acks.count, 1);
-    EXPECT_EQ(d.keyspaces[0].reads.reads, KEYSPACE_READ_BOUNDED);
-    EXPECT_EQ(d.keyspaces[0].reads.staleness_ms, 5000);
-    EXPECT_EQ(d.keyspaces[1].acks.acks, KEYSPACE_QUORUM);
-    EXPECT_EQ(d.keyspaces[1].reads.reads, KEYSPACE_READ_STRONG);
-    EXPECT_EQ(d.keyspaces[2].acks.acks, KEYSPACE_SEMI_SYNC);
-    EXPECT_EQ(d.keyspaces[2].reads.reads, KEYSPACE_READ_CAUSAL);
-    EXPECT_EQ(d.keyspaces[3].acks.acks, KEYSPACE_SYNC);
-    EXPECT_EQ(d.keyspaces[3].ack_timeout_ms, 250);
+    EXPECT_EQ(d.keyspaces[0].promises.acks.acks, KEYSPACE_ACK_COUNT);
+    EXPECT_EQ(d.keyspaces[0].promises.acks.count, 1);
+    EXPECT_EQ(d.keyspaces[0].promises.reads.reads, KEYSPACE_READ_BOUNDED);
+    EXPECT_EQ(d.keyspaces[0].promises.reads.staleness_ms, 5000);
+    EXPECT_EQ(d.keyspaces[1].promises.acks.acks, KEYSPACE_QUORUM);
+    EXPECT_EQ(d.keyspaces[1].promises.reads.reads, KEYSPACE_READ_STRONG);
+    EXPECT_EQ(d.keyspaces[2].promises.acks.acks, KEYSPACE_SEMI_SYNC);
+    EXPECT_EQ(d.keyspaces[2].promises.reads.reads, KEYSPACE_READ_CAUSAL);
+    EXPECT_EQ(d.keyspaces[3].promises.acks.acks, KEYSPACE_SYNC);
+    EXPECT_EQ(d.keyspaces[3].promises.ack_timeout_ms, 250);
     deployment_release(&d);
     EXPECT_ERRORS(
         TWO_REGIONS "keyspaces: [{ prefix: a, acks: 2, reads: bounded 5 }]\n",
@@ -572,7 +572,7 @@ TEST(writers_and_homes_belong_to_their_modes)
                   "  - { prefix: a, mode: partitioned, homes: directory, directory: dir }\n",
                   &d));
     EXPECT_EQ(d.keyspaces[0].writer, 2);
-    EXPECT_EQ(d.keyspaces[0].elsewhere, KEYSPACE_REDIRECT);
+    EXPECT_EQ(d.keyspaces[0].promises.elsewhere, KEYSPACE_REDIRECT);
     EXPECT_EQ(d.keyspaces[1].writer, 2);
     EXPECT_EQ(d.keyspaces[1].outside, KEYSPACE_THROUGH);
     EXPECT_EQ(d.keyspaces[2].homes, KEYSPACE_HOMES_TAG);
@@ -601,9 +601,9 @@ TEST(views_of_conflict_are_read_and_merge_needs_a_file_beside_the_configuration)
                               "  - { prefix: aa, conflict: siblings, streams: closed }\n"
                               "  - { prefix: b, conflict: merge, merge: functions/cart.lua }\n",
                   &d));
-    EXPECT_EQ(d.keyspaces[0].conflict, KEYSPACE_SIBLINGS);
-    EXPECT_EQ(d.keyspaces[0].streams, KEYSPACE_STREAMS_CLOSED);
-    EXPECT_EQ(d.keyspaces[1].conflict, KEYSPACE_MERGE);
+    EXPECT_EQ(d.keyspaces[0].promises.conflict, KEYSPACE_SIBLINGS);
+    EXPECT_EQ(d.keyspaces[0].promises.streams, KEYSPACE_STREAMS_CLOSED);
+    EXPECT_EQ(d.keyspaces[1].promises.conflict, KEYSPACE_MERGE);
     EXPECT_TEXT(span_str(d.keyspaces[1].merge_file), "functions/cart.lua");
     deployment_release(&d);
     EXPECT_ERRORS(TWO_REGIONS "keyspaces:\n"

@@ -245,23 +245,13 @@ static void json_closed(struct buffer *out, const struct node *n)
 
 static void json_conflicts(struct buffer *out, const struct keyspace_live *k)
 {
-    static const char *const views[] = {
-        [KEYSPACE_LWW] = "lww",
-        [KEYSPACE_SIBLINGS] = "siblings",
-        [KEYSPACE_MERGE] = "merge",
-    };
-    member(out, "conflict", views[k->conflict]);
+    member(out, "conflict", keyspace_conflict_words[k->promises.conflict]);
     number(out, "conflicts", report_conflicts_of(k));
     number(out, "merge_failures", k->merge_failures);
 }
 
 static void json_policy(struct buffer *out, const struct node *n, const struct keyspace *k)
 {
-    static const char *const modes[] = {
-        [KEYSPACE_ACTIVE_ACTIVE] = "active-active",   [KEYSPACE_PRIMARY] = "primary",
-        [KEYSPACE_FOLLOW_THE_SUN] = "follow-the-sun", [KEYSPACE_PARTITIONED] = "partitioned",
-        [KEYSPACE_CONSENSUS] = "consensus",
-    };
     const struct deployment *d = n->options.deployment;
     const struct region *writer = deployment_region_with_id(d, k->writer);
     const char *writers = k->fence == 0 ? "every region" : "every member of the fence";
@@ -269,7 +259,7 @@ static void json_policy(struct buffer *out, const struct node *n, const struct k
         writers = "each key's home";
     else if (k->mode == KEYSPACE_PRIMARY && writer != NULL)
         writers = writer->name;
-    member(out, "mode", modes[k->mode]);
+    member(out, "mode", keyspace_mode_words[k->mode]);
     member(out, "writers", writers);
     member(out, "fence", d->fences[k->fence].name);
 }

@@ -48,7 +48,7 @@ struct keyspace *deployment_add_keyspace(struct deployment *d)
     void *array = d->keyspaces;
     struct keyspace *k = add(&array, &d->keyspace_count, sizeof(*k));
     d->keyspaces = array;
-    k->ack_timeout_ms = 1000; /* several times the longest round trip on Earth */
+    k->promises.ack_timeout_ms = 1000; /* several times the longest round trip on Earth */
     return k;
 }
 

@@ -49,8 +49,8 @@ TEST(a_key_without_a_listed_prefix_has_the_default_keyspace)
     const struct keyspace *k = deployment_keyspace_of(&d, span_str("b"));
     EXPECT_TEXT(span_str(k->prefix), "");
     EXPECT_EQ(k->mode, KEYSPACE_ACTIVE_ACTIVE);
-    EXPECT_EQ(k->acks.acks, KEYSPACE_ASYNC);
-    EXPECT_EQ(k->ack_timeout_ms, 1000);
+    EXPECT_EQ(k->promises.acks.acks, KEYSPACE_ASYNC);
+    EXPECT_EQ(k->promises.ack_timeout_ms, 1000);
     deployment_release(&d);
 }
 

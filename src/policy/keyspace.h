@@ -72,24 +72,37 @@ enum keyspace_homes {
     KEYSPACE_HOMES_DIRECTORY, /* the key directory + tag names it, as a string */
 };
 
-struct keyspace {
-    char *prefix; /* "" holds every key that no longer prefix holds */
-    size_t prefix_bytes;
-    enum keyspace_mode mode;
+/* The words of the configuration, of commands and of reports, by the value. */
+extern const char *const keyspace_mode_words[5];
+extern const char *const keyspace_conflict_words[3];
+extern const char *const keyspace_streams_words[2];
+extern const char *const keyspace_evict_words[3];
+extern const char *const keyspace_elsewhere_words[2];
+extern const char *const keyspace_then_words[2];
+
+/* What may be changed while regions run (KEYSPACE SET), but for the merge function. */
+struct keyspace_promises {
     enum keyspace_conflict conflict;
-    char *merge_file; /* with KEYSPACE_MERGE, else NULL */
+    enum keyspace_streams streams;
     struct write_level acks;
     struct read_level reads;
     uint32_t ack_timeout_ms; /* so long acknowledgements, and what a read needs, are waited for */
     uint32_t max_lag_ms;     /* so far behind our writes the others may be; 0: as far as they are */
     enum keyspace_then then;
     enum keyspace_elsewhere elsewhere;
+};
+
+struct keyspace {
+    char *prefix; /* "" holds every key that no longer prefix holds */
+    size_t prefix_bytes;
+    enum keyspace_mode mode;
+    struct keyspace_promises promises;
+    char *merge_file; /* with KEYSPACE_MERGE, else NULL */
     enum keyspace_outside outside;
     uint8_t writer;            /* with KEYSPACE_PRIMARY: the region's number */
     enum keyspace_homes homes; /* with KEYSPACE_PARTITIONED */
     char *directory;     /* with KEYSPACE_HOMES_DIRECTORY: the prefix of its keys; else NULL */
     uint64_t readers[4]; /* members of the fence that are no key's home: copies to read from */
-    enum keyspace_streams streams;
     enum keyspace_evict evict;
     uint32_t fence; /* index into the deployment's fences; 0 is global */
 };

@@ -154,10 +154,10 @@ static void add_space(const struct sim_world *w, struct deployment *d, enum call
                                                  [CALL_DIRECTORY] = KEYSPACE_HOMES_DIRECTORY };
     const struct call_plan *c = &w->plan.calls;
     struct keyspace *k = add(d, sim_call_prefixes[space]);
-    k->acks = c->promises[space].acks;
-    k->reads = c->promises[space].reads;
-    k->ack_timeout_ms = c->promises[space].timeout_ms;
-    k->elsewhere = c->redirects[space] ? KEYSPACE_REDIRECT : KEYSPACE_FORWARD;
+    k->promises.acks = c->promises[space].acks;
+    k->promises.reads = c->promises[space].reads;
+    k->promises.ack_timeout_ms = c->promises[space].timeout_ms;
+    k->promises.elsewhere = c->redirects[space] ? KEYSPACE_REDIRECT : KEYSPACE_FORWARD;
     if (space == CALL_PRIMARY) {
         k->mode = KEYSPACE_PRIMARY;
         k->writer = w->ids[c->first];
@@ -186,6 +186,6 @@ void sim_homes_configure(const struct sim_world *w, struct deployment *d)
         add_space(w, d, (enum call_space)i);
     add(d, "dir:"); /* no cache holds it */
     struct keyspace *lag = add(d, "lag:");
-    lag->max_lag_ms = c->max_lag_ms;
-    lag->then = c->refuses ? KEYSPACE_REFUSE_WRITES : KEYSPACE_SLOW;
+    lag->promises.max_lag_ms = c->max_lag_ms;
+    lag->promises.then = c->refuses ? KEYSPACE_REFUSE_WRITES : KEYSPACE_SLOW;
 }

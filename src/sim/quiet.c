@@ -73,8 +73,8 @@ static void add_keyspaces(struct deployment *d)
         size_t bytes = strlen(KEYSPACES[i].prefix);
         k->prefix = memcpy(mem_alloc(bytes + 1), KEYSPACES[i].prefix, bytes + 1);
         k->prefix_bytes = bytes;
-        k->streams = KEYSPACES[i].streams;
-        k->conflict = KEYSPACES[i].conflict;
+        k->promises.streams = KEYSPACES[i].streams;
+        k->promises.conflict = KEYSPACES[i].conflict;
     }
     deployment_finish(d);
 }

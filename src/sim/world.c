@@ -153,10 +153,10 @@ static void add_promises(const struct sim_world *w, struct deployment *d)
         k->prefix = text_of(fenced ? SIM_FENCE_PREFIX : prefix);
         k->prefix_bytes = strlen(k->prefix);
         k->fence = fenced;
-        k->elsewhere = KEYSPACE_REDIRECT;
-        k->acks = w->plan.keyspaces[i].acks;
-        k->reads = w->plan.keyspaces[i].reads;
-        k->ack_timeout_ms = w->plan.keyspaces[i].timeout_ms;
+        k->promises.elsewhere = KEYSPACE_REDIRECT;
+        k->promises.acks = w->plan.keyspaces[i].acks;
+        k->promises.reads = w->plan.keyspaces[i].reads;
+        k->promises.ack_timeout_ms = w->plan.keyspaces[i].timeout_ms;
     }
 }
 

@@ -1,0 +1,29 @@
+#include "policy/keyspace.h"
+
+const char *const keyspace_mode_words[] = {
+    [KEYSPACE_ACTIVE_ACTIVE] = "active-active",   [KEYSPACE_PRIMARY] = "primary",
+    [KEYSPACE_FOLLOW_THE_SUN] = "follow-the-sun", [KEYSPACE_PARTITIONED] = "partitioned",
+    [KEYSPACE_CONSENSUS] = "consensus",
+};
+const char *const keyspace_conflict_words[] = {
+    [KEYSPACE_LWW] = "lww",
+    [KEYSPACE_SIBLINGS] = "siblings",
+    [KEYSPACE_MERGE] = "merge",
+};
+const char *const keyspace_streams_words[] = {
+    [KEYSPACE_STREAMS_LATEST] = "latest",
+    [KEYSPACE_STREAMS_CLOSED] = "closed",
+};
+const char *const keyspace_evict_words[] = {
+    [KEYSPACE_EVICT_DEMOTE] = "demote",
+    [KEYSPACE_EVICT_DROP] = "drop",
+    [KEYSPACE_EVICT_LOCAL] = "local",
+};
+const char *const keyspace_elsewhere_words[] = {
+    [KEYSPACE_FORWARD] = "forward",
+    [KEYSPACE_REDIRECT] = "redirect",
+};
+const char *const keyspace_then_words[] = {
+    [KEYSPACE_SLOW] = "slow",
+    [KEYSPACE_REFUSE_WRITES] = "refuse",
+};
