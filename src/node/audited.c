@@ -69,7 +69,7 @@ void node_audit_written(struct node *n, uint64_t number)
     list_each(&n->remotes, it)
     {
         struct remote *r = container_of(it, struct remote, link);
-        if (r->count > 0)
+        if (r->commands.count > 0)
             remote_mark_due(n, r);
     }
 }

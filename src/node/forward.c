@@ -141,6 +141,20 @@ static struct peer *peer_of(struct node *n, uint8_t region)
     return NULL;
 }
 
+static struct span session_id_of(const void *client)
+{
+    const struct client *c = client;
+
+    return span_of((const uint8_t *)&c->session.id, sizeof(c->session.id));
+}
+
+void forward_init(struct node *n)
+{
+    list_init(&n->forwarding);
+    table_init(&n->away, session_id_of, n->options.seed);
+    n->forward_due_us = UINT64_MAX;
+}
+
 /* The session that it has elsewhere is not needed any more, or gone with its link. */
 static void leave_session(struct node *n, struct client *c)
 {
@@ -152,6 +166,8 @@ static void leave_session(struct node *n, struct client *c)
         link_dirty(n, l);
     }
     c->session.transaction.unsure |= f->watches;
+    if (f->peer != NULL)
+        table_remove(&n->away, session_id_of(c));
     f->peer = NULL;
     f->watches = f->ended = false;
 }
@@ -165,6 +181,7 @@ static void open_session(struct node *n, struct client *c, struct peer *p, const
         return;
     leave_session(n, c);
     f->peer = p;
+    table_insert(&n->away, c);
     f->link_id = l->id;
     f->db = 0;
     f->protocol = 2;
@@ -172,15 +189,16 @@ static void open_session(struct node *n, struct client *c, struct peer *p, const
     f->follows = false;
 }
 
+static struct forwarded *first_of(const struct client *c)
+{
+    return fifo_at(&c->forward.flight, sizeof(struct forwarded), 0);
+}
+
 static void push_flight(struct node *n, struct client *c, struct forwarded one)
 {
     struct forward *f = &c->forward;
 
-    if (f->count == f->cap) {
-        f->cap = f->cap ? 2 * f->cap : 4;
-        f->flight = mem_realloc(f->flight, f->cap * sizeof(*f->flight));
-    }
-    f->flight[f->count++] = one;
+    *(struct forwarded *)fifo_push(&f->flight, sizeof(one)) = one;
     if (!list_linked(&f->link))
         list_add_tail(&n->forwarding, &f->link);
     if (one.deadline_us < n->forward_due_us)
@@ -263,7 +281,7 @@ static void refuse(struct node *n, struct client *c, const char *error)
 /* The answers of those before it come first. */
 static enum forward_verdict refuse_in_order(struct node *n, struct client *c, const char *error)
 {
-    if (c->forward.count > 0)
+    if (c->forward.flight.count > 0)
         return FORWARD_WAIT;
     refuse(n, c, error);
     return FORWARD_GONE;
@@ -365,10 +383,10 @@ static bool must_wait_for(const struct client *c, const struct peer *p, const st
 {
     const struct forward *f = &c->forward;
 
-    if (f->count == 0)
+    if (f->flight.count == 0)
         return false;
     return f->peer != p || l == NULL || f->link_id != l->id || f->ended ||
-           f->count >= FORWARD_FLIGHT_MAX;
+           f->flight.count >= FORWARD_FLIGHT_MAX;
 }
 
 static enum forward_verdict send_away(struct node *n, struct client *c, const struct route *route,
@@ -438,7 +456,7 @@ static void follow_watch(struct node *n, struct client *c, const struct span *ar
     if (!f->watches || command == NULL)
         return;
     if (command->run == cmd_exec && c->session.transaction.refused) {
-        if (f->count == 0)
+        if (f->flight.count == 0)
             leave_session(n, c); /* EXEC runs nothing, and says so here */
         return;
     }
@@ -451,7 +469,7 @@ static void follow_watch(struct node *n, struct client *c, const struct span *ar
         struct link *l = way_to(f->peer);
         struct span unwatch = span_str("UNWATCH");
 
-        if (f->count > 0)
+        if (f->flight.count > 0)
             return; /* it waits, and comes again */
         f->watches = false;
         if (l != NULL && f->link_id == l->id)
@@ -502,7 +520,7 @@ enum forward_verdict forward_judge(struct node *n, struct client *c, const struc
     struct session *s = &c->session;
     size_t at = s->with.command_at;
 
-    if (!n->server.routed && c->forward.count == 0 && c->sent_to == 0)
+    if (!n->server.routed && c->forward.flight.count == 0 && c->sent_to == 0)
         return FORWARD_HERE;
     if (knows_less(n, c))
         return FORWARD_WAIT;
@@ -522,8 +540,8 @@ enum forward_verdict forward_judge(struct node *n, struct client *c, const struc
         return FORWARD_HERE;
     follow_watch(n, c, argv + at, argc - at, &route);
     if (route.region == n->options.self->id)
-        return c->forward.count > 0 ? FORWARD_WAIT : follow_own_write(n, c, command);
-    if (route.redirects && c->remote == NULL && c->forward.count > 0)
+        return c->forward.flight.count > 0 ? FORWARD_WAIT : follow_own_write(n, c, command);
+    if (route.redirects && c->remote == NULL && c->forward.flight.count > 0)
         return FORWARD_WAIT;
     if (route.redirects && c->remote == NULL) {
         redirect(n, c, &route);
@@ -534,7 +552,7 @@ enum forward_verdict forward_judge(struct node *n, struct client *c, const struc
 
 bool forward_may_resume(const struct client *c)
 {
-    return c->forward.count == 0 || c->forward.count < FORWARD_FLIGHT_MAX / 2;
+    return c->forward.flight.count == 0 || c->forward.flight.count < FORWARD_FLIGHT_MAX / 2;
 }
 
 /* --- answers --- */
@@ -543,9 +561,8 @@ static void forget_first(struct client *c)
 {
     struct forward *f = &c->forward;
 
-    f->count--;
-    memmove(f->flight, f->flight + 1, f->count * sizeof(*f->flight));
-    if (f->count == 0)
+    fifo_pop(&f->flight);
+    if (f->flight.count == 0)
         list_remove(&f->link);
 }
 
@@ -558,15 +575,13 @@ static void wake(struct node *n, struct client *c)
     }
 }
 
-static struct client *client_with(struct node *n, uint64_t session)
+/* Whose session over this link has that number; NULL: nobody's any more. */
+static struct client *client_with(const struct node *n, const struct link *l, uint64_t session)
 {
-    list_each(&n->forwarding, it)
-    {
-        struct client *c = container_of(it, struct client, forward.link);
-        if (c->session.id == session)
-            return c;
-    }
-    return NULL;
+    void **slot = table_find(&n->away, span_of((const uint8_t *)&session, sizeof(session)));
+    struct client *c = slot != NULL ? *slot : NULL;
+
+    return c != NULL && c->forward.link_id == l->id ? c : NULL;
 }
 
 /* The text of a bulk string; empty: it is none. */
@@ -629,10 +644,10 @@ void forward_take_answer(struct node *n, struct link *l, struct span body)
         link_refuse(n, l, "a malformed ANSWER");
         return;
     }
-    struct client *c = client_with(n, m.session);
-    if (c == NULL || c->forward.link_id != l->id || c->forward.flight[0].number != m.number)
+    struct client *c = client_with(n, l, m.session);
+    if (c == NULL || c->forward.flight.count == 0 || first_of(c)->number != m.number)
         return; /* nobody waits for it any more */
-    struct forwarded first = c->forward.flight[0];
+    struct forwarded first = *first_of(c);
     forget_first(c);
     audited_answer(n, l, true, first.about, m.reply.len);
     if (first.token)
@@ -644,7 +659,7 @@ void forward_take_answer(struct node *n, struct link *l, struct span body)
 
 static void fail_first(struct node *n, struct client *c, const char *what)
 {
-    const struct forwarded *first = &c->forward.flight[0];
+    const struct forwarded *first = first_of(c);
     const char *name = c->forward.peer->region->name;
     bool told = first->token ? c->forward.kept.len > 0 : !first->silent;
 
@@ -663,7 +678,7 @@ static void expire(struct node *n, struct client *c)
 {
     bool any = false;
 
-    while (c->forward.count > 0 && n->now_us >= c->forward.flight[0].deadline_us) {
+    while (c->forward.flight.count > 0 && n->now_us >= first_of(c)->deadline_us) {
         fail_first(n, c, "no answer has come in time");
         any = true;
     }
@@ -680,8 +695,8 @@ static void expire_all(struct node *n)
     {
         struct client *c = container_of(it, struct client, forward.link);
         expire(n, c);
-        if (c->forward.count > 0 && c->forward.flight[0].deadline_us < n->forward_due_us)
-            n->forward_due_us = c->forward.flight[0].deadline_us;
+        if (c->forward.flight.count > 0 && first_of(c)->deadline_us < n->forward_due_us)
+            n->forward_due_us = first_of(c)->deadline_us;
     }
 }
 
@@ -696,7 +711,7 @@ void forward_forget(struct node *n, struct client *c)
 
     leave_session(n, c);
     list_remove(&f->link);
-    mem_free(f->flight);
+    fifo_release(&f->flight);
     buffer_release(&f->kept);
     *f = (struct forward){ 0 };
 }
@@ -705,14 +720,15 @@ void forward_forget(struct node *n, struct client *c)
 
 void forward_hear_of_end(struct node *n, const struct link *l, uint64_t session)
 {
-    list_each(&n->server.sessions, it)
-    {
-        struct session *s = container_of(it, struct session, link);
-        struct forward *f = &client_of(s)->forward;
+    struct client *c = client_with(n, l, session);
 
-        if (s->id == session && f->peer != NULL && f->link_id == l->id)
-            f->ended = true;
-    }
+    if (c != NULL)
+        c->forward.ended = true;
+}
+
+void forward_release(struct node *n)
+{
+    table_release(&n->away);
 }
 
 void forward_turn_end(struct node *n)
@@ -727,7 +743,7 @@ void forward_link_closed(struct node *n, struct link *l)
         struct client *c = container_of(it, struct client, forward.link);
         if (c->forward.link_id != l->id)
             continue;
-        while (c->forward.count > 0)
+        while (c->forward.flight.count > 0)
             fail_first(n, c, "the link to it was lost");
         leave_session(n, c);
         wake(n, c);

@@ -26,6 +26,7 @@
 #ifndef NODE_FORWARD_H
 #define NODE_FORWARD_H
 
+#include "base/fifo.h"
 #include "base/list.h"
 #include "base/span.h"
 #include "clock/vector.h"
@@ -62,7 +63,7 @@ struct forwarded {
 /* What a client has elsewhere. */
 struct forward {
     struct list link;  /* in node.forwarding, while something is on its way */
-    struct peer *peer; /* where its session is; NULL: nowhere */
+    struct peer *peer; /* where its session is, then it is in node.away; NULL: nowhere */
     uint64_t link_id;  /* over which link */
     uint8_t db;        /* what that session was told last */
     int protocol;
@@ -71,8 +72,7 @@ struct forward {
     bool ended;           /* it was ended there: the next command begins another */
     bool watches;         /* keys are watched there */
     uint64_t numbers;
-    struct forwarded *flight; /* [count], in order */
-    size_t count, cap;
+    struct fifo flight; /* of struct forwarded */
     struct buffer kept; /* the answer that waits for a token; empty: none does */
 };
 
@@ -81,6 +81,9 @@ enum forward_verdict {
     FORWARD_GONE, /* it is on its way, or was answered: the next */
     FORWARD_WAIT, /* it has to wait for those before it */
 };
+
+void forward_init(struct node *n);
+void forward_release(struct node *n); /* no client is left */
 
 /* The command at the front of the session, which has been parsed and judged (node/promise.h begin). */
 enum forward_verdict forward_judge(struct node *n, struct client *c, const struct span *argv,

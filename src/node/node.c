@@ -1,5 +1,5 @@
-#include "node/gather.h"
 #include "node/node.h"
+#include "node/gather.h"
 #include "node/remote.h"
 #include "policy/origin.h"
 
@@ -168,12 +168,11 @@ void node_init(struct node *n, const struct node_options *options)
     list_init(&n->waiting);
     list_init(&n->held);
     list_init(&n->wrote);
-    list_init(&n->forwarding);
     list_init(&n->gathers);
     erase_init(n);
-    list_init(&n->remotes);
-    list_init(&n->remotes_due);
-    n->hold_due_us = n->forward_due_us = UINT64_MAX;
+    n->hold_due_us = UINT64_MAX;
+    forward_init(n);
+    remote_init(n);
     audited_init(n);
     init_peers(n);
     init_replica(n);
@@ -189,10 +188,10 @@ void node_init(struct node *n, const struct node_options *options)
 
 void node_release(struct node *n)
 {
-    while (!list_empty(&n->remotes))
-        remote_link_closed(n, container_of(n->remotes.next, struct remote, link)->from);
+    remote_release(n);
     list_each(&n->server.sessions, it)
         node_session_close(n, container_of(it, struct session, link));
+    forward_release(n);
     gather_release(n);
     list_each(&n->links, it)
         node_link_closed(n, container_of(it, struct link, link), "the server stops");

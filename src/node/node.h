@@ -43,8 +43,8 @@
 #include "node/feed.h"
 #include "node/link.h"
 #include "node/memory.h"
-#include "node/promise.h"
 #include "node/newcomer.h"
+#include "node/promise.h"
 #include "node/scrub.h"
 #include "node/tail.h"
 #include "node/topology.h"
@@ -119,18 +119,20 @@ struct node {
     size_t peer_count;
     struct list links; /* of struct link: all connections, also those without HELLO yet */
     struct list dirty_sessions, dirty_links;
-    struct list waiting;            /* sessions whose commands wait */
-    bool resume;                    /* one of them can go on now */
-    struct list held;               /* sessions with replies that wait for durability */
-    struct list wrote;              /* sessions with replies that wait for the log of this turn */
+    struct list waiting;         /* sessions whose commands wait */
+    bool resume;                 /* one of them can go on now */
+    struct list held;            /* sessions with replies that wait for durability */
+    struct list wrote;           /* sessions with replies that wait for the log of this turn */
     bool holds_applied;          /* one of them waits for what another region wrote */
-    uint64_t hold_due_us;           /* one of those replies is due by time alone */
-    stamp_t acks_wanted;            /* the newest write that waits for acknowledgements */
-    struct vector wanted;           /* by origin: what its region waits for us to acknowledge */
+    uint64_t hold_due_us;        /* one of those replies is due by time alone */
+    stamp_t acks_wanted;         /* the newest write that waits for acknowledgements */
+    struct vector wanted;        /* by origin: what its region waits for us to acknowledge */
     struct list forwarding;      /* sessions with commands on their way to other regions */
+    struct table away;           /* clients that have a session in another region, by session.id */
     uint64_t forward_due_us;     /* one of those is due by time alone */
     struct list gathers;         /* struct gather: asked for, not answered yet */
     struct list remotes;         /* sessions for clients of other regions: struct remote */
+    struct table remotes_by_key; /* the same */
     struct list remotes_due;     /* those of them that may have answers */
     uint64_t forwards_sent, forwards_taken;
     uint64_t barrier_wanted;        /* the newest number that a command waits for */

@@ -9,15 +9,31 @@
 #include "wire/message.h"
 #include "wire/resp_skip.h"
 
-static struct remote *remote_with(struct node *n, const struct link *l, uint64_t session)
+static struct span key_of(const void *remote)
 {
-    list_each(&n->remotes, it)
-    {
-        struct remote *r = container_of(it, struct remote, link);
-        if (r->from == l && r->session == session)
-            return r;
-    }
-    return NULL;
+    const struct remote *r = remote;
+
+    return span_of((const uint8_t *)&r->key, sizeof(r->key));
+}
+
+void remote_init(struct node *n)
+{
+    list_init(&n->remotes);
+    list_init(&n->remotes_due);
+    table_init(&n->remotes_by_key, key_of, n->options.seed);
+}
+
+static struct remote *remote_with(const struct node *n, const struct link *l, uint64_t session)
+{
+    struct remote_key key = { .link_id = l->id, .session = session };
+    void **slot = table_find(&n->remotes_by_key, span_of((const uint8_t *)&key, sizeof(key)));
+
+    return slot != NULL ? *slot : NULL;
+}
+
+static struct remote_command *first_of(const struct remote *r)
+{
+    return fifo_at(&r->commands, sizeof(struct remote_command), 0);
 }
 
 static struct remote *open_remote(struct node *n, struct link *l, uint64_t session)
@@ -26,9 +42,12 @@ static struct remote *open_remote(struct node *n, struct link *l, uint64_t sessi
     if (s == NULL)
         return NULL;
     struct remote *r = mem_zalloc(sizeof(*r));
-    *r = (struct remote){ .client = client_of(s), .from = l, .session = session };
+    *r = (struct remote){ .client = client_of(s),
+                          .from = l,
+                          .key = { .link_id = l->id, .session = session } };
     r->client->remote = r;
     list_add_tail(&n->remotes, &r->link);
+    table_insert(&n->remotes_by_key, r);
     return r;
 }
 
@@ -48,15 +67,16 @@ static void end_session(struct node *n, struct remote *r)
 static void close_remote(struct node *n, struct remote *r)
 {
     list_remove(&r->link);
+    table_remove(&n->remotes_by_key, key_of(r));
     end_session(n, r);
-    mem_free(r->commands);
+    fifo_release(&r->commands);
     mem_free(r);
 }
 
 static void put_answer(struct node *n, const struct remote *r, uint64_t number, struct span reply)
 {
     struct message_answer m = {
-        .session = r->session,
+        .session = r->key.session,
         .number = number,
         .stamp = r->client->session.last_write,
         .reply = reply,
@@ -102,16 +122,13 @@ void remote_take(struct node *n, struct link *l, struct span body)
                                 : "-NOWRITER the session there was ended: try again\r\n");
         return;
     }
-    if (r->count == FORWARD_TAKEN_MAX) {
+    if (r->commands.count == FORWARD_TAKEN_MAX) {
         link_refuse(n, l, "more than %u commands of one client", (unsigned)FORWARD_TAKEN_MAX);
         return;
     }
-    if (r->count == r->cap) {
-        r->cap = r->cap ? 2 * r->cap : 4;
-        r->commands = mem_realloc(r->commands, r->cap * sizeof(*r->commands));
-    }
     uint32_t about = audited_commands(n, l, true, m.commands);
-    r->commands[r->count++] = (struct remote_command){ m.number, m.before, about };
+    struct remote_command *last = fifo_push(&r->commands, sizeof(*last));
+    *last = (struct remote_command){ m.number, m.before, about };
     r->hops = m.hops;
     if (m.after != 0 && replica_may_hold(&n->replica, stamp_origin(m.after)))
         vector_raise(&r->after, m.after);
@@ -138,7 +155,7 @@ void remote_take_forget(struct node *n, struct link *l, struct span body)
 
 static void take_reply(struct node *n, struct remote *r, struct span reply)
 {
-    struct remote_command *first = &r->commands[0];
+    struct remote_command *first = first_of(r);
 
     if (first->before > 0) {
         first->before--;
@@ -149,8 +166,7 @@ static void take_reply(struct node *n, struct remote *r, struct span reply)
         "the keys\r\n";
     put_answer(n, r, first->number, reply.len <= FORWARD_BYTES_MAX ? reply : span_str(text));
     audited_answer(n, r->from, false, first->about, reply.len);
-    r->count--;
-    memmove(r->commands, r->commands + 1, r->count * sizeof(*r->commands));
+    fifo_pop(&r->commands);
 }
 
 /* Its whole replies become answers. */
@@ -159,10 +175,10 @@ static void see_off(struct node *n, struct remote *r)
     struct session *s = &r->client->session;
     size_t bytes;
 
-    while (r->count > 0 && (bytes = resp_skip(client_output(s))) > 0) {
+    while (r->commands.count > 0 && (bytes = resp_skip(client_output(s))) > 0) {
         if (!link_has_room(r->from))
             return; /* it stays due; when its own output is full, its commands wait */
-        if (!audited_may_answer(n, r->from, r->commands[0].about))
+        if (!audited_may_answer(n, r->from, first_of(r)->about))
             break;
         take_reply(n, r, span_of(client_output(s).at, bytes));
         client_sent(n, s, bytes);
@@ -172,11 +188,10 @@ static void see_off(struct node *n, struct remote *r)
         return;
     static const char text[] =
         "-UNKNOWN the session there was ended: the command may have happened\r\n";
-    for (size_t i = 0; i < r->count; i++)
-        put_answer(n, r, r->commands[i].number, span_str(text));
-    r->count = 0;
+    for (; r->commands.count > 0; fifo_pop(&r->commands))
+        put_answer(n, r, first_of(r)->number, span_str(text));
     end_session(n, r); /* a new one would not know what this one was told */
-    message_put_forget(&r->from->output, r->session);
+    message_put_forget(&r->from->output, r->key.session);
     link_dirty(n, r->from);
 }
 
@@ -186,6 +201,13 @@ void remote_turn_end(struct node *n)
     {
         see_off(n, container_of(it, struct remote, due));
     }
+}
+
+void remote_release(struct node *n)
+{
+    while (!list_empty(&n->remotes))
+        close_remote(n, container_of(n->remotes.next, struct remote, link));
+    table_release(&n->remotes_by_key);
 }
 
 void remote_link_closed(struct node *n, const struct link *l)

@@ -10,6 +10,7 @@
 #ifndef NODE_REMOTE_H
 #define NODE_REMOTE_H
 
+#include "base/fifo.h"
 #include "base/list.h"
 #include "base/span.h"
 #include "clock/vector.h"
@@ -31,12 +32,17 @@ struct remote {
     struct list due;       /* in node.remotes_due while it may have answers */
     struct client *client; /* NULL: it was ended here; what still comes is refused */
     struct link *from;
-    uint64_t session;                /* the other region's number */
-    uint8_t hops;                    /* of its newest command */
-    struct vector after;             /* what its commands come after: see forward_judge */
-    struct remote_command *commands; /* [count] not answered yet, in order */
-    size_t count, cap;
+    struct remote_key {
+        uint64_t link_id; /* of `from` */
+        uint64_t session; /* the other region's number */
+    } key;
+    uint8_t hops;         /* of its newest command */
+    struct vector after;  /* what its commands come after: see forward_judge */
+    struct fifo commands; /* of struct remote_command: not answered yet */
 };
+
+void remote_init(struct node *n);
+void remote_release(struct node *n); /* ends all */
 
 /* The session has something to say: it is seen off at the turn's end. */
 void remote_mark_due(struct node *n, struct remote *r);
