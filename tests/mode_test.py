@@ -16,6 +16,7 @@ keyspaces:
   - { prefix: "p:", mode: primary, writer: eu-de, ack_timeout: 5s }
   - { prefix: "safe:", mode: primary, writer: eu-de, acks: quorum, reads: strong, ack_timeout: 5s }
   - { prefix: "far:", mode: primary, writer: jp-tok, ack_timeout: 5s }
+  - { prefix: "near:", mode: primary, writer: us-east, ack_timeout: 5s }
   - { prefix: "go:", mode: primary, writer: eu-de, elsewhere: redirect }
   - { prefix: "user:", mode: partitioned, readers: [jp-tok], ack_timeout: 5s }
   - { prefix: "hash:", mode: partitioned, homes: hash, ack_timeout: 5s }
@@ -330,6 +331,61 @@ def test_what_is_watched_is_lost_with_the_link():
             ask("MULTI")
             ask("INCR", "p:key")
             assert ask("EXEC") == [2]
+
+
+def test_what_is_watched_and_what_runs_are_in_one_region():
+    with world_of() as world:
+        client, other = world.client(0, single_connection_client=True), world.client(1)
+        ask = client.execute_command
+
+        def run(*commands):
+            ask("MULTI")
+            for command in commands:
+                ask(*command)
+            return ask("EXEC")
+
+        # watched elsewhere, and written where all may: it runs there
+        client.set("p:key", "1")
+        ask("WATCH", "p:key")
+        assert run(("SET", "free", "1"), ("GET", "p:key")) == ["OK", "1"]
+        ask("WATCH", "p:key")
+        other.set("p:key", "2")
+        assert run(("SET", "free", "2")) is None
+        # watched elsewhere, and written here; watched here, and written elsewhere
+        ask("WATCH", "p:key")
+        refused(lambda: run(("SET", "near:key", "1")), "CROSSSLOT")
+        for watched in ("near:key", "free"):
+            ask("WATCH", watched)
+            refused(lambda: run(("SET", "p:key", "3")), "CROSSSLOT")
+        assert client.get("near:key") is None and client.get("p:key") == "2"
+        assert run(("SET", "near:key", "1")) == ["OK"] and run(("SET", "p:key", "3")) == ["OK"]
+
+
+def test_what_ends_a_watch_elsewhere():
+    with world_of() as world:
+        client, other = world.client(0, single_connection_client=True), world.client(1)
+        ask = client.execute_command
+
+        def change(*between):
+            client.set("p:key", "0")
+            ask("WATCH", "p:key")
+            for command in between:
+                try:
+                    ask(*command)
+                except redis.ResponseError:
+                    pass
+            other.set("p:key", "theirs")
+            ask("MULTI")
+            ask("APPEND", "p:key", "!")
+            return ask("EXEC")
+
+        assert change() is None
+        assert change(("DISCARD",)) is None                 # of no MULTI
+        for ends in (("UNWATCH",), ("RESET",)):
+            assert change(ends) == [7], ends
+        assert change(("MULTI",), ("GET", "p:key"), ("RESET",)) == [7]
+        assert change(("MULTI",), ("GET", "p:key"), ("DISCARD",)) == [7]
+        assert change(("MULTI",), ("UNWATCH",), ("EXEC",)) == [7]
 
 
 def answers(world, i, text):

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cmd/command_keys.h"
 #include "cmd/data.h"
+#include "cmd/home.h"
 
 /* --- WATCH --- */
 
@@ -50,6 +51,18 @@ bool transaction_is_stale(const struct server *server, const struct transaction 
             return true;
     }
     return t->unsure;
+}
+
+bool transaction_watches_here(const struct server *server, const struct transaction *t)
+{
+    for (const struct watched *w = t->watched; w != NULL; w = w->next) {
+        struct home home = home_of_key(server, w->waiter.key->db, touch_waiter_key(&w->waiter));
+
+        if (home.error == NULL && (home.region == HOME_EVERYWHERE ||
+                                   home.region == server->replica->options.region))
+            return true;
+    }
+    return false;
 }
 
 static size_t watched_bytes(const struct watched *w)

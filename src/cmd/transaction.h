@@ -73,6 +73,9 @@ void transaction_each(const struct transaction *t, transaction_visit_fn visit, v
 /* A command of it was refused: EXEC will refuse. */
 void transaction_spoil(struct transaction *t);
 
+/* Whether a key is watched that may be written here. */
+bool transaction_watches_here(const struct server *server, const struct transaction *t);
+
 /* True when a watched key was changed: EXEC would run nothing. */
 bool transaction_is_stale(const struct server *server, const struct transaction *t);
 

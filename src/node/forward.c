@@ -291,6 +291,21 @@ static enum forward_verdict refuse_in_order(struct node *n, struct client *c, co
 
 /* --- sending commands --- */
 
+/* Sends the bytes; whoever follows a token is then to have seen what the other region has. */
+static void send_and_ask(struct node *n, struct client *c, struct link *l, struct buffer *bytes,
+                         uint64_t before, struct forwarded one)
+{
+    one.seen = c->session.token != NULL;
+    send_commands(n, c, l, buffer_span(bytes), before, one);
+    if (one.seen) {
+        buffer_clear(bytes);
+        put_words(bytes, "SESSION", "TOKEN", (struct span){ 0 });
+        send_commands(n, c, l, buffer_span(bytes), 0,
+                      (struct forwarded){ .deadline_us = one.deadline_us, .token = true });
+    }
+    buffer_release(bytes);
+}
+
 static enum forward_verdict send_one(struct node *n, struct client *c, struct link *l,
                                      const struct span *argv, size_t argc, struct forwarded one)
 {
@@ -304,15 +319,7 @@ static enum forward_verdict send_one(struct node *n, struct client *c, struct li
     }
     know_session(c, tokens > 0);
     one.silent = one.silent || is_silent(&c->session);
-    one.seen = !one.writes && c->session.token != NULL;
-    send_commands(n, c, l, buffer_span(&bytes), before + tokens, one);
-    if (one.seen) {
-        buffer_clear(&bytes);
-        put_words(&bytes, "SESSION", "TOKEN", (struct span){ 0 });
-        send_commands(n, c, l, buffer_span(&bytes), 0,
-                      (struct forwarded){ .deadline_us = one.deadline_us, .token = true });
-    }
-    buffer_release(&bytes);
+    send_and_ask(n, c, l, &bytes, before + tokens, one);
     return FORWARD_GONE;
 }
 
@@ -345,11 +352,10 @@ static enum forward_verdict send_transaction(struct node *n, struct client *c, s
         return refuse_in_order(n, c, TOO_LARGE);
     }
     know_session(c, tokens > 0);
-    send_commands(n, c, l, buffer_span(&bytes), before,
-                  (struct forwarded){ .deadline_us = deadline_of(n, c, NULL),
-                                      .writes = t->writes,
-                                      .silent = is_silent(&c->session) });
-    buffer_release(&bytes);
+    send_and_ask(n, c, l, &bytes, before,
+                 (struct forwarded){ .deadline_us = deadline_of(n, c, NULL),
+                                     .writes = t->writes,
+                                     .silent = is_silent(&c->session) });
     transaction_discard(&n->server, t);
     c->forward.watches = false;
     return FORWARD_GONE;
@@ -389,6 +395,12 @@ static bool must_wait_for(const struct client *c, const struct peer *p, const st
            f->flight.count >= FORWARD_FLIGHT_MAX;
 }
 
+/* What was watched here has changed, or its home has moved away since: nobody compares it there. */
+static bool has_lost_watch(const struct node *n, const struct transaction *t)
+{
+    return t->watched != NULL || transaction_is_stale(&n->server, t);
+}
+
 static enum forward_verdict send_away(struct node *n, struct client *c, const struct route *route,
                                       const struct span *argv, size_t argc)
 {
@@ -399,10 +411,6 @@ static enum forward_verdict send_away(struct node *n, struct client *c, const st
 
     if (must_wait_for(c, p, l) || (l != NULL && !link_has_room(l)))
         return FORWARD_WAIT;
-    if (c->forward.watches && c->forward.peer != p) {
-        refuse(n, c, "CROSSSLOT Keys are watched that are written in another region");
-        return FORWARD_GONE;
-    }
     if (l == NULL) {
         refuse_unreached(n, c, p, route->region);
         return FORWARD_GONE;
@@ -418,7 +426,7 @@ static enum forward_verdict send_away(struct node *n, struct client *c, const st
     c->listed = route->listed;
     if (c->gather != NULL) /* a part: it comes after what its client has written */
         c->listed = s->last_write;
-    if (is_exec(s, argv + at, argc - at) && transaction_is_stale(&n->server, &s->transaction)) {
+    if (is_exec(s, argv + at, argc - at) && has_lost_watch(n, &s->transaction)) {
         size_t start = s->output.len;
 
         reply_null_array(&s->reply);
@@ -446,7 +454,14 @@ bool forward_read(struct node *n, struct client *c, const struct span *argv, siz
                                         .moved = true }) == FORWARD_GONE;
 }
 
-/* Where keys are watched elsewhere, what ends that goes there too. */
+static bool ends_watch(const struct client *c, const struct command *command)
+{
+    bool queues = c->session.transaction.open;
+
+    return command->run == cmd_reset || command->run == (queues ? cmd_discard : cmd_unwatch);
+}
+
+/* Where keys are watched elsewhere, what goes by them goes there too, and what ends that is told there. */
 static void follow_watch(struct node *n, struct client *c, const struct span *argv, size_t argc,
                          struct route *route)
 {
@@ -465,17 +480,20 @@ static void follow_watch(struct node *n, struct client *c, const struct span *ar
         route->region = f->peer->region->id;
         route->bound = true;
     }
-    if (command->run == cmd_unwatch || command->run == cmd_discard) {
-        struct link *l = way_to(f->peer);
-        struct span unwatch = span_str("UNWATCH");
+    if (ends_watch(c, command) && f->flight.count == 0)
+        leave_session(n, c); /* else it waits, and comes again */
+}
 
-        if (f->flight.count > 0)
-            return; /* it waits, and comes again */
-        f->watches = false;
-        if (l != NULL && f->link_id == l->id)
-            send_one(n, c, l, &unwatch, 1,
-                     (struct forwarded){ .deadline_us = deadline_of(n, c, NULL), .silent = true });
-    }
+/* What is watched in one region is not compared while a group runs in another. An error, or NULL. */
+static const char *divided(const struct node *n, const struct client *c, uint8_t region, bool exec)
+{
+    uint8_t self = n->options.self->id;
+
+    if (c->forward.watches && c->forward.peer->region->id != region && (exec || region != self))
+        return "CROSSSLOT Keys are watched that are written in another region";
+    if (exec && region != self && transaction_watches_here(&n->server, &c->session.transaction))
+        return "CROSSSLOT Keys are watched that are written here, and what is queued is not";
+    return NULL;
 }
 
 /* It has had the answer of a write that is not here yet. */
@@ -536,9 +554,12 @@ enum forward_verdict forward_judge(struct node *n, struct client *c, const struc
         return refuse_in_order(n, c, route.error);
     const struct command *command = command_find(argv[at]); /* NULL: it is refused when it runs */
 
-    if (gathers && (command == NULL || command->run != cmd_discard))
+    if (gathers && (command == NULL || !ends_watch(c, command)))
         return FORWARD_HERE;
     follow_watch(n, c, argv + at, argc - at, &route);
+    const char *error = divided(n, c, route.region, is_exec(s, argv + at, argc - at));
+    if (error != NULL)
+        return refuse_in_order(n, c, error);
     if (route.region == n->options.self->id)
         return c->forward.flight.count > 0 ? FORWARD_WAIT : follow_own_write(n, c, command);
     if (route.redirects && c->remote == NULL && c->forward.flight.count > 0)
@@ -608,10 +629,13 @@ static void take_seen(struct node *n, struct client *c, struct span reply)
     else if (s->token != NULL && token_take(text, t, n->options.deployment->name)) {
         token_merge(s->token, t);
         s->token_timed = false;
+        size_t start = s->output.len;
         buffer_put(&s->output, buffer_span(kept));
+        if (c->forward.kept_stamp != 0)
+            hold_until_applied(n, c, start, c->forward.kept_stamp);
     } else {
-        reply_error(&s->reply, "STALE the read was answered elsewhere, and what else is there is "
-                               "not known");
+        reply_error(&s->reply, "STALE the command was answered elsewhere, and what else is there "
+                               "is not known");
     }
     buffer_release(kept);
     mem_free(t);
@@ -624,12 +648,15 @@ static void take_reply_of(struct node *n, struct client *c, const struct forward
     struct session *s = &c->session;
     size_t start = s->output.len;
 
-    if (m->stamp != 0 && first->writes)
+    if (m->stamp != 0 && first->writes) {
         s->last_write = m->stamp;
+        s->last_instance = m->instance;
+    }
     if (first->silent)
         return;
-    if (first->seen && m->reply.len > 0 && m->reply.at[0] != '-') {
+    if (first->seen && m->reply.at[0] != '-') {
         buffer_put(&c->forward.kept, m->reply);
+        c->forward.kept_stamp = first->moved ? 0 : m->stamp;
         return;
     }
     buffer_put(&s->output, m->reply);
@@ -640,7 +667,7 @@ static void take_reply_of(struct node *n, struct client *c, const struct forward
 void forward_take_answer(struct node *n, struct link *l, struct span body)
 {
     struct message_answer m;
-    if (!message_take_answer(body, &m)) {
+    if (!message_take_answer(body, &m) || resp_skip(m.reply) != m.reply.len) {
         link_refuse(n, l, "a malformed ANSWER");
         return;
     }
@@ -663,7 +690,11 @@ static void fail_first(struct node *n, struct client *c, const char *what)
     const char *name = c->forward.peer->region->name;
     bool told = first->token ? c->forward.kept.len > 0 : !first->silent;
 
-    if (told && first->writes)
+    if (told && first->token)
+        reply_errorf(&c->session.reply,
+                     "STALE the command was answered by %s, and what else is there is not known: %s",
+                     name, what);
+    else if (told && first->writes)
         reply_errorf(&c->session.reply,
                      "UNKNOWN the command was sent to %s, and %s: it may have happened", name,
                      what);

@@ -12,8 +12,10 @@
  * nothing. A client has a session in one other region at a time: it is forgotten before the next begins.
  *
  * A read that this region cannot answer as fresh as it is to be goes the same way (node/elsewhere.h); it
- * needs nothing to come here. The session that follows a token has then seen what the other region has:
- * behind a read goes a SESSION TOKEN, and the answer waits until the session follows that.
+ * needs nothing to come here.
+ *
+ * A session that follows a token has, with any answer, seen what the other region had: behind the
+ * command goes a SESSION TOKEN, and the answer waits until the session follows that.
  *
  * A command is sent once. When its answer is lost (the link broke, or it did not come in time) it
  * may have happened, and the error is UNKNOWN; one that could not be sent is refused: NOWRITER.
@@ -74,6 +76,7 @@ struct forward {
     uint64_t numbers;
     struct fifo flight; /* of struct forwarded */
     struct buffer kept; /* the answer that waits for a token; empty: none does */
+    stamp_t kept_stamp; /* what has to come here before that is told; 0: nothing */
 };
 
 enum forward_verdict {

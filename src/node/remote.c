@@ -75,10 +75,13 @@ static void close_remote(struct node *n, struct remote *r)
 
 static void put_answer(struct node *n, const struct remote *r, uint64_t number, struct span reply)
 {
+    const struct session *s = &r->client->session;
+    bool own = replica_owns(&n->replica, stamp_origin(s->last_write));
     struct message_answer m = {
         .session = r->key.session,
         .number = number,
-        .stamp = r->client->session.last_write,
+        .stamp = s->last_write,
+        .instance = own ? n->options.instance : s->last_instance,
         .reply = reply,
     };
 

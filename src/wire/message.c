@@ -410,6 +410,7 @@ void message_put_answer(struct buffer *out, const struct message_answer *m)
     buffer_put_u64(out, m->session);
     buffer_put_u64(out, m->number);
     buffer_put_u64(out, m->stamp);
+    buffer_put_u64(out, m->instance);
     buffer_put_prefixed(out, m->reply);
     message_end(out, place);
 }
@@ -417,7 +418,8 @@ void message_put_answer(struct buffer *out, const struct message_answer *m)
 bool message_take_answer(struct span body, struct message_answer *m)
 {
     return span_take_u64(&body, &m->session) && span_take_u64(&body, &m->number) &&
-           span_take_u64(&body, &m->stamp) && span_take_prefixed(&body, &m->reply) &&
+           span_take_u64(&body, &m->stamp) && span_take_u64(&body, &m->instance) &&
+           span_take_prefixed(&body, &m->reply) &&
            body.len == 0 && m->reply.len > 0;
 }
 

@@ -204,8 +204,9 @@ struct message_forward {
 /* What it answered. The reply is in RESP. */
 struct message_answer {
     uint64_t session, number;
-    stamp_t stamp; /* the session's last write there; 0: none */
-    struct span reply;
+    stamp_t stamp;     /* the session's last write there; 0: none */
+    uint64_t instance; /* the run that made it */
+    struct span reply; /* one, whole */
 };
 
 /* How long messages take between a region and the others: policy/round_trips.h. */
