@@ -13,6 +13,16 @@ uint32_t fence_of_key(const struct server *server, struct span key)
     return server->deployment->keyspaces[live - server->keyspaces].fence;
 }
 
+bool fence_shows(const struct server *server, const struct session *session,
+                 const struct keyspace *k)
+{
+    uint8_t own = server->replica->options.region;
+    uint8_t asks = session != NULL && session->region != 0 ? session->region : own;
+
+    return k->fence == 0 || k->outside == KEYSPACE_THROUGH ||
+           fence_holds(&server->deployment->fences[k->fence], asks);
+}
+
 static bool is_held_here(const struct server *server, uint32_t fence)
 {
     return fence == 0 || server->replica->options.own[fence] != 0;
@@ -60,13 +70,16 @@ struct judge {
 
 static bool judge_key(struct judge *j, struct span key)
 {
-    uint32_t fence = fence_of_key(j->call->server, key);
+    const struct server *server = j->call->server;
+    const struct keyspace_live *live = server_keyspace(server, key);
+    const struct keyspace *k = &server->deployment->keyspaces[live - server->keyspaces];
+    uint32_t fence = k->fence;
 
     if (j->any && fence != j->call->fence) {
         refuse_two(j->call);
         return false;
     }
-    if (!is_held_here(j->call->server, fence)) {
+    if (!is_held_here(server, fence) || !fence_shows(server, j->call->session, k)) {
         fence_refuse(j->call, fence);
         return false;
     }
@@ -161,7 +174,13 @@ bool fence_admits_pattern(struct call *call, struct span sorted, struct span pat
         struct span prefix = span_of(k->prefix, k->prefix_bytes);
         bool longer = prefix.len > fixed.len && span_equal(span_of(prefix.at, fixed.len), fixed);
 
-        if ((k != base && !longer) || lie_together(own, sorted, k, longer ? prefix : fixed))
+        if (k != base && !longer)
+            continue;
+        if (!fence_shows(server, call->session, k)) {
+            fence_refuse(call, k->fence);
+            return false;
+        }
+        if (lie_together(own, sorted, k, longer ? prefix : fixed))
             continue;
         reply_error(call->reply, "CROSSSLOT BY or GET of SORT names keys of another fence or home");
         return false;

@@ -24,6 +24,7 @@ uint16_t route_slot(struct span key)
 /* What the keys met so far ask for. */
 struct routing {
     const struct server *server;
+    const struct session *session;
     const struct levels *levels; /* of the session, or the WITH */
     uint8_t db;
     bool writes;
@@ -39,17 +40,8 @@ static bool is_strong(const struct routing *r, const struct keyspace_live *live)
     return reads == KEYSPACE_READ_STRONG;
 }
 
-/* The member to ask where we are none: the home if there is one, else the first of the configuration. */
-static uint8_t member_of(const struct server *server, uint32_t fence)
-{
-    const struct deployment *d = server->deployment;
-
-    for (size_t i = 0; i < d->region_count; i++) {
-        if (fence_holds(&d->fences[fence], d->regions[i].id))
-            return d->regions[i].id;
-    }
-    return 0;
-}
+#define NO_MEMBER_WRITES  "NOWRITER no region that may hold that key is reached"
+#define NO_MEMBER_ANSWERS "STALE no region that may hold that key is reached"
 
 static struct route route_key(const struct routing *r, struct span key)
 {
@@ -60,8 +52,10 @@ static struct route route_key(const struct routing *r, struct span key)
     bool held = k->fence == 0 || server->replica->options.own[k->fence] != 0;
     bool single = home_is_single(k);
 
-    if (!held && k->outside == KEYSPACE_REFUSE)
-        return route; /* it is refused here: cmd/fence.h */
+    if (!fence_shows(server, r->session, k)) {
+        route.refused = true;
+        return route;
+    }
     if (single && (r->writes || !held || is_strong(r, live)) && !MUTATION(writes_anywhere)) {
         struct home home = home_of_key(server, r->db, key);
 
@@ -70,9 +64,11 @@ static struct route route_key(const struct routing *r, struct span key)
         route.listed = home.listed;
         route.bound = true;
     } else if (!held) {
-        route.region = member_of(server, k->fence);
+        route.region = server->hooks->member_for(server->node, r->session, k->fence);
+        route.error = route.region == 0 ? (r->writes ? NO_MEMBER_WRITES : NO_MEMBER_ANSWERS) : NULL;
         route.bound = true;
     }
+    route.through = !held;
     route.loose = r->writes && !route.bound;
     route.redirects = live->promises.elsewhere == KEYSPACE_REDIRECT;
     return route;
@@ -84,8 +80,12 @@ static void take_key(struct routing *r, struct span key)
 {
     struct route one = route_key(r, key);
 
-    if (r->route.error != NULL)
+    if (r->route.error != NULL || r->route.refused)
         return;
+    if (one.refused) {
+        r->route = one; /* whatever the others ask for */
+        return;
+    }
     if (r->any && one.error == NULL && one.bound && r->route.bound && one.region != r->route.region)
         one.error = TWO_WRITERS;
     if (r->any && one.error == NULL && one.bound != r->route.bound && r->writes)
@@ -164,6 +164,7 @@ struct route route_of(const struct server *server, const struct session *session
     const struct command *command = command_resolve(argv, argc);
     struct levels levels = session->levels;
     struct routing r = { .server = server,
+                         .session = session,
                          .levels = &levels,
                          .db = session->db,
                          .route = { .region = server->replica->options.region } };

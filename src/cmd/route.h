@@ -15,6 +15,8 @@ struct route {
     stamp_t listed;    /* of the directory's word that says so (cmd/home.h) */
     bool bound;        /* it could run nowhere else */
     bool loose;        /* it writes what every region may write */
+    bool through;      /* it may not be held here: a member of its fence answers */
+    bool refused;      /* it may not be shown to who asks: cmd/fence.h says so */
     bool redirects;    /* the client is told to go there (MOVED) */
     struct span key;   /* of the redirect */
     const char *error; /* it runs nowhere: the reply; else NULL */

@@ -157,6 +157,8 @@ struct server_hooks {
     void (*region_command)(void *node, struct call *call);
     /* How many other regions hold everything up to an own stamp (0: nothing is asked) durably. */
     uint32_t (*regions_with)(void *node, stamp_t stamp);
+    /* The member of a fence to ask for what may not be here: the nearest; 0: none is reached. */
+    uint8_t (*member_for)(void *node, const struct session *session, uint32_t fence);
     /* Begins a GATHER: the session waits for it. */
     void (*gather)(void *node, struct session *session, const struct gather_question *question);
     /* Asks for a checkpoint, to begin from now on: its number; or why there will be none. */

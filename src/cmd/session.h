@@ -31,6 +31,7 @@ struct flush {
 struct session {
     struct list link; /* in server.sessions */
     uint64_t id;      /* never reused */
+    uint8_t region;   /* whose client it is: its number; 0: ours */
     uint8_t db;
     enum reply_mode reply_mode;
     bool no_evict;

@@ -58,8 +58,8 @@ bool transaction_watches_here(const struct server *server, const struct transact
     for (const struct watched *w = t->watched; w != NULL; w = w->next) {
         struct home home = home_of_key(server, w->waiter.key->db, touch_waiter_key(&w->waiter));
 
-        if (home.error == NULL && (home.region == HOME_EVERYWHERE ||
-                                   home.region == server->replica->options.region))
+        if (home.error == NULL &&
+            (home.region == HOME_EVERYWHERE || home.region == server->replica->options.region))
             return true;
     }
     return false;

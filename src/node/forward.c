@@ -11,6 +11,7 @@
 #include "node/audited.h"
 #include "node/client.h"
 #include "node/elsewhere.h"
+#include "node/link_info.h"
 #include "node/node.h"
 #include "node/remote.h"
 #include "wire/message.h"
@@ -153,6 +154,31 @@ void forward_init(struct node *n)
     list_init(&n->forwarding);
     table_init(&n->away, session_id_of, n->options.seed);
     n->forward_due_us = UINT64_MAX;
+}
+
+/* The one that has a session for it, else the nearest. */
+uint8_t forward_member_for(struct node *n, const struct session *s, uint32_t fence)
+{
+    const struct fence *f = &n->options.deployment->fences[fence];
+    const struct peer *own = client_of((struct session *)s)->forward.peer, *best = NULL;
+    uint64_t best_us = UINT64_MAX;
+
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peer *p = &n->peers[i];
+        uint64_t us = UINT64_MAX - 1; /* not known */
+        int64_t offset_us;
+
+        if (!fence_holds(f, p->region->id) || !forward_reaches(p))
+            continue;
+        if (p == own)
+            return p->region->id;
+        link_info_rtt_us(n, p, &offset_us, &us);
+        if (us >= best_us)
+            continue;
+        best = p;
+        best_us = us;
+    }
+    return best != NULL ? best->region->id : 0;
 }
 
 /* The session that it has elsewhere is not needed any more, or gone with its link. */
@@ -424,7 +450,9 @@ static enum forward_verdict send_away(struct node *n, struct client *c, const st
                                "NOWRITER the key's home moves from region to region: try again");
     open_session(n, c, p, l);
     c->listed = route->listed;
-    if (c->gather != NULL) /* a part: it comes after what its client has written */
+    if (route->through && n->fence_of[stamp_origin(s->last_write)] != 0)
+        c->listed = s->last_write; /* which another member may have taken */
+    if (c->gather != NULL)         /* a part: it comes after what its client has written */
         c->listed = s->last_write;
     if (is_exec(s, argv + at, argc - at) && has_lost_watch(n, &s->transaction)) {
         size_t start = s->output.len;
@@ -691,9 +719,10 @@ static void fail_first(struct node *n, struct client *c, const char *what)
     bool told = first->token ? c->forward.kept.len > 0 : !first->silent;
 
     if (told && first->token)
-        reply_errorf(&c->session.reply,
-                     "STALE the command was answered by %s, and what else is there is not known: %s",
-                     name, what);
+        reply_errorf(
+            &c->session.reply,
+            "STALE the command was answered by %s, and what else is there is not known: %s", name,
+            what);
     else if (told && first->writes)
         reply_errorf(&c->session.reply,
                      "UNKNOWN the command was sent to %s, and %s: it may have happened", name,

@@ -96,6 +96,9 @@ enum forward_verdict forward_judge(struct node *n, struct client *c, const struc
  * time. False: those before it have to be answered first, or there is no room on the way. */
 bool forward_read(struct node *n, struct client *c, const struct span *argv, size_t argc);
 
+/* The member of a fence that a client's commands for it go to; 0: none is reached. */
+uint8_t forward_member_for(struct node *n, const struct session *s, uint32_t fence);
+
 /* Whether commands can be sent there. */
 bool forward_reaches(const struct peer *p);
 

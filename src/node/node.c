@@ -73,6 +73,11 @@ static uint64_t last_checkpoint_s(void *node)
     return ((struct node *)node)->checkpoint.completed_us / 1000000;
 }
 
+static uint8_t member_for(void *node, const struct session *session, uint32_t fence)
+{
+    return forward_member_for(node, session, fence);
+}
+
 static const struct server_hooks hooks = {
     .notice = tell_line,
     .merge_source = merge_source,
@@ -81,6 +86,7 @@ static const struct server_hooks hooks = {
     .link_command = node_link_command,
     .region_command = node_region_command,
     .regions_with = node_regions_with,
+    .member_for = member_for,
     .gather = gather_begin,
     .checkpoint = ask_checkpoint,
     .scrub = ask_scrub,

@@ -46,6 +46,7 @@ static struct remote *open_remote(struct node *n, struct link *l, uint64_t sessi
                           .from = l,
                           .key = { .link_id = l->id, .session = session } };
     r->client->remote = r;
+    s->region = l->peer->region->id;
     list_add_tail(&n->remotes, &r->link);
     table_insert(&n->remotes_by_key, r);
     return r;
