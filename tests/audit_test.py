@@ -205,7 +205,8 @@ def test_what_went_where_is_known_and_what_was_changed_is_found():
         assert (status, err) == (0, ""), (out, err)
         assert "fence gdpr: eu-de, jp-tok" in out and "clean" in out.splitlines()[-1], out
         assert "0 gaps" in out.splitlines()[-1], out
-        giver = next(i for i in MEMBERS if any(line.get("what") == "answers" for line in lines_of(world, i)))
+        gave = ("sent", "answers", world.names[OUTSIDE])
+        giver = next(i for i in MEMBERS if any((line["ev"], line.get("what"), line.get("peer")) == gave for line in lines_of(world, i)))
         assert any(f"outside: {world.names[giver]} gave us-east" in line and "answers" in line and '"eu:"' in line for line in out.splitlines()), out
         assert any("gave us-east" in line and "parts of GATHER" in line for line in out.splitlines()), out
         assert "shut:" not in out, out
@@ -331,6 +332,18 @@ def test_nothing_of_a_fence_is_sent_while_the_audit_cannot_be_written():
         world.disk(1).heal()
         wait_until(lambda: other.get("eu:during"), 30, "it did not come when it could be written")
         assert "ev=audit.ok" in world.log(1)
+        for i in range(3):
+            world.kill(i, signal.SIGTERM)
+        status, out, err = audit(world)
+        assert (status, err) == (0, ""), (out, err)
+
+
+def test_a_region_outside_that_is_asked_for_its_part_has_given_nothing_of_the_fence():
+    with support.World(regions=3, extra=KEYSPACES.replace("checkpoint:", "  - { prefix: \"user:\", mode: partitioned }\ncheckpoint:")) as world:
+        world.wait_linked()
+        world.client(1).set("home:1", 1)
+        for i in range(3):
+            gather(world.client(i), "count", "")
         for i in range(3):
             world.kill(i, signal.SIGTERM)
         status, out, err = audit(world)

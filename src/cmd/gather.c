@@ -215,19 +215,9 @@ bool gathered_add(struct gathered *g, struct span part)
 
 static void reply_number(struct reply *reply, double number)
 {
-    char text[40];
+    char text[32];
 
-    snprintf(text, sizeof(text), "%.17g", number);
-    for (int digits = 1; digits < 17; digits++) { /* the shortest that reads back */
-        char shorter[40];
-
-        snprintf(shorter, sizeof(shorter), "%.*g", digits, number);
-        if (strtod(shorter, NULL) == number) {
-            memcpy(text, shorter, sizeof(text));
-            break;
-        }
-    }
-    reply_bulk_text(reply, text);
+    reply_bulk(reply, span_of(text, decimal_of_double(number, text)));
 }
 
 static int by_count(const void *a, const void *b)
@@ -301,12 +291,13 @@ static uint32_t fences_without_us(const struct server *server)
     return outside;
 }
 
-bool gather_looks_into(const struct server *server, size_t keyspace, struct span prefix,
-                       uint64_t fences)
+bool gather_looks_into(const struct server *server, uint8_t region, size_t keyspace,
+                       struct span prefix, uint64_t fences)
 {
     const struct keyspace *k = &server->deployment->keyspaces[keyspace];
 
-    return (keyspace == prefixes_find(&server->prefixes, prefix) || is_below(k, prefix)) &&
+    return fence_holds(&server->deployment->fences[k->fence], region) &&
+           (keyspace == prefixes_find(&server->prefixes, prefix) || is_below(k, prefix)) &&
            (home_is_single(k) || fences >> k->fence & 1) && !is_refused(k, fences >> 32);
 }
 

@@ -75,8 +75,8 @@ void gather_plan(const struct server *server, struct span prefix,
                  uint32_t (*distance)(const void *context, uint8_t region), const void *context,
                  struct gather_plan *plan);
 
-/* Whether a part with that prefix and these fences looks into a keyspace, by place. */
-bool gather_looks_into(const struct server *server, size_t keyspace, struct span prefix,
-                       uint64_t fences);
+/* Whether a part with that prefix and these fences, run by a region, looks into a keyspace, by place. */
+bool gather_looks_into(const struct server *server, uint8_t region, size_t keyspace,
+                       struct span prefix, uint64_t fences);
 
 #endif

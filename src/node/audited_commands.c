@@ -28,14 +28,16 @@ static void choose_of_key(const struct node *n, struct audit_set *set, struct sp
     choose(n, set, prefixes_find(&n->server.prefixes, key));
 }
 
-static void choose_of_part(const struct node *n, struct audit_set *set, const struct span *argv)
+/* `region`: which runs it. */
+static void choose_of_part(const struct node *n, struct audit_set *set, uint8_t region,
+                           const struct span *argv)
 {
     int64_t fences;
     if (!span_to_int64(argv[5], &fences))
         return;
     set->part = true;
     for (size_t i = 0; i < n->options.deployment->keyspace_count; i++) {
-        if (gather_looks_into(&n->server, i, argv[3], (uint64_t)fences))
+        if (gather_looks_into(&n->server, region, i, argv[3], (uint64_t)fences))
             choose(n, set, i);
     }
 }
@@ -51,8 +53,8 @@ static size_t command_in(const struct span *argv, size_t argc)
     return at + 1 < argc ? at + 1 : 0;
 }
 
-static void look_at(const struct node *n, struct audit_set *set, const struct span *argv,
-                    size_t argc)
+static void look_at(const struct node *n, struct audit_set *set, uint8_t region,
+                    const struct span *argv, size_t argc)
 {
     size_t at = command_in(argv, argc);
     const struct command *command = command_resolve(argv + at, argc - at);
@@ -62,7 +64,7 @@ static void look_at(const struct node *n, struct audit_set *set, const struct sp
     if (command == NULL)
         return;
     if (command->run == cmd_gather && argc == 6 && span_equal_nocase(argv[1], "part"))
-        choose_of_part(n, set, argv);
+        choose_of_part(n, set, region, argv);
     if (!command_has_keys(command) || !command_key_range(command, argv, argc, &range))
         return;
     if (range.before != 0)
@@ -73,7 +75,7 @@ static void look_at(const struct node *n, struct audit_set *set, const struct sp
 
 /* The parser is kept for its memory. What is incomplete or wrong is not looked at further: where it
  * runs it is an error too. */
-static void look_at_all(struct node *n, struct audit_set *set, struct span commands)
+static void look_at_all(struct node *n, struct audit_set *set, uint8_t region, struct span commands)
 {
     struct resp_parser *p = &n->audit.parser;
     while (commands.len > 0) {
@@ -83,7 +85,7 @@ static void look_at_all(struct node *n, struct audit_set *set, struct span comma
             return;
         }
         if (p->argc > 0)
-            look_at(n, set, p->argv, p->argc);
+            look_at(n, set, region, p->argv, p->argc);
         commands = span_skip(commands, p->consumed);
     }
 }
@@ -116,7 +118,7 @@ uint32_t audited_commands(struct node *n, const struct link *l, bool taken, stru
     if (!n->audit.on)
         return 0;
     memset(&set, 0, sizeof(set)); /* it is compared whole */
-    look_at_all(n, &set, commands);
+    look_at_all(n, &set, taken ? n->options.self->id : l->peer->region->id, commands);
     for (size_t i = 0; !set.part && i < COUNT_OF(set.keyspaces); i++) {
         struct audit_key key = { AUDIT_COMMANDS, taken, l->peer->region->id,
                                  (uint16_t)(set.keyspaces[i] - 1) };
