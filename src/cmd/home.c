@@ -74,15 +74,20 @@ static const struct keyspace *keyspace_of(const struct server *server, struct sp
     return &server->deployment->keyspaces[server_keyspace(server, key) - server->keyspaces];
 }
 
+static void put_listing(const struct keyspace *k, struct span key, struct buffer *out)
+{
+    buffer_put_text(out, k->directory);
+    buffer_put(out, home_tag(key));
+}
+
 bool home_put_listing(const struct server *server, struct span key, struct buffer *out)
 {
     const struct keyspace *k = keyspace_of(server, key);
+    bool is_listed = k->mode == KEYSPACE_PARTITIONED && k->homes == KEYSPACE_HOMES_DIRECTORY;
 
-    if (k->mode != KEYSPACE_PARTITIONED || k->homes != KEYSPACE_HOMES_DIRECTORY)
-        return false;
-    buffer_put_text(out, k->directory);
-    buffer_put(out, home_tag(key));
-    return true;
+    if (is_listed)
+        put_listing(k, key, out);
+    return is_listed;
 }
 
 static struct home listed(const struct server *server, const struct keyspace *k, uint8_t db,
@@ -93,7 +98,7 @@ static struct home listed(const struct server *server, const struct keyspace *k,
     char scratch[CELL_SCRATCH_BYTES];
     struct span value;
 
-    home_put_listing(server, name, &key);
+    put_listing(k, name, &key);
 
     struct entry *e = database_find(&server->replica->databases[db], buffer_span(&key));
 
