@@ -21,6 +21,7 @@ keyspaces:
   - { prefix: "user:", mode: partitioned, readers: [jp-tok], ack_timeout: 5s }
   - { prefix: "hash:", mode: partitioned, homes: hash, ack_timeout: 5s }
   - { prefix: "cart:", mode: partitioned, homes: directory, directory: "home:", ack_timeout: 5s }
+  - { prefix: "look:", mode: partitioned, homes: directory, directory: "home:", elsewhere: redirect }
   - { prefix: "eu:", fence: europe, outside: forward, ack_timeout: 5s }
 """
 
@@ -203,6 +204,53 @@ def test_a_home_moves_while_it_is_written():
         world.wait_equal()
         assert int(world.client(0).get("cart:{7}")) == sum(counts)
         assert writer_of(world, 0, "cart:{7}") == "eu-de"
+
+
+def test_who_waits_for_a_key_goes_with_its_home():
+    with world_of() as world:
+        world.client(0).set("home:q", "us-east")
+        world.wait_equal()
+        stop, popped, problems = threading.Event(), [[] for _ in range(6)], []
+
+        def pop(i):
+            client = world.client(i % 3)
+            while not stop.is_set():
+                try:
+                    found = client.blpop("cart:{q}", 1 + i)
+                    if found:
+                        popped[i].append(int(found[1]))
+                except redis.RedisError as error:
+                    problems.append(error)
+        threads = [threading.Thread(target=pop, args=(i,)) for i in range(6)]
+        for thread in threads:
+            thread.start()
+        homes = ("eu-de", "jp-tok", "us-east", "jp-tok")
+        for number in range(200):
+            world.client(number % 3).rpush("cart:{q}", number)
+            if number % 50 == 25:
+                assert world.client(0).execute_command("KEYSPACE", "MOVE", "cart:{q}", homes[number // 50]) == "OK"
+            time.sleep(0.005)
+        support.wait_until(lambda: sum(len(numbers) for numbers in popped) >= 200, 60, "all are popped")
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert not problems, problems[:3]
+        assert sorted(sum(popped, [])) == list(range(200)), sorted(sum(popped, []))
+        world.wait_equal()
+        assert world.client(0).exists("cart:{q}") == 0
+
+
+def test_who_waits_is_told_that_a_home_has_moved_where_clients_are_redirected():
+    with world_of() as world:
+        world.client(0).set("home:q", "us-east")
+        world.wait_equal()
+        told = []
+        waiter = threading.Thread(target=lambda: told.append(refused(lambda: world.client(0).blpop("look:{q}", 0), "")))
+        waiter.start()
+        support.wait_until(lambda: int(world.client(0).info("clients")["blocked_clients"]) == 1, 30, "it waits")
+        assert world.client(0).execute_command("KEYSPACE", "MOVE", "look:{q}", "eu-de") == "OK"
+        waiter.join()
+        assert told[0].endswith(f"127.0.0.1:{world.client_ports[1]}"), told
 
 
 def test_a_transaction_runs_where_its_keys_are_at_home_when_it_runs():

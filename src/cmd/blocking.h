@@ -9,6 +9,11 @@
  * where one finds no list, or no sorted set, those behind it are not tried until the next touch.
  * Inside MULTI nothing waits.
  *
+ * A retry passes the gate that a command passes when it comes (cmd/route.h): a key's home may have
+ * moved since, by a word of its directory, which is waited for as the keys are. What is to run in
+ * another region by now, or nowhere, is not tried here: its wait ends without an answer, and the
+ * node judges the command anew (blocking_take_moved).
+ *
  * A retry is for one key: to call_find every other key of the wait is empty then, a wrong type at
  * that key is no reply, and no hit or miss is counted. A write command that is refused by now
  * ("SKEWED …") ends with that error.
@@ -25,10 +30,10 @@
 bool call_block(struct call *call, const struct span *keys, size_t count, uint64_t timeout_us,
                 const struct span *argv, size_t argc);
 
-/* A timeout in seconds, as Redis writes it ("0.5"), or in whole milliseconds (XREAD BLOCK); replies
- * the error and returns false when it is none. */
-bool call_timeout(struct call *call, struct span s, uint64_t *timeout_us);
-bool call_timeout_ms(struct call *call, struct span s, uint64_t *timeout_us);
+/* A timeout, the argument at that place: in seconds, as Redis writes it ("0.5"), or in whole
+ * milliseconds (XREAD BLOCK); replies the error and returns false when it is none. */
+bool call_timeout(struct call *call, size_t at, uint64_t *timeout_us);
+bool call_timeout_ms(struct call *call, size_t at, uint64_t *timeout_us);
 
 /* Told of a session whose wait is over: its answer stands in its output from `start` on, or nothing
  * does (CLIENT REPLY OFF). session->wrote says whether the retry wrote. */
@@ -45,6 +50,16 @@ static inline bool blocking_pending(const struct server *server)
  * are, until the next time. */
 void blocking_serve(struct server *server, bool writes, blocking_answered_fn answered,
                     void *context);
+
+/* Whether a session waits whose command is to be judged anew. */
+static inline bool blocking_has_moved(const struct server *server)
+{
+    return !list_empty(&server->blocking.moved);
+}
+
+/* Ends such a session's wait without an answer, and appends its command as it came (in a WITH, if it did),
+ * with what is left of its timeout, to what the caller gives it to read again. NULL: there is none. */
+struct session *blocking_take_moved(struct server *server, struct buffer *command);
 
 /* Ends waits whose time is over. */
 void blocking_expire(struct server *server, uint64_t now_us, blocking_answered_fn answered,

@@ -399,7 +399,7 @@ static struct call call_of(struct server *server, struct session *session, uint8
 
 /* What a session's command does, whatever stands around it. */
 static void run(struct server *server, struct session *session, const struct span *argv,
-                size_t argc)
+                size_t argc, size_t before)
 {
     const struct command *row = command_find(argv[0]);
     struct command_figures *figures = row != NULL ? &server->figures[command_index(row)] : NULL;
@@ -407,6 +407,7 @@ static void run(struct server *server, struct session *session, const struct spa
     uint64_t errors = session->reply.errors;
     struct call call = call_of(server, session, session->db, row, argv, argc);
 
+    call.before = before;
     if (!admit(&call)) {
         transaction_refuse(&call, start);
         if (figures != NULL)
@@ -438,7 +439,7 @@ void command_run(struct server *server, struct session *session, const struct sp
     session->flush.runs &= session->unfinished;
     session->unfinished = session->wrote = false;
     session->merge_steps = 0;
-    run(server, session, argv, argc);
+    run(server, session, argv, argc, 0);
     if (!session->unfinished)
         command_silence(session, start);
 }
@@ -446,7 +447,8 @@ void command_run(struct server *server, struct session *session, const struct sp
 void command_run_within(struct call *outer, size_t command_at)
 {
     CHECK(command_at < outer->argc);
-    run(outer->server, outer->session, outer->argv + command_at, outer->argc - command_at);
+    run(outer->server, outer->session, outer->argv + command_at, outer->argc - command_at,
+        command_at);
 }
 
 /* The errors counted here are taken back from the reply's, for EXEC itself has not failed. */

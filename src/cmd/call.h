@@ -24,8 +24,11 @@ struct call {
     struct reply *reply;
     uint64_t now_ms; /* the HLC's time: by this expiry is judged */
     uint8_t db;
-    bool retry;     /* of a command that waited for a key: cmd/blocking.h */
-    bool nested;    /* inside EXEC: nothing waits */
+    bool retry;        /* of a command that waited for a key: cmd/blocking.h */
+    bool nested;       /* inside EXEC: nothing waits */
+    size_t before;     /* arguments of the WITH that stand in front of argv */
+    size_t timeout_at; /* which argument call_timeout has read: in seconds, or */
+    bool timeout_in_ms;
     uint32_t fence; /* of its keys, by place (cmd/fence.h) */
 };
 

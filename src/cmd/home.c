@@ -69,16 +69,36 @@ static struct home hashed(const struct server *server, const struct keyspace *k,
     return home;
 }
 
+static const struct keyspace *keyspace_of(const struct server *server, struct span key)
+{
+    return &server->deployment->keyspaces[server_keyspace(server, key) - server->keyspaces];
+}
+
+static void put_listing(const struct keyspace *k, struct span key, struct buffer *out)
+{
+    buffer_put_text(out, k->directory);
+    buffer_put(out, home_tag(key));
+}
+
+bool home_put_listing(const struct server *server, struct span key, struct buffer *out)
+{
+    const struct keyspace *k = keyspace_of(server, key);
+    bool is_listed = k->mode == KEYSPACE_PARTITIONED && k->homes == KEYSPACE_HOMES_DIRECTORY;
+
+    if (is_listed)
+        put_listing(k, key, out);
+    return is_listed;
+}
+
 static struct home listed(const struct server *server, const struct keyspace *k, uint8_t db,
-                          struct span tag)
+                          struct span name)
 {
     struct buffer key = { 0 };
     struct home home = { .error = NO_HOME "the directory does not list it" };
     char scratch[CELL_SCRATCH_BYTES];
     struct span value;
 
-    buffer_put_text(&key, k->directory);
-    buffer_put(&key, tag);
+    put_listing(k, name, &key);
 
     struct entry *e = database_find(&server->replica->databases[db], buffer_span(&key));
 
@@ -92,8 +112,7 @@ static struct home listed(const struct server *server, const struct keyspace *k,
 
 struct home home_of_key(const struct server *server, uint8_t db, struct span key)
 {
-    const struct keyspace_live *live = server_keyspace(server, key);
-    const struct keyspace *k = &server->deployment->keyspaces[live - server->keyspaces];
+    const struct keyspace *k = keyspace_of(server, key);
 
     if (k->mode == KEYSPACE_PRIMARY)
         return (struct home){ .region = k->writer };
@@ -105,7 +124,7 @@ struct home home_of_key(const struct server *server, uint8_t db, struct span key
     case KEYSPACE_HOMES_HASH:
         return hashed(server, k, home_tag(key));
     case KEYSPACE_HOMES_DIRECTORY:
-        return listed(server, k, db, home_tag(key));
+        return listed(server, k, db, key);
     }
     return (struct home){ .region = HOME_EVERYWHERE };
 }

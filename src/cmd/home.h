@@ -24,6 +24,9 @@ struct home {
 
 struct home home_of_key(const struct server *server, uint8_t db, struct span key);
 
+/* Appends the key under which a directory lists the home of a key. False: no directory does. */
+bool home_put_listing(const struct server *server, struct span key, struct buffer *out);
+
 /* Whether the region of that name may be a home of the keyspace's keys. */
 bool home_may_be(const struct server *server, const struct keyspace *k, struct span name);
 

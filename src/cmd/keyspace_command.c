@@ -148,17 +148,16 @@ static void move(struct call *call)
     const struct keyspace *k = &server->deployment->keyspaces[live - server->keyspaces];
     struct buffer key = { 0 };
 
-    if (k->mode != KEYSPACE_PARTITIONED || k->homes != KEYSPACE_HOMES_DIRECTORY) {
+    if (!home_put_listing(server, call->argv[2], &key)) {
         reply_error(call->reply,
                     "ERR KEYSPACE MOVE moves a key of a keyspace with homes: directory");
         return;
     }
     if (!home_may_be(server, k, call->argv[3])) {
         reply_error(call->reply, "ERR that region is no home of this keyspace: see KEYSPACE FOR");
+        buffer_release(&key);
         return;
     }
-    buffer_put_text(&key, k->directory);
-    buffer_put(&key, home_tag(call->argv[2]));
     replica_group_fence(call->replica, fence_of_key(server, buffer_span(&key)));
     emit_string(call->replica, call->db, buffer_span(&key), call->argv[3], TIME_NONE, 0);
     buffer_release(&key);

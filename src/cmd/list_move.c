@@ -45,7 +45,7 @@ static void pop_from_keys(struct call *call, bool right)
     struct popping p = { call->argv + 1, call->argc - 2, right, false, 1 };
     uint64_t timeout_us;
 
-    if (call_timeout(call, call->argv[call->argc - 1], &timeout_us))
+    if (call_timeout(call, call->argc - 1, &timeout_us))
         pop_or_wait(call, &p, timeout_us);
 }
 
@@ -107,7 +107,7 @@ void cmd_blmpop(struct call *call)
     struct popping p;
     uint64_t timeout_us;
 
-    if (take_popping(call, 2, &p) && call_timeout(call, call->argv[1], &timeout_us))
+    if (take_popping(call, 2, &p) && call_timeout(call, 1, &timeout_us))
         pop_or_wait(call, &p, timeout_us);
 }
 
@@ -159,7 +159,7 @@ static void move_or_wait(struct call *call, bool from_right, bool to_right)
 {
     uint64_t timeout_us;
 
-    if (!call_timeout(call, call->argv[call->argc - 1], &timeout_us))
+    if (!call_timeout(call, call->argc - 1, &timeout_us))
         return;
     if (!move(call, from_right, to_right) &&
         !call_block(call, call->argv + 1, 1, timeout_us, NULL, 0))

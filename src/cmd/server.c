@@ -40,6 +40,7 @@ void server_init(struct server *server, struct replica *replica,
     list_init(&server->sessions);
     list_init(&server->blocking.ready);
     list_init(&server->blocking.ended);
+    list_init(&server->blocking.moved);
     touch_init(&server->touch, &server->watch, replica->databases[0].keys.seed);
     evict_init(server);
     server->keyspaces = mem_zalloc(deployment->keyspace_count * sizeof(*server->keyspaces));

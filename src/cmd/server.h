@@ -95,6 +95,7 @@ struct blocking {
     struct list ready; /* lines at touched keys, to be tried again */
     struct list *next; /* in the line that is being served: who comes next; NULL: it is gone */
     struct list ended; /* waits that CLIENT UNBLOCK has ended */
+    struct list moved; /* waits for keys that another region writes by now */
     struct heap deadlines;
     uint64_t count;
 };

@@ -82,7 +82,7 @@ static bool take_option(struct read *r, size_t *at, bool *has_group)
     *at += 2;
     if (more > 0 && call_is(call, i, "block")) {
         r->blocks = true;
-        return call_timeout_ms(call, call->argv[i + 1], &r->timeout_us);
+        return call_timeout_ms(call, i + 1, &r->timeout_us);
     }
     if (more > 0 && call_is(call, i, "count"))
         return take_count(r, call->argv[i + 1]);

@@ -132,7 +132,7 @@ static void wait_for_keys(struct call *call, bool max)
     struct keys keys = { call->argv + 1, call->argc - 2 };
     uint64_t timeout_us;
 
-    if (call_timeout(call, call->argv[call->argc - 1], &timeout_us))
+    if (call_timeout(call, call->argc - 1, &timeout_us))
         pop_or_wait(call, keys, max, 1, (struct shape){ .key = true, .null = true }, timeout_us);
 }
 
@@ -205,6 +205,6 @@ void cmd_bzmpop(struct call *call)
     int64_t count;
     bool max;
 
-    if (take_keys(call, 2, &keys, &max, &count) && call_timeout(call, call->argv[1], &timeout_us))
+    if (take_keys(call, 2, &keys, &max, &count) && call_timeout(call, 1, &timeout_us))
         pop_or_wait(call, keys, max, (uint64_t)count, several, timeout_us);
 }

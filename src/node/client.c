@@ -8,8 +8,8 @@
 #include "cmd/save.h"
 #include "node/gather.h"
 #include "node/node.h"
-#include "node/remote.h"
 #include "node/promise.h"
+#include "node/remote.h"
 
 enum {
     /* sent output is moved away when it is this much and half of all, or all */
@@ -118,8 +118,27 @@ static void answered(void *context, struct session *s, size_t start)
 
 void client_serve(struct node *n)
 {
-    if (blocking_pending(&n->server))
-        blocking_serve(&n->server, !node_must_wait(n), answered, n);
+    if (!blocking_pending(&n->server))
+        return;
+    blocking_serve(&n->server, !node_must_wait(n), answered, n);
+    n->resume |= blocking_has_moved(&n->server);
+}
+
+/* Commands that waited for keys which another region writes by now stand in front of what their clients sent
+ * behind them, as if they came now. Not while commands run: these are spans into such input. */
+static void take_back_moved(struct node *n)
+{
+    struct buffer input = { 0 };
+    struct session *s;
+
+    while ((s = blocking_take_moved(&n->server, &input)) != NULL) {
+        promise_end(client_of(s));
+        buffer_put(&input, buffer_span(&s->input));
+        buffer_release(&s->input);
+        s->input = input;
+        input = (struct buffer){ 0 };
+        client_wait(n, client_of(s));
+    }
 }
 
 void client_expire(struct node *n)
@@ -342,6 +361,7 @@ static bool may_resume(struct node *n, struct client *c)
 
 void client_resume_waiting(struct node *n)
 {
+    take_back_moved(n);
     const struct list *last = n->waiting.prev; /* who is put back has had its turn */
     bool through = false;
     n->resume = false;
@@ -367,9 +387,9 @@ void client_sweep(struct node *n)
     {
         struct session *s = container_of(it, struct session, link);
         bool connected = client_of(s)->remote == NULL && client_of(s)->sent_to == 0;
+        bool waits = session_waits(s) || client_of(s)->forward.count > 0;
 
-        if (idle_ms > 0 && connected && !session_waits(s) &&
-            s->active_ms + idle_ms < n->now_us / 1000)
+        if (idle_ms > 0 && connected && !waits && s->active_ms + idle_ms < n->now_us / 1000)
             s->killed = true;
         if (s->killed)
             client_mark_dirty(n, client_of(s));

@@ -12,6 +12,7 @@ enum {
     FIRST_MAX_US = 5000,
     FOLLOW_MS = 300,
     GATHER_MAX_MS = 2000,
+    WAIT_MAX_MS = 3000,
     LOCK_TRIES = 3,
     VISITED_MAX = 4,                   /* regions */
     CALLERS_ROW = SIM_REGIONS_MAX + 1, /* of commands: behind the travellers */
@@ -126,6 +127,16 @@ static uint32_t put_call(struct buffer *out, const struct sim_world *w, const st
         put_key(out, w, call, "n");
         buffer_printf(out, " r%u", call->number + 1);
         break;
+    case CALL_PUSH:
+        buffer_put_text(out, "RPUSH");
+        put_key(out, w, call, "q");
+        buffer_printf(out, " %u", call->number);
+        break;
+    case CALL_POP:
+        buffer_put_text(out, "BLPOP");
+        put_key(out, w, call, "q");
+        buffer_printf(out, " %u.%03u", call->timeout_ms / 1000, call->timeout_ms % 1000);
+        break;
     case CALL_SUM:
     case CALL_NUMBER:
         buffer_printf(out, "GATHER %s %sn TIMEOUT %u", call->kind == CALL_SUM ? "sum" : "count",
@@ -194,7 +205,7 @@ static void prepare(struct sim_world *w, struct call *call)
         for (uint32_t i = 0; i < CALL_TAGS; i++)
             call->told += w->calls.keys[call->space][i].told;
     }
-    if (call->kind == CALL_SWAP)
+    if (call->kind == CALL_SWAP || call->kind == CALL_PUSH)
         call->number = ++w->calls.numbers;
     if (call->kind == CALL_LOCK) {
         call->number = key->lock;
@@ -212,7 +223,8 @@ static enum call_kind possible(struct sim_world *w, const struct call *call)
     const struct call_key *key = key_of(w, call);
     bool counts = call->kind == CALL_COUNT || call->kind == CALL_BOTH;
     if ((counts && key->sent + 2 > CALL_COUNT_MAX / 2) ||
-        (call->kind == CALL_SWAP && w->calls.numbers + 2 > CALL_COUNT_MAX) ||
+        ((call->kind == CALL_SWAP || call->kind == CALL_PUSH) &&
+         w->calls.numbers + 2 > CALL_COUNT_MAX) ||
         (call->kind == CALL_LOCK && key->lock + 1 >= CALL_LOCKS_MAX) ||
         (call->kind == CALL_MOVE && call->space != CALL_DIRECTORY))
         return CALL_READ;
@@ -239,6 +251,32 @@ static void choose_options(struct call *call, struct prng *p)
         call->timeout_ms = 1 + (uint32_t)prng_below(p, GATHER_MAX_MS);
 }
 
+static bool is_waited_for(const struct sim_world *w)
+{
+    for (uint32_t i = 0; i < w->plan.calls.callers; i++) {
+        const struct sim_caller *c = &w->callers[i];
+        if (c->asking && c->call.kind == CALL_POP && c->call.space == CALL_DIRECTORY)
+            return true;
+    }
+    return false;
+}
+
+/* Mostly where homes move, and while somebody waits there. */
+static void choose_queue(const struct sim_world *w, struct call *call, struct prng *p)
+{
+    static const enum call_kind KINDS[] = { CALL_POP,  CALL_POP,  CALL_PUSH, CALL_PUSH,
+                                            CALL_PUSH, CALL_MOVE, CALL_MOVE, CALL_MOVE };
+    uint64_t which = prng_below(p, 12);
+    if ((call->kind != CALL_COUNT && call->kind != CALL_SWAP) || which >= COUNT_OF(KINDS))
+        return;
+    call->kind = is_waited_for(w) ? KINDS[which] : CALL_POP;
+    call->with = false;
+    call->tag = 0;
+    call->timeout_ms = 1 + (uint32_t)prng_below(p, WAIT_MAX_MS);
+    if (prng_below(p, 4) > 0 || call->kind == CALL_MOVE)
+        call->space = CALL_DIRECTORY;
+}
+
 static void choose(struct sim_world *w, struct sim_caller *c, struct prng *p)
 {
     static const enum call_kind KINDS[] = {
@@ -263,6 +301,7 @@ static void choose(struct sim_world *w, struct sim_caller *c, struct prng *p)
         call->tag = c->last_tag;
     }
     choose_options(call, p);
+    choose_queue(w, call, p);
     call->kind = possible(w, call);
     prepare(w, call);
 }

@@ -5,8 +5,8 @@
  * They go from region to region, as travellers do, and use few keys, each under all of these keyspaces and
  * a few tags: a counter `n`; a second one, `m`, that only transactions move, together with the first; a
  * register `s` whose every write returns what was there; locks `l0`, `l1` ... that are taken once and never
- * given back. Such keys have one order, at their home, so what clients are told says whether a command ran
- * once, twice or never: ledger.c. A fence holds none of it.
+ * given back; a queue `q` for which they wait. Such keys have one order, at their home, so what clients are
+ * told says whether a command ran once, twice or never: ledger.c. A fence holds none of it.
  */
 #ifndef SIM_CALLER_H
 #define SIM_CALLER_H
@@ -72,8 +72,8 @@ struct lag_write {
 
 struct calls {
     struct call_key keys[CALL_SPACES][CALL_TAGS];
-    uint32_t numbers;       /* values of registers that were given */
-    struct call_bits taken; /* those that a later write has returned */
+    uint32_t numbers;       /* values of registers and queues that were given */
+    struct call_bits taken; /* those that a later write has returned, or that were popped */
     struct lag_write *lag;  /* [lag_count], as they were made */
     size_t lag_count;
 };
@@ -87,6 +87,8 @@ enum call_kind {
     CALL_LOCK,   /* SET l ... NX */
     CALL_READ,   /* GET n */
     CALL_MOVE,   /* KEYSPACE MOVE */
+    CALL_PUSH,   /* RPUSH q */
+    CALL_POP,    /* BLPOP q */
     CALL_SUM,    /* GATHER sum of all n */
     CALL_NUMBER, /* GATHER count of all n */
     CALL_LAG,

@@ -6,6 +6,7 @@
  *     counter    each increment that is told comes to another count, above all that were told before it was
  *                sent; in the end the counter is what was told, and what may have happened
  *     register   each value is returned at most once, by the write after it, and not by its own
+ *     queue      each element is popped at most once
  *     lock       one is told that he has it
  *     read       at its home at least what anybody was told; elsewhere what its session has seen
  *     GATHER     who does not answer is named; if all do, the sum has all that was told
@@ -35,7 +36,8 @@ bool sim_calls_are_kept(const struct sim_world *w)
 static bool is_write(enum call_kind kind)
 {
     return kind == CALL_COUNT || kind == CALL_BOTH || kind == CALL_SWAP || kind == CALL_LOCK ||
-           kind == CALL_MOVE || kind == CALL_LAG || kind == CALL_LIST;
+           kind == CALL_PUSH || kind == CALL_POP || kind == CALL_MOVE || kind == CALL_LAG ||
+           kind == CALL_LIST;
 }
 
 /* --- what may have happened --- */
@@ -286,6 +288,23 @@ static void judge_swap(struct sim_world *w, struct sim_caller *c, struct span re
     call_bits_add(&w->calls.taken, (uint32_t)before);
 }
 
+/* Nothing, when the time was over. */
+static void judge_pop(struct sim_world *w, struct sim_caller *c, struct span reply)
+{
+    int64_t value;
+    if (answer_open(&reply) != 2)
+        return;
+    answer_next(&reply);
+    if (!number_of(answer_next(&reply), &value) || value < 1 || value > w->calls.numbers)
+        sim_fail(w, "region %u: what was popped of %sq of tag %u was never pushed", c->region + 1,
+                 sim_call_prefixes[c->call.space], c->call.tag);
+    else if (sim_calls_are_kept(w) && call_bits_has(&w->calls.taken, (uint32_t)value))
+        sim_fail(w, "region %u: value %lld of %sq of tag %u is popped twice", c->region + 1,
+                 (long long)value, sim_call_prefixes[c->call.space], c->call.tag);
+    else
+        call_bits_add(&w->calls.taken, (uint32_t)value);
+}
+
 static void judge_lock(struct sim_world *w, struct sim_caller *c, struct span reply)
 {
     struct call_key *key = key_of(w, &c->call);
@@ -463,6 +482,9 @@ static void judge_good(struct sim_world *w, struct sim_caller *c, struct span re
     case CALL_READ:
         judge_read(w, c, reply);
         break;
+    case CALL_POP:
+        judge_pop(w, c, reply);
+        break;
     case CALL_SUM:
     case CALL_NUMBER:
         judge_gather(w, c, reply);
@@ -479,6 +501,7 @@ static void judge_good(struct sim_world *w, struct sim_caller *c, struct span re
         break;
     case CALL_SELECT:
     case CALL_MOVE:
+    case CALL_PUSH:
     case CALL_LAG:
         break;
     }
