@@ -387,7 +387,7 @@ void client_sweep(struct node *n)
     {
         struct session *s = container_of(it, struct session, link);
         bool connected = client_of(s)->remote == NULL && client_of(s)->sent_to == 0;
-        bool waits = session_waits(s) || client_of(s)->forward.count > 0;
+        bool waits = session_waits(s) || client_of(s)->forward.flight.count > 0;
 
         if (idle_ms > 0 && connected && !waits && s->active_ms + idle_ms < n->now_us / 1000)
             s->killed = true;
