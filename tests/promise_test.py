@@ -350,6 +350,39 @@ def test_what_a_crash_took_is_met_and_warned_of_once_its_region_has_gone_on():
         assert with_(world.client(1), f"token={lost}", "--", "SET", "x", "1")["warning"] == "LOST"
 
 
+def test_what_a_crash_took_is_warned_of_though_checkpoints_have_replaced_the_log():
+    with world_of(regions=2) as world:
+        a = world.client(0)
+        a.set("before", "1")
+        world.wait_equal()
+        time.sleep(1.5)                                 # all of it is on the disk
+        world.cut(0, 1)
+        copy_log(world, 0, True)
+        a.set("lost", "1")
+        lost = a.execute_command("SESSION", "TOKEN")
+        world.kill(0)
+        copy_log(world, 0, False)                       # and what came after is not
+        world.start(0)
+        world.heal(0, 1)
+        world.wait_linked()
+        a = world.client(0)
+        a.set("after", "1")
+        after = a.execute_command("SESSION", "TOKEN")
+        world.wait_equal()
+        for _ in range(2):                              # the second is of what the first brought back
+            for i in range(2):
+                assert world.client(i).save()
+                world.kill(i)
+                world.start(i)
+            world.wait_linked()
+            for i in range(2):
+                client = world.client(i)
+                answer = with_(client, "read=causal", f"token={lost}", "ack_timeout=20000", "--", "GET", "lost")
+                assert answer["reply"] is None and answer["warning"] == "LOST", answer
+                answer = with_(client, "read=causal", f"token={after}", "ack_timeout=20000", "--", "GET", "after")
+                assert answer["reply"] == "1" and answer["warning"] is None, answer
+
+
 def test_what_a_removed_region_wrote_and_nobody_has_is_met_and_warned_of():
     with world_of(fsync="always") as world:
         c = world.client(2)

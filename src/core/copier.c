@@ -53,6 +53,35 @@ bool change_take(struct span *in, struct change *c)
 
 /* --- the start as bytes --- */
 
+static void put_takeovers(struct buffer *out, const struct takeover *t)
+{
+    uint8_t count = 0;
+    while (count < STREAM_TAKEOVERS && t[count].instance != 0)
+        count++;
+    buffer_put_u8(out, count);
+    for (uint8_t i = 0; i < count; i++) {
+        buffer_put_varint(out, t[i].instance);
+        buffer_put_u64(out, t[i].last);
+    }
+}
+
+/* Each stands before the newer one, in a stream that has come as far as `last_op`. */
+static bool take_takeovers(struct span *in, stamp_t last_op, struct takeover *t)
+{
+    stamp_t below = last_op + 1;
+    uint8_t count;
+    if (!span_take_u8(in, &count) || count > STREAM_TAKEOVERS)
+        return false;
+    for (uint8_t i = 0; i < count; i++) {
+        if (!span_take_varint(in, &t[i].instance) || t[i].instance == 0 ||
+            !span_take_u64(in, &t[i].last) || t[i].last >= below ||
+            (t[i].last != 0 && stamp_origin(t[i].last) != stamp_origin(last_op)))
+            return false;
+        below = t[i].last;
+    }
+    return true;
+}
+
 void copy_start_put(struct buffer *out, const struct copy_start *s)
 {
     buffer_put_u64(out, s->lsn);
@@ -64,6 +93,10 @@ void copy_start_put(struct buffer *out, const struct copy_start *s)
             continue;
         buffer_put_varint(out, s->instance[o]);
         buffer_put_u32(out, s->check[o]);
+    }
+    for (uint32_t o = 0; o < s->last_op.high; o++) {
+        if (s->last_op.at[o] != 0)
+            put_takeovers(out, s->takeovers[o]);
     }
 }
 
@@ -79,6 +112,11 @@ bool copy_start_take(struct span *in, struct copy_start *s)
             (!span_take_varint(in, &s->instance[o]) || !span_take_u32(in, &s->check[o])))
             return false;
     }
+    bool has_takeovers = in->len > 0;
+    for (uint32_t o = 0; has_takeovers && o < s->last_op.high; o++) {
+        if (s->last_op.at[o] != 0 && !take_takeovers(in, s->last_op.at[o], s->takeovers[o]))
+            return false;
+    }
     return true;
 }
 
@@ -91,6 +129,8 @@ static void fix_start(const struct replica *r, struct copy_start *s)
     for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
         s->instance[o] = r->streams[o].instance;
         s->check[o] = r->streams[o].check;
+        if (!MUTATION(forgets_runs))
+            memcpy(s->takeovers[o], r->streams[o].takeovers, sizeof(s->takeovers[o]));
     }
 }
 

@@ -46,13 +46,29 @@ struct change {
 void change_put(struct buffer *out, const struct change *c);
 bool change_take(struct span *in, struct change *c); /* checks form and ranges, not the piece */
 
-/* Where a copy started: from here the log is replayed. */
+/* Where a later run of an origin's region wrote on: what an earlier one wrote above `last` was lost before it
+ * had left the region. */
+struct takeover {
+    uint64_t instance; /* the run that wrote on; 0: none */
+    stamp_t last;      /* the last op before its first; 0: there is none */
+};
+
+enum { STREAM_TAKEOVERS = 4 }; /* guess: nobody carries a token through more runs of a region */
+
+/* Where a copy started: from here the log is replayed.
+ *
+ *     u64 lsn   u64 table_seed   vectors applied, last_op
+ *     for each origin that last_op names      varint instance   u32 check
+ *     and once more, takeovers, newest first  u8 count   count x (varint instance, u64 last)
+ *
+ * What was written before takeovers were kept ends without them: none is known. */
 struct copy_start {
     uint64_t lsn;
     uint64_t table_seed; /* of the hashes of keys */
     struct vector applied, last_op;
     uint64_t instance[STAMP_ORIGINS]; /* of each stream's newest batch */
     uint32_t check[STAMP_ORIGINS];    /* and its running checksum */
+    struct takeover takeovers[STAMP_ORIGINS][STREAM_TAKEOVERS];
 };
 
 void copy_start_put(struct buffer *out, const struct copy_start *s);

@@ -47,8 +47,10 @@ static void go_back(struct replica *r, const struct copy_start *s)
 {
     vector_copy(&r->applied, &s->applied);
     vector_copy(&r->last_op, &s->last_op);
-    for (uint32_t o = 0; o < STAMP_ORIGINS; o++)
+    for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
         r->streams[o].check = s->check[o];
+        memcpy(r->streams[o].takeovers, s->takeovers[o], sizeof(s->takeovers[o]));
+    }
 }
 
 static bool same(const struct replica *a, const struct replica *b)
@@ -266,6 +268,133 @@ TEST(images_that_were_changed_are_refused_or_load)
     EXPECT(refused > 100 && loaded > 100);
     replica_release(&partial);
     end_of_world();
+}
+
+/* --- where a copy starts --- */
+
+static void random_takeovers(struct takeover *t, stamp_t last_op)
+{
+    uint64_t count = prng_below(&prng, STREAM_TAKEOVERS + 1);
+    uint64_t ms = stamp_ms(last_op) + prng_below(&prng, 2);
+    for (uint64_t i = 0; i < count && ms > 0; i++) {
+        ms = prng_below(&prng, ms);
+        t[i].instance = 1 + prng_below(&prng, 1000);
+        t[i].last = ms == 0 ? 0 : stamp_make(ms, 0, stamp_origin(last_op));
+    }
+}
+
+static struct copy_start random_start(void)
+{
+    struct copy_start s = { .lsn = prng_next(&prng), .table_seed = 1 + prng_below(&prng, 1000) };
+    for (uint64_t n = prng_below(&prng, 5); n > 0; n--) {
+        uint8_t o = (uint8_t)prng_below(&prng, STAMP_ORIGINS);
+        if (vector_get(&s.last_op, o) != 0)
+            continue;
+        vector_raise(&s.last_op, stamp_make(1 + prng_below(&prng, 1000), 0, o));
+        vector_raise(&s.applied, stamp_make(1001 + prng_below(&prng, 1000), 0, o));
+        s.instance[o] = prng_below(&prng, 1000);
+        s.check[o] = (uint32_t)prng_next(&prng);
+        random_takeovers(s.takeovers[o], vector_get(&s.last_op, o));
+    }
+    return s;
+}
+
+static bool same_start(const struct copy_start *a, const struct copy_start *b)
+{
+    return a->lsn == b->lsn && a->table_seed == b->table_seed &&
+           vector_equal(&a->applied, &b->applied) && vector_equal(&a->last_op, &b->last_op) &&
+           memcmp(a->instance, b->instance, sizeof(a->instance)) == 0 &&
+           memcmp(a->check, b->check, sizeof(a->check)) == 0 &&
+           memcmp(a->takeovers, b->takeovers, sizeof(a->takeovers)) == 0;
+}
+
+TEST(a_start_comes_back_as_it_was_put)
+{
+    prng_seed(&prng, test_seed());
+    for (unsigned i = 0; i < 1000; i++) {
+        struct copy_start put = random_start(), taken;
+        struct buffer bytes = { 0 };
+        copy_start_put(&bytes, &put);
+        struct span in = buffer_span(&bytes);
+        EXPECT(copy_start_take(&in, &taken) && in.len == 0);
+        EXPECT(same_start(&put, &taken));
+        buffer_release(&bytes);
+    }
+}
+
+/* What is taken in spite of it is in order. */
+TEST(starts_that_were_changed_or_cut_are_refused_or_in_order)
+{
+    unsigned refused = 0, taken = 0;
+    prng_seed(&prng, test_seed());
+    for (unsigned i = 0; i < 10000; i++) {
+        struct copy_start s = random_start(), again;
+        struct buffer bytes = { 0 };
+        copy_start_put(&bytes, &s);
+        if (chance(30))
+            bytes.len = prng_below(&prng, bytes.len);
+        for (uint64_t flips = prng_below(&prng, 3); flips > 0 && bytes.len > 0; flips--)
+            bytes.at[prng_below(&prng, bytes.len)] ^= (uint8_t)(1u << prng_below(&prng, 8));
+        struct span in = buffer_span(&bytes);
+        bool good = copy_start_take(&in, &s);
+        refused += !good;
+        taken += good;
+        buffer_clear(&bytes);
+        if (good) {
+            copy_start_put(&bytes, &s);
+            in = buffer_span(&bytes);
+            EXPECT(copy_start_take(&in, &again) && same_start(&s, &again));
+        }
+        buffer_release(&bytes);
+    }
+    EXPECT(refused > 500 && taken > 500);
+}
+
+/* One origin with one takeover: its count, instance and stamp are the last ten bytes. */
+static struct copy_start start_of_one(struct takeover first, struct takeover second)
+{
+    struct copy_start s = { .lsn = 7, .table_seed = 9 };
+    vector_raise(&s.last_op, stamp_make(100, 0, 3));
+    vector_raise(&s.applied, stamp_make(100, 0, 3));
+    s.instance[3] = 5;
+    s.takeovers[3][0] = first;
+    s.takeovers[3][1] = second;
+    return s;
+}
+
+static bool is_taken(struct takeover first, struct takeover second)
+{
+    struct copy_start s = start_of_one(first, second);
+    struct buffer bytes = { 0 };
+    copy_start_put(&bytes, &s);
+    struct span in = buffer_span(&bytes);
+    bool taken = copy_start_take(&in, &s);
+    buffer_release(&bytes);
+    return taken;
+}
+
+TEST(takeovers_that_no_stream_can_have_are_refused)
+{
+    struct takeover none = { 0 }, first = { 2, stamp_make(50, 0, 3) };
+    EXPECT(is_taken(none, none));
+    EXPECT(is_taken(first, none));
+    EXPECT(is_taken(first, (struct takeover){ 1, 0 }));
+    EXPECT(is_taken((struct takeover){ 2, stamp_make(100, 0, 3) }, none));  /* by a heartbeat */
+    EXPECT(!is_taken((struct takeover){ 2, stamp_make(101, 0, 3) }, none)); /* not here yet */
+    EXPECT(!is_taken((struct takeover){ 2, stamp_make(50, 0, 4) }, none));  /* of another stream */
+    EXPECT(!is_taken(first, first));                                        /* out of order */
+}
+
+TEST(a_start_from_before_takeovers_were_kept_knows_of_none)
+{
+    struct copy_start s = start_of_one((struct takeover){ 2, 0 }, (struct takeover){ 0 });
+    struct buffer bytes = { 0 };
+    copy_start_put(&bytes, &s);
+    struct span in = span_of(bytes.at, bytes.len - (1 + 1 + 8));
+    EXPECT(copy_start_take(&in, &s) && in.len == 0);
+    EXPECT_EQ(s.instance[3], 5);
+    EXPECT_EQ(s.takeovers[3][0].instance, 0);
+    buffer_release(&bytes);
 }
 
 int main(int argc, char **argv)

@@ -217,6 +217,7 @@ static inline struct copy_start start_here(const struct replica *r)
     for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
         s.instance[o] = r->streams[o].instance;
         s.check[o] = r->streams[o].check;
+        memcpy(s.takeovers[o], r->streams[o].takeovers, sizeof(s.takeovers[o]));
     }
     return s;
 }

@@ -66,10 +66,12 @@ static void fill_window(const struct replica *r, struct window *w, struct batch_
 void replica_note_run(struct replica *r, uint8_t origin, uint64_t instance)
 {
     struct stream *s = &r->streams[origin];
+    stamp_t last = vector_get(&r->last_op, origin);
     if (instance > s->instance) {
-        s->takeovers[s->takeover_next] = (struct takeover){ instance,
-                                                            vector_get(&r->last_op, origin) };
-        s->takeover_next = (s->takeover_next + 1) % STREAM_TAKEOVERS;
+        /* of runs that came one after another, and wrote nothing but heartbeats, the latest says it all */
+        if (s->takeovers[0].last != last)
+            memmove(s->takeovers + 1, s->takeovers, sizeof(s->takeovers) - sizeof(s->takeovers[0]));
+        s->takeovers[0] = (struct takeover){ instance, last };
     }
     s->instance = instance;
 }

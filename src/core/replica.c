@@ -399,6 +399,7 @@ static void install_start(struct replica *r, const struct copy_start *start)
     for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
         r->streams[o].instance = start->instance[o];
         r->streams[o].check = start->check[o];
+        memcpy(r->streams[o].takeovers, start->takeovers[o], sizeof(start->takeovers[o]));
         hlc_see(&r->hlc, vector_get(&start->applied, (uint8_t)o));
     }
     r->log_end = start->lsn;

@@ -48,22 +48,11 @@ struct replica_options {
     uint64_t closed[4]; /* bitmap of origins that nobody writes any more */
 };
 
-/* Where a later run of an origin's region wrote on: what an earlier one wrote above `last` was lost before it
- * had left the region. */
-struct takeover {
-    uint64_t instance; /* the run that wrote on */
-    stamp_t last;      /* the last op before its first; 0: there is none */
-};
-
-enum { STREAM_TAKEOVERS = 4 }; /* guess: nobody carries a token through more runs of a region */
-
 /* What this replica knows of one origin's stream. */
 struct stream {
-    uint64_t instance; /* of the newest op's batch */
-    /* the latest ones met in this process, its replay counted; a ring */
-    struct takeover takeovers[STREAM_TAKEOVERS];
-    uint32_t takeover_next;
-    uint32_t check;     /* running checksum after last_op */
+    uint64_t instance;                           /* of the newest op's batch */
+    struct takeover takeovers[STREAM_TAKEOVERS]; /* the newest first */
+    uint32_t check;                              /* running checksum after last_op */
     bool forked;        /* a batch disagreed: nothing more is taken from it */
     bool ahead;         /* EVENT_AHEAD was raised for what waits now */
     struct list parked; /* of struct parked, ascending */
@@ -222,7 +211,7 @@ static inline uint32_t replica_fence_of(const struct replica *r, uint8_t origin)
 
 /* Whether an op that a run of its region wrote is known not to be in its stream, all of which is here up to
  * the op's stamp and beyond: a crash took it before it was on the disk. Never true of one that is here;
- * false also where it is not known any more (an older takeover, or one before our own restart). */
+ * false also where it is not known any more (more runs have written since). */
 bool replica_has_lost(const struct replica *r, stamp_t op, uint64_t instance);
 
 /* How many regions write to a fence. */

@@ -439,6 +439,27 @@ TEST(what_a_later_run_followed_is_here_and_what_it_passed_over_is_lost)
     end_of_world();
 }
 
+/* Else a region that is started now and then, and only read, would soon know of no loss before. */
+TEST(runs_that_write_nothing_do_not_push_out_what_is_known_of_losses)
+{
+    world(2);
+    set(A, "k", "1");
+    synced();
+    trial.now_ms += 100;
+    stamp_t gone = stamp_make(trial.now_ms, 0, 1);
+    for (uint64_t run = 2; run < 12; run++) {
+        later(100);
+        at(A)->options.instance = run;
+        if (run == 2)
+            set(A, "k", "2");
+        else
+            heartbeat(A);
+        synced();
+        EXPECT(replica_has_lost(at(B), gone, 1));
+    }
+    end_of_world();
+}
+
 /* --- durability and heartbeats --- */
 
 /* A removal names every counter that it resets: enough of them are more than a record may hold. */
@@ -558,6 +579,31 @@ TEST(the_heartbeat_of_a_closed_origin_does_not_come_back_with_a_checkpoint)
     EXPECT_EQ(vector_get(&r.applied, 2), stamp_make(2000, 0, 2));
     EXPECT_EQ(vector_get(&r.applied, 3), stamp_make(1000, 0, 3));
     EXPECT_EQ(vector_get(&r.last_op, 3), stamp_make(1000, 0, 3));
+    replica_release(&r);
+}
+
+/* The log that showed it may be gone. */
+TEST(what_is_known_of_losses_comes_back_with_a_checkpoint)
+{
+    struct replica r;
+    struct replica_options options = { .region = 1, .instance = 2 };
+    struct cold cold = { .ops = NULL };
+    struct cold_counts counts[OP_DATABASES] = { { 0 } };
+    struct copy_start start = { .lsn = 100 };
+    for (uint8_t o = 1; o < 3; o++) { /* of its own stream, and of another's */
+        vector_raise(&start.last_op, stamp_make(1000, 0, o));
+        vector_raise(&start.applied, stamp_make(1000, 0, o));
+        start.instance[o] = 2;
+        start.takeovers[o][0] = (struct takeover){ 2, stamp_make(500, 0, o) };
+    }
+    replica_init(&r, &options);
+    start.table_seed = r.databases[0].keys.seed;
+    replica_install(&r, &cold, &start, counts);
+    for (uint8_t o = 1; o < 3; o++) {
+        EXPECT(!replica_has_lost(&r, stamp_make(500, 0, o), 1));
+        EXPECT(replica_has_lost(&r, stamp_make(600, 0, o), 1));
+        EXPECT(!replica_has_lost(&r, stamp_make(600, 0, o), 2));
+    }
     replica_release(&r);
 }
 

@@ -52,8 +52,8 @@ static void add_carts(struct deployment *d, const char *prefix, enum keyspace_el
     k->mode = KEYSPACE_PARTITIONED;
     k->homes = KEYSPACE_HOMES_DIRECTORY;
     k->directory = text_of("home:");
-    k->elsewhere = elsewhere;
-    k->ack_timeout_ms = 1000;
+    k->promises.elsewhere = elsewhere;
+    k->promises.ack_timeout_ms = 1000;
 }
 
 static void with_carts(struct deployment *d)

@@ -82,6 +82,43 @@ TEST(a_new_region_gets_all_though_the_log_no_longer_reaches_back)
     end_world();
 }
 
+/* What the first run of region 1 wrote after `last` was lost: so all say, and of nothing else. */
+static bool all_know(uint64_t first_run, stamp_t last)
+{
+    stamp_t lost = last + (1 << 8);
+    bool all = true;
+    for (size_t i = 0; i < world.count; i++) {
+        const struct replica *r = &node_at(i)->replica;
+        all &= replica_has_lost(r, lost, first_run) && !replica_has_lost(r, last, first_run) &&
+               !replica_has_lost(r, lost, kept[0].instance);
+    }
+    return all;
+}
+
+/* No log tells it any more: it comes with the objects, and stays with its own checkpoint. */
+TEST(a_new_region_knows_of_writes_that_were_lost_before_it_came)
+{
+    begin_world(3, test_seed());
+    uint64_t first_run = kept[0].instance;
+    switch_off(2);
+    write_anywhere(300);
+    restart_machine(0); /* what was not durable is gone */
+    stamp_t last = own_last(0);
+    for (int t = 0; t < 30000 && own_last(0) == last; t++)
+        write_at(0, 1);
+    EXPECT(own_last(0) > last);
+    leave_behind(2);
+    switch_on(2);
+    EXPECT(settle());
+    EXPECT(all_know(first_run, last));
+    leave_behind(world.count); /* nobody: no log of any has it */
+    for (size_t i = 0; i < world.count; i++)
+        restart_machine(i);
+    EXPECT(settle());
+    EXPECT(all_know(first_run, last));
+    end_world();
+}
+
 /* Its log begins at LSN 0, and yet is not all there was. */
 /* Before its bootstrap begins it does not answer as if there were nothing. */
 TEST(a_new_region_serves_nothing_before_it_has_all)

@@ -13,8 +13,9 @@
  *     missing     anything else, also of regions that we do not know yet: it is waited for
  *
  * So what is lost or given up is never waited for once that is known; answers warn of it. While its
- * region is away nobody knows, and it is waited for. A warning is told where the answer has a place
- * for it (WITH), as long as the session follows the token.
+ * region is away nobody knows, and it is waited for. After which ops runs took over is kept with
+ * checkpoints (core/copier.h). A warning is told where the answer has a place for it (WITH), as long as
+ * the session follows the token.
  */
 #ifndef NODE_SEEN_H
 #define NODE_SEEN_H

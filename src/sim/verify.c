@@ -128,6 +128,46 @@ static void verify_equal(struct sim_world *w)
     }
 }
 
+/* How many takeovers stand within the stream; the newest may be a heartbeat's, after all of it. */
+static const struct takeover *takeovers_within(const struct replica *r, uint8_t origin, uint32_t *n)
+{
+    const struct takeover *t = r->streams[origin].takeovers;
+    uint32_t first = t[0].last >= vector_get(&r->last_op, origin);
+    for (*n = 0; first + *n < STREAM_TAKEOVERS && t[first + *n].instance != 0;)
+        ++*n;
+    return t + first;
+}
+
+static bool same_runs(const struct replica *a, const struct replica *b, uint8_t origin)
+{
+    uint32_t x_count, y_count;
+    const struct takeover *x = takeovers_within(a, origin, &x_count);
+    const struct takeover *y = takeovers_within(b, origin, &y_count);
+    uint32_t kept = STREAM_TAKEOVERS - 1; /* by both at least, of as many */
+    bool same = x_count == y_count || (x_count >= kept && y_count >= kept);
+    for (uint32_t i = 0; i < x_count && i < y_count; i++)
+        same &= x[i].instance == y[i].instance && x[i].last == y[i].last;
+    return same;
+}
+
+/* Who has the same of a stream knows the same of what its region lost, whatever became of log and process. Of
+ * a directory that was put back, runs have numbers twice. */
+static void verify_runs(struct sim_world *w, uint32_t place)
+{
+    const struct replica *r = &w->regions[place].node.replica;
+    for (uint32_t i = 0; i < place && !w->history_lost; i++) {
+        const struct replica *other = &w->regions[i].node.replica;
+        for (uint32_t o = 0; w->regions[i].up && o < r->last_op.high; o++) {
+            uint8_t origin = (uint8_t)o;
+            if (r->last_op.at[o] != 0 && r->last_op.at[o] == vector_get(&other->last_op, origin) &&
+                !same_runs(r, other, origin))
+                sim_fail(w,
+                         "regions %u and %u have the same of %u, and know of different runs of it",
+                         i + 1, place + 1, o);
+        }
+    }
+}
+
 static void verify_replica(struct sim_world *w, const struct sim_region *region)
 {
     const struct replica *r = &region->node.replica;
@@ -165,6 +205,7 @@ void sim_verify_always(struct sim_world *w)
         if (!w->regions[i].up)
             continue;
         verify_replica(w, &w->regions[i]);
+        verify_runs(w, i);
         verify_counts(w, &w->regions[i]);
         sim_watch_always(w, &w->regions[i]);
     }
