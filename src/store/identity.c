@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "store/segment.h"
 
 /*
  * The file "identity", little-endian:
@@ -209,8 +210,8 @@ static int write_file(struct disk *disk, const struct identity *id, char *proble
 
 static void note_log(void *context, const char *name)
 {
-    size_t len = strlen(name);
-    if (len > 4 && strcmp(name + len - 4, ".log") == 0)
+    uint64_t start_lsn;
+    if (segment_parse_name(name, &start_lsn))
         *(bool *)context = true;
 }
 
