@@ -3,6 +3,7 @@
 import glob
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -490,6 +491,27 @@ def test_own_writes_of_a_lost_log_come_back_from_who_has_them():
 class Writer(support.ClientThread):
     def step(self):
         self.client.set(f"a:{self.rng.randrange(2000)}", self.rng.random())
+
+
+def test_a_start_without_log_that_the_checkpoint_s_objects_have_is_refused():
+    with one_region() as world:
+        fill(world.client(0), "a", 2000)
+        writer = Writer(world.client(0), SEED)
+        writer.start()
+        try:
+            world.client(0).save()
+        finally:
+            writer.stop()
+        world.kill(0)
+        path = world.segments(0)[-1]
+        start = int(re.findall(r"ev=checkpoint .*lsn=(\d+)", world.log(0))[-1])
+        os.truncate(path, next(offset for offset, _ in log_records(path) if offset >= 64 + start))
+        world.spawn(0)
+        wait_until(lambda: world.is_ready(0) or world.processes[0].poll() is not None, 30)
+        if not world.is_ready(0):       # else nothing was written while the checkpoint was made
+            world.processes[0] = None
+            assert "its end is lost" in world.log(0)
+            assert "LeakSanitizer" not in world.log(0)
 
 
 def test_a_checkpoint_that_is_no_good_without_its_log_is_put_aside_and_that_is_told():

@@ -377,6 +377,7 @@ bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct op
     if (!pump(&replay))
         return false;
     error = oplog_open(&d->log, &d->disk.disk, &options, replay_record, &replay, report);
+    d->log_open = error == 0;
     if (error == 0 && d->marked && d->log.end_lsn == d->marker.end_lsn)
         error = oplog_roll(&d->log); /* the old log goes in whole segments */
     if (error == 0 && !log_covers_objects(d)) {
@@ -386,7 +387,6 @@ bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct op
                  (unsigned long long)d->log.end_lsn);
     }
     if (error == 0) {
-        d->log_open = true;
         if (!adopt_prefixes(d, n, problem))
             return false;
         node_recovered(n, d->log.end_lsn);
