@@ -13,6 +13,7 @@ import redis
 
 import support
 from backup_test import bad, flip, good
+from shim.world import DiskWorld
 from support import World, log_records, run, wait_until
 
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))
@@ -494,7 +495,8 @@ class Writer(support.ClientThread):
 
 
 def test_a_start_without_log_that_the_checkpoint_s_objects_have_is_refused():
-    with one_region() as world:
+    """Against the sanitized binary where there is one: it would tell what was left open."""
+    with World(regions=1, fsync="always", extra=CHECKPOINTS, binary=os.environ.get("MERIDIAN_SANITIZED")) as world:
         fill(world.client(0), "a", 2000)
         writer = Writer(world.client(0), SEED)
         writer.start()
@@ -584,6 +586,28 @@ def test_a_repair_that_is_interrupted_is_finished_by_the_next():
             wait_filled(world, 0, wanted)
             world.wait_linked()
             world.wait_equal()
+
+
+def test_a_checkpoint_that_was_to_be_put_aside_is_so_by_the_next_repair():
+    with DiskWorld(regions=2, fsync="always", extra=CHECKPOINTS) as world:
+        wanted = three_histories(world)
+        world.kill(0)
+        damage_record(world, len(log_records(world.segments(0)[-1])) - 20)
+        damage_record(world, 5)
+        world.disk(0).fault("fail rename 1 on EIO *checkpoint")
+        done = subprocess.run([support.BINARY, "repair", "--data", world.data_dir(0), "--config", world.config, "--region",
+                               world.names[0]], env=world.environment(0), capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1 and "rename" in done.stderr, done
+        world.disk(0).heal()
+        assert os.path.exists(checkpoint_file(world))
+        assert "a repair was interrupted" in refuses_to_start(world)
+        told = repair(world)
+        assert "finished: a repair that was interrupted" in told and "can be started" in told, told
+        assert "checkpoint" in aside(world) and not os.path.exists(checkpoint_file(world))
+        world.start(0)
+        wait_filled(world, 0, wanted)
+        world.wait_linked()
+        world.wait_equal()
 
 
 if __name__ == "__main__":

@@ -150,6 +150,20 @@ static bool read_marker(struct datadir *d, char *problem)
     return error == E_OK || error == E_MISSING;
 }
 
+static bool is_half_repaired(struct datadir *d, const char *path, char *problem)
+{
+    char repaired[4096];
+
+    if (snprintf(repaired, sizeof(repaired), "%s/" DATADIR_REPAIRED, path) >=
+            (int)sizeof(repaired) ||
+        access(repaired, F_OK) != 0)
+        return false;
+    d->damaged = true;
+    snprintf(problem, DATADIR_PROBLEM_MAX,
+             "%s: a repair was interrupted, and is to be finished by another one", path);
+    return true;
+}
+
 bool datadir_open(struct datadir *d, const char *path, const struct deployment *deployment,
                   const struct region *self, uint64_t run, char *problem)
 {
@@ -160,6 +174,10 @@ bool datadir_open(struct datadir *d, const char *path, const struct deployment *
     make_parents(path);
     if (disk_posix_open(&d->disk, path) != 0) {
         snprintf(problem, DATADIR_PROBLEM_MAX, "%s", d->disk.disk.detail);
+        return false;
+    }
+    if (is_half_repaired(d, path, problem)) {
+        disk_posix_close(&d->disk);
         return false;
     }
     datadir_describe(deployment, self, &want);
