@@ -121,12 +121,16 @@ def test_a_key_keeps_its_fence():
         world.start(0)
 
 
-def place_in_checkpoint(world, i, text):
+def flip_value(world, i, text=b"", places=()):
+    """In every page of the checkpoint that has it, of which one is read; the places, to be flipped back."""
     path = f"{world.data_dir(i)}/checkpoint/data.mdb"
     with open(path, "rb") as file:
-        at = file.read().find(text)
-    assert at > 0
-    return path, at
+        content = file.read()
+    places = places or [found.start() for found in re.finditer(re.escape(text), content)]
+    assert places
+    for at in places:
+        flip(path, at)
+    return places
 
 
 def test_what_cannot_be_read_may_be_a_key_that_would_change_its_fence():
@@ -137,8 +141,7 @@ def test_what_cannot_be_read_may_be_a_key_that_would_change_its_fence():
         for number in range(100):
             world.client(0).set(f"eu:{number}", number)
         world.kill(0, signal.SIGTERM)           # with a checkpoint
-        place = place_in_checkpoint(world, 0, b"a value to be found")
-        flip(*place)
+        places = flip_value(world, 0, b"a value to be found")
         world.write(0, GDPR, moved)
         line = world.refused(0)
         assert "damaged" in line and "whether keys would change their fence" in line and "meridian repair" in line, line
@@ -146,7 +149,7 @@ def test_what_cannot_be_read_may_be_a_key_that_would_change_its_fence():
         world.start(0)
         assert world.client(0).get("eu:17") == "17"
         world.kill(0, signal.SIGTERM)
-        flip(*place)
+        flip_value(world, 0, places=places)
         world.write(0, GDPR, moved)
         assert 'keys of the prefix "us:" lie in fence global' in world.refused(0)
 
