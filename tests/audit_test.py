@@ -239,9 +239,9 @@ def test_a_process_that_is_killed_hides_nothing():
             wait_until(lambda: world.client(2).get(f"eu:{round_}:299"), 20, "it did not come")
             world.client(OUTSIDE).get("eu:0:1")
             world.kill(1)
-            if round_ == 1:     # in the midst of a line
+            if round_ > 0:      # in the midst of a line, and then also in the midst of that of the next start
                 with open(audit_path(world, 1), "ab") as file:
-                    file.write(b'{"n":99,"ms":12')
+                    file.write(b'{"n":99,"ms":12' if round_ == 1 else b'{"n":99,"ms":12\n{"n":99,"ms":13,"ev":"sta')
             world.start(1)
         world.wait_linked()
         for i in range(3):

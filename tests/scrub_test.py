@@ -162,6 +162,7 @@ def test_three_regions_scrub_and_one_that_is_away_is_named():
         world.kill(2)
         for region in range(3):
             remove(clients[0], f"gone{region}", 300)
+        world.wait_equal()              # a scrub is of what the region has seen removed
         ended = []
 
         def scrub(region):
