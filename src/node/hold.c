@@ -439,6 +439,16 @@ void hold_forget(const struct node *n, struct client *c)
     c->hold_count = 0;
 }
 
+/* What tells of other regions only may go on, but not before what stands in front of it. */
+static bool waits_for_log(const struct node *n, const struct client *c)
+{
+    for (size_t i = 0; i < c->hold_count; i++) {
+        if (c->holds[i].lsn > n->replica.log_durable)
+            return true;
+    }
+    return false;
+}
+
 void hold_fail(struct node *n)
 {
     list_each(&n->held, it)
@@ -446,7 +456,7 @@ void hold_fail(struct node *n)
         struct client *c = container_of(it, struct client, held);
         struct session *s = &c->session;
 
-        if (c->holds[c->hold_count - 1].lsn <= n->replica.log_durable)
+        if (!waits_for_log(n, c))
             continue;
         s->output.len = c->holds[0].start - c->sent_total;
         reply_errorf(&s->reply,
