@@ -106,9 +106,8 @@ struct bootstrap {
     bool broken; /* what was taken cannot be written */
 
     /* CATCHUP without a source: own writes that peers told of, and how far they are back */
-    struct vector own_told; /* of our streams */
-    stamp_t own_seen;
-    uint64_t own_seen_us;
+    struct vector own_told, own_seen; /* of our streams */
+    uint64_t own_seen_us;             /* when one of them moved last */
 
     /* OWN */
     uint64_t log_starts; /* LSN from which on the log is on disk */
