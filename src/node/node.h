@@ -293,7 +293,8 @@ const struct region *node_writer_of(const struct node *n, uint8_t origin);
 
 /* LINK CUT, HEAL, SLOW between us and another region. */
 void node_cut(struct node *n, struct peer *peer, bool cut);
-struct peer *node_peer(struct node *n, struct span name); /* NULL: unknown, or ourselves */
+struct peer *node_peer(struct node *n, struct span name);          /* NULL: unknown, or ourselves */
+struct peer *node_peer_with(const struct node *n, uint8_t region); /* by its number; likewise */
 
 /* GET /status: this region as a JSON object, appended. */
 void node_status_json(struct node *n, struct buffer *out);
