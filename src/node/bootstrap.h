@@ -164,7 +164,6 @@ void bootstrap_turn_end(struct node *n);
 /* --- for node/checkpoint.c --- */
 bool bootstrap_next_write(struct node *n, struct checkpoint_write *job);
 bool bootstrap_written(struct node *n, int error, const char *why); /* false: not ours */
-bool bootstrap_holds_log(const struct node *n);
 bool bootstrap_next_drop(const struct node *n, uint64_t *lsn);
 void bootstrap_put_notes(struct node *n, struct buffer *notes);
 
