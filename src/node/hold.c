@@ -139,8 +139,8 @@ void hold_reply(struct node *n, struct client *c, size_t start)
         hold.acks = ask(n, c, told);
     else if (!sync || waits_already(c))
         return;
-    if (acks && hold.acks != NULL && hold.acks->stamp > n->acks_wanted)
-        n->acks_wanted = hold.acks->stamp;
+    if (acks && hold.acks != NULL)
+        vector_raise(&n->acks_wanted, hold.acks->stamp);
     c->hold_bytes += bytes_of(n, hold.acks);
     push(n, c, hold);
 }

@@ -423,6 +423,20 @@ void promise_take_wanted(struct node *n, struct link *l, struct span body)
         vector_raise(&n->wanted, stamp);
 }
 
+/* Of each of our streams that the peer may have: a newer write to another fence must not hide that to one
+ * of its own. */
+static void ask_for_acks(struct node *n, struct link *l)
+{
+    for (uint32_t o = 0; origins_next(n->replica.own, &o) && link_has_room(l); o++) {
+        stamp_t newest = vector_get(&n->acks_wanted, (uint8_t)o);
+
+        if (origins_have(l->peer->barred, (uint8_t)o) || !vector_raise(&l->wanted, newest))
+            continue;
+        message_put_wanted(&l->output, newest);
+        link_dirty(n, l);
+    }
+}
+
 void promise_turn_end(struct node *n, struct link *l)
 {
     struct barrier *b = &l->peer->barrier;
@@ -433,9 +447,6 @@ void promise_turn_end(struct node *n, struct link *l)
         message_put_barrier(&l->output, b->asked);
         link_dirty(n, l);
     }
-    if (!l->is_intake && l->wanted < n->acks_wanted && link_has_room(l)) {
-        l->wanted = n->acks_wanted;
-        message_put_wanted(&l->output, l->wanted);
-        link_dirty(n, l);
-    }
+    if (!l->is_intake)
+        ask_for_acks(n, l);
 }
