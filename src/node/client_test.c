@@ -202,6 +202,26 @@ TEST(a_client_is_told_that_the_log_failed_whatever_it_asked_for_behind_its_write
     expect_log_failure_told("SET k v\r\n", answer_from_elsewhere);
 }
 
+TEST(what_waits_for_other_regions_or_the_disk_counts_as_output_that_is_not_read)
+{
+    alone_start(&alone, 1, "eu-de");
+    alone.node.server.settings.fsync = FSYNC_ALWAYS;
+    struct session *s = alone_session(&alone);
+    struct client *c = client_of(s);
+    node_session_input(&alone.node, s, span_str("SET k v\r\n"));
+    EXPECT_EQ(c->hold_bytes, sizeof(struct hold));
+    answer_from_elsewhere(s);
+    EXPECT_EQ(c->hold_bytes, 2 * sizeof(struct hold));
+    node_session_input(&alone.node, s, span_str("WITH read=local -- GET k\r\n"));
+    EXPECT(c->hold_bytes > 3 * sizeof(struct hold));
+    sync_log();
+    node_turn(&alone.node, ALONE_START_US + FORWARD_SETTLE_MS * 1000);
+    sync_log();
+    EXPECT_EQ(c->hold_count, 0);
+    EXPECT_EQ(c->hold_bytes, 0);
+    alone_release(&alone);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

@@ -34,6 +34,14 @@ struct hold_acks {
 
 /* --- waiting begins --- */
 
+static size_t bytes_of(const struct node *n, const struct hold *h)
+{
+    const struct hold_acks *a = h->acks;
+
+    return sizeof(*h) +
+           (a != NULL ? sizeof(*a) + n->matrix.count * sizeof(a->acked_ms[0]) + a->token.cap : 0);
+}
+
 static void push(struct node *n, struct client *c, struct hold hold)
 {
     if (c->hold_count == c->hold_cap) {
@@ -41,6 +49,7 @@ static void push(struct node *n, struct client *c, struct hold hold)
         c->holds = mem_realloc(c->holds, c->hold_cap * sizeof(*c->holds));
     }
     c->holds[c->hold_count++] = hold;
+    c->hold_bytes += bytes_of(n, &hold);
     if (!list_linked(&c->held))
         list_add_tail(&n->held, &c->held);
     if (hold.lsn == HOLD_OPEN && !list_linked(&c->wrote))
@@ -79,11 +88,6 @@ static const char *warning_of(struct node *n, const struct session *s)
     return own == NULL || (given != NULL && strcmp(given, "LOST") == 0) ? given : own;
 }
 
-static size_t bytes_of(const struct node *n, const struct hold_acks *a)
-{
-    return a != NULL ? sizeof(*a) + n->matrix.count * sizeof(a->acked_ms[0]) + a->token.cap : 0;
-}
-
 static struct hold_acks *ask(struct node *n, struct client *c, bool told)
 {
     struct session *s = &c->session;
@@ -115,12 +119,12 @@ static struct hold_acks *ask(struct node *n, struct client *c, bool told)
     return a;
 }
 
-static void free_acks(const struct node *n, struct client *c, struct hold_acks *a)
+static void end_hold(const struct node *n, struct client *c, const struct hold *h)
 {
-    c->hold_bytes -= bytes_of(n, a);
-    if (a != NULL)
-        buffer_release(&a->token);
-    mem_free(a);
+    c->hold_bytes -= bytes_of(n, h);
+    if (h->acks != NULL)
+        buffer_release(&h->acks->token);
+    mem_free(h->acks);
 }
 
 void hold_reply(struct node *n, struct client *c, size_t start)
@@ -141,7 +145,6 @@ void hold_reply(struct node *n, struct client *c, size_t start)
         return;
     if (acks && hold.acks != NULL)
         vector_raise(&n->acks_wanted, hold.acks->stamp);
-    c->hold_bytes += bytes_of(n, hold.acks);
     push(n, c, hold);
 }
 
@@ -395,7 +398,7 @@ static void release(struct node *n, struct client *c)
     for (; done < c->hold_count && is_over(n, &c->holds[done]); done++) {
         if (c->holds[done].acks != NULL)
             answer(n, c, done);
-        free_acks(n, c, c->holds[done].acks);
+        end_hold(n, c, &c->holds[done]);
     }
     if (done == 0)
         return;
@@ -435,7 +438,7 @@ void hold_release(struct node *n)
 void hold_forget(const struct node *n, struct client *c)
 {
     for (size_t i = 0; i < c->hold_count; i++)
-        free_acks(n, c, c->holds[i].acks);
+        end_hold(n, c, &c->holds[i]);
     c->hold_count = 0;
 }
 
