@@ -41,7 +41,8 @@ struct client {
     struct list wrote;      /* in node.wrote: has replies that wait for the log of this turn */
     struct hold *holds;     /* [hold_count] ascending */
     size_t hold_count, hold_cap;
-    size_t hold_bytes; /* what they take: unread output, too */
+    size_t hold_counted; /* of them compared with the matrix, as far as it has not changed since */
+    size_t hold_bytes;   /* what they take: unread output, too */
 };
 
 static inline struct client *client_of(struct session *s)

@@ -188,11 +188,11 @@ static bool is_member(const struct hold_acks *a, uint8_t region)
 }
 
 /* A region has a session's writes to one fence in their order. */
-static void count_acks_of(struct node *n, struct client *c, size_t place)
+static void count_acks_of(struct node *n, struct client *c, size_t place, size_t from)
 {
     const struct peers_row *row = &n->matrix.rows[place];
 
-    for (size_t i = 0; i < c->hold_count; i++) {
+    for (size_t i = from; i < c->hold_count; i++) {
         struct hold_acks *a = c->holds[i].acks;
 
         if (a == NULL || a->acked_ms[place] != NO_ACK || !is_member(a, row->region) ||
@@ -209,10 +209,15 @@ static void count_acks_of(struct node *n, struct client *c, size_t place)
     }
 }
 
+/* While nobody has told anything, only holds that are new can have become acknowledged: replies are looked at
+ * in every turn where one waits for another region's write. */
 static void count_acks(struct node *n, struct client *c)
 {
-    for (size_t place = 0; place < n->matrix.count; place++)
-        count_acks_of(n, c, place);
+    size_t from = n->matrix_changed ? 0 : c->hold_counted;
+
+    for (size_t place = 0; place < n->matrix.count && from < c->hold_count; place++)
+        count_acks_of(n, c, place, from);
+    c->hold_counted = c->hold_count;
 }
 
 /* Who has it, or who has not, for an error. */
@@ -402,7 +407,7 @@ static void release(struct node *n, struct client *c)
     }
     if (done == 0)
         return;
-    c->hold_count -= done;
+    c->hold_counted = c->hold_count -= done;
     memmove(c->holds, c->holds + done, c->hold_count * sizeof(*c->holds));
     if (c->hold_count == 0)
         list_remove(&c->held);
@@ -439,7 +444,7 @@ void hold_forget(const struct node *n, struct client *c)
 {
     for (size_t i = 0; i < c->hold_count; i++)
         end_hold(n, c, &c->holds[i]);
-    c->hold_count = 0;
+    c->hold_counted = c->hold_count = 0;
 }
 
 /* What tells of other regions only may go on, but not before what stands in front of it. */
