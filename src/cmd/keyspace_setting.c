@@ -346,6 +346,8 @@ static void tell_change(const struct server *server, const struct keyspace_live 
 {
     struct buffer before = { 0 }, after = { 0 };
 
+    if (keyspace_promises_equal(&was->promises, &is->promises) && span_equal(was->merge, is->merge))
+        return;
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         buffer_clear(&before);
         buffer_clear(&after);
@@ -391,7 +393,7 @@ static void change_merge(struct server *server, struct keyspace_live *k, struct 
         wanted->promises.conflict = k->promises.conflict;
 }
 
-void keyspace_setting_apply(struct server *server, struct keyspace_live *k)
+static void apply(struct server *server, struct keyspace_live *k)
 {
     struct scratch scratch;
     struct wanted was = of_now(k), wanted = of_system(server, k, &scratch);
@@ -405,9 +407,17 @@ void keyspace_setting_apply(struct server *server, struct keyspace_live *k)
     mem_free(was_merge);
 }
 
+/* Each mark of an erasure comes here, for all keyspaces: most have no fields, and are what the configuration
+ * says. */
 void keyspace_setting_apply_all(struct server *server)
 {
-    for (size_t i = 0; i < server->deployment->keyspace_count; i++)
-        keyspace_setting_apply(server, &server->keyspaces[i]);
+    for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
+        struct keyspace_live *k = &server->keyspaces[i];
+        bool had_fields = k->has_fields;
+
+        k->has_fields = system_fields(server, k) != NULL;
+        if (k->has_fields || had_fields)
+            apply(server, k);
+    }
     server_judge_keyspaces(server);
 }

@@ -23,6 +23,7 @@ struct stream_wake;
 /* A keyspace as it is now: what KEYSPACE SET may change in this region, and what was counted. */
 struct keyspace_live {
     struct keyspace_promises promises;
+    bool has_fields;                     /* of the system, at the last look: cmd/system.h */
     char *merge_file;                    /* owned; NULL: none */
     char *merge_failed;                  /* the last that could not be read; owned; NULL: none */
     struct merge_function *merge;        /* owned; NULL: none */

@@ -13,8 +13,8 @@
 #include "node/hello.h"
 #include "node/intake.h"
 #include "node/node.h"
-#include "node/remote.h"
 #include "node/promise.h"
+#include "node/remote.h"
 #include "wire/message.h"
 
 enum { INPUT_KEEP_BYTES = 1 << 20 }; /* a larger buffer is given back once it is empty */
