@@ -669,7 +669,7 @@ static void take_reply_of(struct node *n, struct client *c, const struct forward
 
     if (m->stamp != 0 && first->writes) {
         s->last_write = m->stamp;
-        s->last_instance = m->instance;
+        s->last_write_run = m->instance;
     }
     if (first->silent)
         return;
