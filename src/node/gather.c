@@ -99,13 +99,14 @@ void gather_begin(void *node, struct session *s, const struct gather_question *q
 
     gather_plan(&n->server, q->prefix, distance_us, n, &plan);
     g->asker = client_of(s);
+    CHECK(g->asker->gather == NULL);
     g->kind = q->kind;
     g->began_us = n->now_us;
-    g->deadline_us = n->now_us + (uint64_t)q->timeout_ms * 1000;
     gathered_init(&g->found, n->replica.databases[0].keys.seed);
     list_add_tail(&n->gathers, &g->link);
     g->asker->gather = g;
     s->waiting = s->gathering = true;
+    s->wait_deadline_us = n->now_us + (uint64_t)q->timeout_ms * 1000;
     for (size_t i = 0; i < d->region_count; i++) {
         uint8_t id = d->regions[i].id;
 
@@ -206,6 +207,12 @@ static void take_answer(struct node *n, struct gather *g, struct gather_part *pa
     end_part(n, g, part);
 }
 
+/* CLIENT UNBLOCK may bring it nearer; when nobody waits it is over. */
+static uint64_t deadline_us(const struct gather *g)
+{
+    return g->asker != NULL ? g->asker->session.wait_deadline_us : g->began_us;
+}
+
 void gather_turn_end(struct node *n)
 {
     list_each(&n->gathers, it)
@@ -216,7 +223,7 @@ void gather_turn_end(struct node *n)
             if (g->parts[i].agent != NULL)
                 take_answer(n, g, &g->parts[i]);
         }
-        if (g->open == 0 || g->asker == NULL || n->now_us >= g->deadline_us)
+        if (g->open == 0 || n->now_us >= deadline_us(g))
             finish(n, g);
     }
 }
@@ -236,7 +243,7 @@ uint64_t gather_deadline_us(const struct node *n)
     list_each(&n->gathers, it)
     {
         const struct gather *g = container_of(it, struct gather, link);
-        due_us = g->deadline_us < due_us ? g->deadline_us : due_us;
+        due_us = deadline_us(g) < due_us ? deadline_us(g) : due_us;
     }
     return due_us;
 }
@@ -258,4 +265,9 @@ void gather_forget(struct node *n, struct client *c)
         g->open--;
     }
     (void)n;
+}
+
+void gather_leave(void *node, struct session *s)
+{
+    gather_forget(node, client_of(s));
 }
