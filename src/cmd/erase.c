@@ -350,6 +350,7 @@ static void list(struct call *call)
     erase_each(call->server, list_one, &l);
 }
 
+/* A list of keys that has come out empty must not erase whatever begins with KEY. */
 void cmd_erase(struct call *call)
 {
     if (call_is(call, 1, "key") && call->argc > 2)
@@ -358,7 +359,7 @@ void cmd_erase(struct call *call)
         ask_for_prefix(call, call->argv[2]);
     else if (call_is(call, 1, "status") && call->argc <= 3)
         list(call);
-    else if (call->argc == 2)
+    else if (call->argc == 2 && !call_is(call, 1, "key") && !call_is(call, 1, "prefix"))
         ask_for_prefix(call, call->argv[1]);
     else
         call_syntax_error(call);
