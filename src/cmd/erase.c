@@ -199,29 +199,35 @@ void erase_forget(struct server *server, const struct erasure *e)
 
 /* --- the command --- */
 
-/* Its own keyspace, and those of longer prefixes that begin with the name. */
-static bool reaches(const struct server *server, const struct keyspace_live *k, struct span name,
-                    bool prefix)
+/* A keyspace of a longer prefix that begins with the name: what erases a prefix reaches into it too. */
+static bool is_below(const struct server *server, const struct keyspace_live *k, struct span name)
 {
     struct span text = span_str(told(server, k)->prefix);
 
-    return server_keyspace(server, name) == k ||
-           (prefix && text.len > name.len && memcmp(text.at, name.at, name.len) == 0);
+    return text.len > name.len && memcmp(text.at, name.at, name.len) == 0;
+}
+
+static bool holds(struct call *call, const struct keyspace_live *k)
+{
+    if (system_holds(call->server, k))
+        return true;
+    reply_errorf(call->reply,
+                 "FENCED this region may not hold keys of '%s': ask a region of its fence",
+                 server_prefix(call->server, k));
+    return false;
 }
 
 static bool holds_all(struct call *call, struct span name, bool prefix)
 {
     const struct server *server = call->server;
 
-    for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
+    if (!holds(call, server_keyspace(server, name)))
+        return false;
+    for (size_t i = 0; prefix && i < server->deployment->keyspace_count; i++) {
         const struct keyspace_live *k = &server->keyspaces[i];
 
-        if (!reaches(server, k, name, prefix) || system_holds(server, k))
-            continue;
-        reply_errorf(call->reply,
-                     "FENCED this region may not hold keys of '%s': ask a region of its fence",
-                     server_prefix(server, k));
-        return false;
+        if (is_below(server, k, name) && !holds(call, k))
+            return false;
     }
     return true;
 }
@@ -236,25 +242,31 @@ static void put_id(char id[ERASE_ID_MAX], const struct call *call)
 }
 
 /* Each keyspace may lie in a fence of its own: so each is a group. */
+static void ask_in(struct call *call, const struct erasure *e, const char *id)
+{
+    struct buffer field = { 0 };
+
+    if (!call->nested)
+        replica_split_group(call->replica);
+    system_put(call->server, e->keyspace, asked_field(&field, e), span_str(id));
+    buffer_release(&field);
+}
+
 static void ask(struct call *call, struct span name, bool prefix)
 {
-    struct server *server = call->server;
-    struct buffer field = { 0 };
+    const struct server *server = call->server;
+    struct erasure e = { .keyspace = server_keyspace(server, name),
+                         .prefix = prefix,
+                         .name = name };
     char id[ERASE_ID_MAX];
 
     put_id(id, call);
-    for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
-        const struct erasure e = { .keyspace = &server->keyspaces[i],
-                                   .prefix = prefix,
-                                   .name = name };
-
-        if (!reaches(server, e.keyspace, name, prefix))
-            continue;
-        if (!call->nested)
-            replica_split_group(call->replica);
-        system_put(server, e.keyspace, asked_field(&field, &e), span_str(id));
+    ask_in(call, &e, id);
+    for (size_t i = 0; prefix && i < server->deployment->keyspace_count; i++) {
+        e.keyspace = &server->keyspaces[i];
+        if (is_below(server, e.keyspace, name))
+            ask_in(call, &e, id);
     }
-    buffer_release(&field);
 }
 
 static void ask_for_keys(struct call *call)
