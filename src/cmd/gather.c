@@ -459,13 +459,18 @@ static void forget_part(struct session *s)
 static void gather_part(struct call *call)
 {
     struct session *s = call->session;
-    struct looking l = { .call = call, .prefix = call->argv[3] };
+    struct looking l = { .call = call };
     enum gather_kind kind;
     struct span key, rest;
     int64_t fences;
 
-    if (call->argc != 6 || !take_kind(call, 2, &kind) || !call_int(call, call->argv[5], &fences))
+    if (call->argc != 6) {
+        call_syntax_error(call);
         return;
+    }
+    if (!take_kind(call, 2, &kind) || !call_int(call, call->argv[5], &fences))
+        return;
+    l.prefix = call->argv[3];
     if (s->gathered == NULL) {
         s->gathered = mem_alloc(sizeof(*s->gathered));
         gathered_init(s->gathered, call->replica->databases[0].keys.seed);
