@@ -48,7 +48,7 @@ static void add_group(struct gathered *g, struct span value, uint64_t count)
     void **slot = table_find(&g->groups, value);
 
     if (slot == NULL && g->groups.count >= GATHER_GROUPS_MAX) {
-        g->too_many = true;
+        g->left_out += count;
         return;
     }
     if (slot == NULL) {
@@ -100,6 +100,8 @@ static void add_number(struct gathered *g, struct span text)
 
 /* --- a part, as it travels --- */
 
+enum { PART_NUMBERS = 9 }; /* before the groups */
+
 static void put_real(struct reply *reply, double number)
 {
     char text[40];
@@ -112,7 +114,7 @@ void gathered_put(const struct gathered *g, struct reply *reply)
 {
     struct table_iter it;
 
-    reply_array(reply, 9 + 2 * g->groups.count);
+    reply_array(reply, PART_NUMBERS + 2 * g->groups.count);
     reply_int(reply, (int64_t)g->keys);
     reply_int(reply, (int64_t)g->numbers);
     reply_int(reply, (int64_t)g->skipped);
@@ -121,7 +123,7 @@ void gathered_put(const struct gathered *g, struct reply *reply)
     put_real(reply, g->real_sum);
     put_real(reply, g->min);
     put_real(reply, g->max);
-    reply_int(reply, g->too_many);
+    reply_int(reply, (int64_t)g->left_out);
     table_iter_init(&it, &g->groups);
     for (void **slot; (slot = table_iter_next(&it));) {
         const struct gather_group *group = *slot;
@@ -176,39 +178,69 @@ static bool take_real(struct span *in, double *number)
     return true;
 }
 
-static bool take_groups(struct gathered *g, struct span in, int64_t count)
+/* A number of something. */
+static bool take_count(struct span *in, uint64_t *count)
+{
+    int64_t number;
+
+    if (!take_int(in, &number) || number < 0)
+        return false;
+    *count = (uint64_t)number;
+    return true;
+}
+
+static bool take_group(struct span *in, struct span *value, uint64_t *count)
+{
+    return take_bulk(in, value) && take_count(in, count);
+}
+
+static bool are_groups(struct span in, int64_t groups)
 {
     struct span value;
-    int64_t times;
+    uint64_t count;
 
-    for (; count > 0; count--) {
-        if (!take_bulk(&in, &value) || !take_int(&in, &times) || times < 0)
+    for (; groups > 0; groups--) {
+        if (!take_group(&in, &value, &count))
             return false;
-        add_group(g, value, (uint64_t)times);
     }
     return in.len == 0;
 }
 
-bool gathered_add(struct gathered *g, struct span part)
+/* `part` is left at the groups. */
+static bool take_numbers(struct span *part, struct gathered *g)
 {
     struct span text;
-    int64_t elements, keys, numbers, skipped, whole, sum, too_many;
-    double real_sum, min, max;
+    int64_t elements, whole;
 
-    if (!take_line(&part, '*', &text) || !span_to_int64(text, &elements) || elements < 9 ||
-        elements % 2 == 0 || !take_int(&part, &keys) || !take_int(&part, &numbers) ||
-        !take_int(&part, &skipped) || !take_int(&part, &whole) || !take_int(&part, &sum) ||
-        !take_real(&part, &real_sum) || !take_real(&part, &min) || !take_real(&part, &max) ||
-        !take_int(&part, &too_many))
+    if (!take_line(part, '*', &text) || !span_to_int64(text, &elements) ||
+        elements < PART_NUMBERS || (elements - PART_NUMBERS) % 2 != 0 ||
+        !take_count(part, &g->keys) || !take_count(part, &g->numbers) ||
+        !take_count(part, &g->skipped) || !take_int(part, &whole) || !take_int(part, &g->sum) ||
+        !take_real(part, &g->real_sum) || !take_real(part, &g->min) || !take_real(part, &g->max) ||
+        !take_count(part, &g->left_out))
         return false;
-    g->keys += (uint64_t)keys;
-    g->numbers += (uint64_t)numbers;
-    g->skipped += (uint64_t)skipped;
-    add_sum(g, whole != 0, sum, real_sum);
-    g->min = min < g->min ? min : g->min;
-    g->max = max > g->max ? max : g->max;
-    g->too_many |= too_many != 0;
-    return take_groups(g, part, (elements - 9) / 2);
+    g->whole = whole != 0;
+    return are_groups(*part, (elements - PART_NUMBERS) / 2);
+}
+
+bool gathered_add(struct gathered *g, struct span part)
+{
+    struct gathered more; /* without its groups */
+    struct span value;
+    uint64_t count;
+
+    if (!take_numbers(&part, &more))
+        return false;
+    g->keys += more.keys;
+    g->numbers += more.numbers;
+    g->skipped += more.skipped;
+    add_sum(g, more.whole, more.sum, more.real_sum);
+    g->min = more.min < g->min ? more.min : g->min;
+    g->max = more.max > g->max ? more.max : g->max;
+    g->left_out += more.left_out;
+    while (take_group(&part, &value, &count))
+        add_group(g, value, count);
+    return true;
 }
 
 /* --- the result --- */

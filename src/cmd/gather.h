@@ -11,7 +11,8 @@
  *                                              keys this region is to look at, by place; from bit 32 on
  *                                              one for each that the asker is no member of: of these,
  *                                              only keyspaces with outside: forward are looked at
- *     -> array: keys, numbers, skipped, sum, min, max, then value and count of each group
+ *     -> array: keys, numbers, skipped, whether the sum is whole, the whole sum, the sum, min, max, keys
+ *        of groups that were left out, then value and count of each group
  */
 #ifndef CMD_GATHER_H
 #define CMD_GATHER_H
@@ -41,13 +42,13 @@ struct gathered {
     int64_t sum;
     double real_sum, min, max;
     struct table groups; /* of struct gather_group, by value */
-    bool too_many;       /* groups */
+    uint64_t left_out;   /* keys of groups that found no place among GATHER_GROUPS_MAX */
 };
 
 void gathered_init(struct gathered *g, uint64_t seed);
 void gathered_release(struct gathered *g);
 
-/* A part's reply, in RESP; false when it is none. */
+/* A part's reply, in RESP; false when it is none: then nothing of it is added. */
 void gathered_put(const struct gathered *g, struct reply *reply);
 bool gathered_add(struct gathered *g, struct span part);
 

@@ -132,7 +132,7 @@ static void tell(struct node *n, struct gather *g)
 
     for (size_t i = 0; i < g->count; i++)
         failed += g->parts[i].failed;
-    reply_map(reply, 4);
+    reply_map(reply, 5);
     reply_bulk_text(reply, "result");
     gathered_reply(&g->found, g->kind, reply);
     reply_bulk_text(reply, "regions");
@@ -153,6 +153,8 @@ static void tell(struct node *n, struct gather *g)
     }
     reply_bulk_text(reply, "skipped");
     reply_int(reply, (int64_t)g->found.skipped);
+    reply_bulk_text(reply, "left_out");
+    reply_int(reply, (int64_t)g->found.left_out);
 }
 
 static void end_part(struct node *n, struct gather *g, struct gather_part *part)

@@ -71,8 +71,9 @@ static void start_half(struct session **asker, struct session **other)
 
 /* With 0 milliseconds for the own part: no time passes. */
 #define HALF                                                                                       \
-    "*8\r\n$6\r\nresult\r\n:1\r\n$7\r\nregions\r\n*1\r\n*3\r\n$5\r\neu-de\r\n:1\r\n:0\r\n"         \
-    "$11\r\nunreachable\r\n*1\r\n$7\r\nus-east\r\n$7\r\nskipped\r\n:0\r\n"
+    "*10\r\n$6\r\nresult\r\n:1\r\n$7\r\nregions\r\n*1\r\n*3\r\n$5\r\neu-de\r\n:1\r\n:0\r\n"        \
+    "$11\r\nunreachable\r\n*1\r\n$7\r\nus-east\r\n$7\r\nskipped\r\n:0\r\n"                         \
+    "$8\r\nleft_out\r\n:0\r\n"
 
 TEST(it_waits_for_a_region_until_its_time_is_over)
 {
