@@ -1,7 +1,5 @@
 #include "node/gather.h"
 
-#include <stdio.h>
-
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/mutation.h"
@@ -32,30 +30,6 @@ static uint32_t distance_us(const void *context, uint8_t region)
     return UINT32_MAX;
 }
 
-static void put_argument(struct buffer *out, struct span text)
-{
-    buffer_printf(out, "$%zu\r\n", text.len);
-    buffer_put(out, text);
-    buffer_put_text(out, "\r\n");
-}
-
-static void put_question(struct buffer *out, const struct gather_question *q, uint8_t db,
-                         uint64_t fences)
-{
-    static const char *const kinds[] = { "count", "sum", "min", "max", "avg", "group" };
-    char number[24];
-
-    snprintf(number, sizeof(number), "%u", db);
-    buffer_put_text(out, "*2\r\n$6\r\nSELECT\r\n");
-    put_argument(out, span_str(number));
-    buffer_put_text(out, "*6\r\n$6\r\nGATHER\r\n$4\r\nPART\r\n");
-    put_argument(out, span_str(kinds[q->kind]));
-    put_argument(out, q->prefix);
-    put_argument(out, q->field.at != NULL ? q->field : span_str(""));
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)fences);
-    put_argument(out, span_str(number));
-}
-
 static uint64_t fences_of(const struct gather_plan *plan, uint8_t region)
 {
     uint64_t fences = (uint64_t)plan->outside << 32;
@@ -80,7 +54,7 @@ static void begin_part(struct node *n, struct gather *g, struct gather_part *par
     part->agent->sent_to = part->region;
     s->last_write = g->asker->session.last_write;
     g->open++;
-    put_question(&bytes, q, db, fences);
+    gather_question_put(&bytes, q, db, fences);
     client_input(n, s, buffer_span(&bytes));
     buffer_release(&bytes);
 }
