@@ -15,11 +15,6 @@ static const char *const state_words[] = {
     [ERASE_DONE] = "done",
 };
 
-static const struct keyspace *told(const struct server *server, const struct keyspace_live *k)
-{
-    return &server->deployment->keyspaces[k - server->keyspaces];
-}
-
 /* --- fields --- */
 
 static void put_name(struct buffer *out, const struct erasure *e)
@@ -148,7 +143,8 @@ static bool is_member(const struct server *server, const struct erasure *e, size
 {
     const struct deployment *d = server->deployment;
 
-    return fence_holds(&d->fences[told(server, e->keyspace)->fence], d->regions[region].id);
+    return fence_holds(&d->fences[server_declared(server, e->keyspace)->fence],
+                       d->regions[region].id);
 }
 
 bool erase_all_are(const struct server *server, const struct erasure *e, enum erase_state state,
@@ -202,7 +198,7 @@ void erase_forget(struct server *server, const struct erasure *e)
 /* A keyspace of a longer prefix that begins with the name: what erases a prefix reaches into it too. */
 static bool is_below(const struct server *server, const struct keyspace_live *k, struct span name)
 {
-    struct span text = span_str(told(server, k)->prefix);
+    struct span text = span_str(server_declared(server, k)->prefix);
 
     return text.len > name.len && memcmp(text.at, name.at, name.len) == 0;
 }

@@ -116,8 +116,7 @@ struct looking {
 static bool is_ours(const struct looking *l, struct span key)
 {
     const struct server *server = l->call->server;
-    const struct keyspace *k = &server->deployment
-                                    ->keyspaces[prefixes_find(&server->prefixes, key)];
+    const struct keyspace *k = server_declared(server, server_keyspace(server, key));
 
     if (is_refused(k, l->fences >> 32))
         return false;
@@ -289,8 +288,7 @@ static bool take_options(struct call *call, struct gather_question *q)
 static bool judge_prefix(struct call *call, struct span prefix)
 {
     const struct server *server = call->server;
-    const struct keyspace *k = &server->deployment
-                                    ->keyspaces[prefixes_find(&server->prefixes, prefix)];
+    const struct keyspace *k = server_declared(server, server_keyspace(server, prefix));
 
     if (!is_refused(k, fences_without_us(server)))
         return true;

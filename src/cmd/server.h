@@ -196,6 +196,9 @@ void server_judge_keyspaces(struct server *server);
 /* The keyspace of a key, as it is now. */
 struct keyspace_live *server_keyspace(const struct server *server, struct span key);
 
+/* The same keyspace as the configuration declares it: what does not change while it runs. */
+const struct keyspace *server_declared(const struct server *server, const struct keyspace_live *k);
+
 const char *server_prefix(const struct server *server, const struct keyspace_live *k);
 
 /* The name of the region that made a stamp; "unknown" when the deployment has it no more. */

@@ -63,7 +63,7 @@ static uint8_t self(const struct node *n)
 
 static uint32_t fence_of(const struct node *n, const struct erasure *e)
 {
-    return n->options.deployment->keyspaces[e->keyspace - n->server.keyspaces].fence;
+    return server_declared(&n->server, e->keyspace)->fence;
 }
 
 static void put_mark(struct node *n, const struct erasure *e, enum erase_state state, uint64_t keys)
