@@ -1,4 +1,4 @@
-#include "cmd/erase.h"
+#include "cmd/erasure.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,9 +10,9 @@
 #include "core/replica.h"
 
 static const char *const state_words[] = {
-    [ERASE_WAITS] = "waits",
-    [ERASE_REMOVED] = "removed",
-    [ERASE_DONE] = "done",
+    [ERASURE_WAITS] = "waits",
+    [ERASURE_REMOVED] = "removed",
+    [ERASURE_DONE] = "done",
 };
 
 /* --- fields --- */
@@ -75,7 +75,7 @@ static bool take_erasure(struct span field, struct span id, struct erasure *e)
 {
     struct span in = id, ms;
 
-    if (!take_text(&field, "erase:") || id.len >= ERASE_ID_MAX || !take_until(&in, '-', &ms) ||
+    if (!take_text(&field, "erase:") || id.len >= ERASURE_ID_MAX || !take_until(&in, '-', &ms) ||
         !take_number(ms, &e->asked_ms))
         return false;
     e->prefix = take_text(&field, "p:");
@@ -87,7 +87,7 @@ static bool take_erasure(struct span field, struct span id, struct erasure *e)
     return true;
 }
 
-static bool take_mark(struct span in, const char *id, struct erase_mark *mark)
+static bool take_mark(struct span in, const char *id, struct erasure_mark *mark)
 {
     struct span of, state, keys;
 
@@ -95,15 +95,15 @@ static bool take_mark(struct span in, const char *id, struct erase_mark *mark)
         !take_until(&in, ' ', &state) || !take_until(&in, ' ', &keys) ||
         !take_number(keys, &mark->keys) || !take_number(in, &mark->at_ms))
         return false;
-    mark->state = span_equal(state, span_str(state_words[ERASE_DONE]))      ? ERASE_DONE
-                  : span_equal(state, span_str(state_words[ERASE_REMOVED])) ? ERASE_REMOVED
-                                                                            : ERASE_WAITS;
+    mark->state = span_equal(state, span_str(state_words[ERASURE_DONE]))      ? ERASURE_DONE
+                  : span_equal(state, span_str(state_words[ERASURE_REMOVED])) ? ERASURE_REMOVED
+                                                                              : ERASURE_WAITS;
     return true;
 }
 
 /* --- reading them --- */
 
-void erase_each(const struct server *server, erasure_fn visit, void *context)
+void erasure_each(const struct server *server, erasure_fn visit, void *context)
 {
     for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
         const struct keyspace_live *k = &server->keyspaces[i];
@@ -124,17 +124,17 @@ void erase_each(const struct server *server, erasure_fn visit, void *context)
     }
 }
 
-struct erase_mark erase_mark_of(const struct server *server, const struct erasure *e,
-                                uint8_t region)
+struct erasure_mark erasure_mark_of(const struct server *server, const struct erasure *e,
+                                    uint8_t region)
 {
-    struct erase_mark mark = { .state = ERASE_WAITS };
+    struct erasure_mark mark = { .state = ERASURE_WAITS };
     struct buffer field = { 0 };
     char scratch[CELL_SCRATCH_BYTES];
     struct span value;
 
     if (system_get(server, e->keyspace, mark_field(&field, e, region), scratch, &value) &&
         !take_mark(value, e->id, &mark))
-        mark = (struct erase_mark){ .state = ERASE_WAITS };
+        mark = (struct erasure_mark){ .state = ERASURE_WAITS };
     buffer_release(&field);
     return mark;
 }
@@ -147,8 +147,8 @@ static bool is_member(const struct server *server, const struct erasure *e, size
                        d->regions[region].id);
 }
 
-bool erase_all_are(const struct server *server, const struct erasure *e, enum erase_state state,
-                   uint64_t *last_ms)
+bool erasure_all_are(const struct server *server, const struct erasure *e, enum erasure_state state,
+                     uint64_t *last_ms)
 {
     const struct deployment *d = server->deployment;
 
@@ -156,7 +156,7 @@ bool erase_all_are(const struct server *server, const struct erasure *e, enum er
     for (size_t i = 0; i < d->region_count; i++) {
         if (!is_member(server, e, i))
             continue;
-        struct erase_mark mark = erase_mark_of(server, e, d->regions[i].id);
+        struct erasure_mark mark = erasure_mark_of(server, e, d->regions[i].id);
         if (mark.state < state)
             return false;
         *last_ms = mark.at_ms > *last_ms ? mark.at_ms : *last_ms;
@@ -166,7 +166,8 @@ bool erase_all_are(const struct server *server, const struct erasure *e, enum er
 
 /* --- writing them --- */
 
-void erase_put_mark(struct server *server, const struct erasure *e, const struct erase_mark *mark)
+void erasure_put_mark(struct server *server, const struct erasure *e,
+                      const struct erasure_mark *mark)
 {
     struct buffer field = { 0 }, value = { 0 };
 
@@ -178,7 +179,7 @@ void erase_put_mark(struct server *server, const struct erasure *e, const struct
     buffer_release(&value);
 }
 
-void erase_forget(struct server *server, const struct erasure *e)
+void erasure_forget(struct server *server, const struct erasure *e)
 {
     const struct deployment *d = server->deployment;
     struct buffer field = { 0 }, name = { 0 };
@@ -229,11 +230,11 @@ static bool holds_all(struct call *call, struct span name, bool prefix)
 }
 
 /* Greater than that of an erasure of a moment ago, if anything was written or heard of between. */
-static void put_id(char id[ERASE_ID_MAX], const struct call *call)
+static void put_id(char id[ERASURE_ID_MAX], const struct call *call)
 {
     const struct replica *r = call->replica;
 
-    snprintf(id, ERASE_ID_MAX, "%" PRIu64 "-%u-%" PRIu64, call->now_ms, r->options.region,
+    snprintf(id, ERASURE_ID_MAX, "%" PRIu64 "-%u-%" PRIu64, call->now_ms, r->options.region,
              r->hlc.last & STAMP_COUNTER_MAX);
 }
 
@@ -254,7 +255,7 @@ static void ask(struct call *call, struct span name, bool prefix)
     struct erasure e = { .keyspace = server_keyspace(server, name),
                          .prefix = prefix,
                          .name = name };
-    char id[ERASE_ID_MAX];
+    char id[ERASURE_ID_MAX];
 
     put_id(id, call);
     ask_in(call, &e, id);
@@ -299,7 +300,7 @@ static void put_regions(struct call *call, const struct erasure *e)
     for (size_t i = 0; i < d->region_count; i++) {
         if (!is_member(call->server, e, i))
             continue;
-        struct erase_mark mark = erase_mark_of(call->server, e, d->regions[i].id);
+        struct erasure_mark mark = erasure_mark_of(call->server, e, d->regions[i].id);
 
         reply_array(call->reply, 4);
         reply_bulk_text(call->reply, d->regions[i].name);
@@ -328,7 +329,7 @@ static void list_one(void *context, const struct erasure *e)
     l->count++;
     if (!l->put)
         return;
-    bool done = erase_all_are(l->call->server, e, ERASE_DONE, &last_ms);
+    bool done = erasure_all_are(l->call->server, e, ERASURE_DONE, &last_ms);
     reply_map(reply, 6);
     reply_bulk_text(reply, e->prefix ? "prefix" : "key");
     reply_bulk(reply, e->name);
@@ -352,10 +353,10 @@ static void list(struct call *call)
 
     if (call->argc > 2)
         l.name = call->argv[2];
-    erase_each(call->server, list_one, &l);
+    erasure_each(call->server, list_one, &l);
     reply_array(call->reply, l.count);
     l.put = true;
-    erase_each(call->server, list_one, &l);
+    erasure_each(call->server, list_one, &l);
 }
 
 /* A list of keys that has come out empty must not erase whatever begins with KEY. */

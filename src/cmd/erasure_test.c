@@ -1,5 +1,5 @@
 /* What ERASE asks for, and in which keyspaces; what comes of it is node/erase.h's. */
-#include "cmd/erase.h"
+#include "cmd/erasure.h"
 
 #include "cmd/trial.h"
 
@@ -54,7 +54,7 @@ static bool is_asked(const char *keyspace, const char *name, bool prefix)
 {
     struct search s = { .keyspace = keyspace, .name = name, .prefix = prefix };
 
-    erase_each(&world.server, compare, &s);
+    erasure_each(&world.server, compare, &s);
     return s.found == 1;
 }
 
@@ -62,7 +62,7 @@ static size_t asked_count(void)
 {
     struct search s = { .keyspace = "", .name = "" };
 
-    erase_each(&world.server, compare, &s);
+    erasure_each(&world.server, compare, &s);
     return s.all;
 }
 
