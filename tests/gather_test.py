@@ -74,6 +74,16 @@ def test_who_is_not_reached_is_named():
         assert gather(client, "count", "user:")["result"] == 3
 
 
+def test_keys_of_groups_that_find_no_place_are_counted():
+    with support.World(regions=1) as world:
+        client = world.client(0)
+        client.mset({f"n:{number}": f"value {number}" for number in range(10050)})
+        answer = gather(client, "group", "n:")
+        groups = len(answer["result"]) // (1 if isinstance(answer["result"], dict) else 2)
+        assert groups == 10000 and answer["left_out"] == 50 and answer["skipped"] == 0, (groups, answer["left_out"])
+        assert gather(client, "group", "n:1004")["left_out"] == 0
+
+
 def test_inside_multi_it_is_refused():
     with support.World(regions=2, extra='keyspaces: [ { prefix: "" } ]') as world:
         client = world.client(0, single_connection_client=True)

@@ -196,11 +196,6 @@ bool keyspace_setting_valid(struct span field, struct span value,
 
 /* --- what holds --- */
 
-static const struct keyspace *told(const struct server *server, const struct keyspace_live *k)
-{
-    return &server->deployment->keyspaces[k - server->keyspaces];
-}
-
 static struct wanted wanted_of(const struct keyspace_promises *promises, const char *merge_file)
 {
     return (struct wanted){ .promises = *promises,
@@ -241,7 +236,7 @@ struct scratch {
 static struct wanted of_system(const struct server *server, const struct keyspace_live *k,
                                struct scratch *scratch)
 {
-    struct wanted wanted = of_configuration(told(server, k));
+    struct wanted wanted = of_configuration(server_declared(server, k));
     char room[FIELD_MAX];
 
     for (size_t i = 0; i < COUNT_OF(table); i++) {
@@ -287,7 +282,7 @@ static uint32_t others_of(const struct server *server, const struct keyspace_liv
     uint32_t holders = 0;
 
     for (size_t i = 0; i < d->region_count; i++)
-        holders += fence_holds(&d->fences[told(server, k)->fence], d->regions[i].id);
+        holders += fence_holds(&d->fences[server_declared(server, k)->fence], d->regions[i].id);
     return holders > 0 ? holders - 1 : 0;
 }
 
@@ -313,7 +308,7 @@ static void take_pair(struct wanted *w, const struct wanted *file, const struct 
 bool keyspace_settings_fit(struct server *server, struct keyspace_live *k, const struct span *pairs,
                            size_t count, char problem[KEYSPACE_SETTING_PROBLEM_MAX])
 {
-    struct wanted wanted = of_now(k), file = of_configuration(told(server, k));
+    struct wanted wanted = of_now(k), file = of_configuration(server_declared(server, k));
     struct keyspace_live trial = { 0 };
     uint32_t others = others_of(server, k);
 
@@ -367,7 +362,7 @@ static void drop_merge(struct server *server, struct keyspace_live *k, struct wa
     server_drop_merge(k);
     if (wanted->promises.conflict != KEYSPACE_MERGE)
         return;
-    wanted->promises.conflict = told(server, k)->promises.conflict;
+    wanted->promises.conflict = server_declared(server, k)->promises.conflict;
     conflict_log_failure(server, k, span_of(NULL, 0), "conflict merge needs a function");
 }
 
