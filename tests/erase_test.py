@@ -211,12 +211,17 @@ def test_a_name_that_comes_back_is_erased_as_often_as_it_is_asked_for():
 def test_what_is_no_erasure_is_refused():
     with World(regions=1) as world:
         client = world.client(0)
-        for bad in (["ERASE"], ["ERASE", ""], ["ERASE", "KEY"], ["ERASE", "PREFIX", "a", "b"], ["ERASE", "a", "b"]):
+        assert client.execute_command("ERASE", "KEY") == "OK"       # a prefix like any other
+        for bad, words in ((["ERASE"], "wrong number of arguments"), (["ERASE", ""], "an empty prefix is everything"),
+                           (["ERASE", "PREFIX", ""], "an empty prefix is everything"),
+                           (["ERASE", "PREFIX", "a", "b"], "syntax error"), (["ERASE", "a", "b"], "syntax error"),
+                           (["ERASE", "STATUS", "a", "b"], "syntax error")):
             try:
                 answer = client.execute_command(*bad)
-                assert bad == ["ERASE", "KEY"] and answer == "OK", (bad, answer)   # a prefix like any other
+                raise AssertionError(f"{bad} was answered {answer!r}")
             except support.redis.ResponseError as error:
-                assert str(error), bad
+                assert words in str(error), (bad, error)
+        assert len(erasures(client)) == 1
 
 
 if __name__ == "__main__":
