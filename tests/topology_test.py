@@ -60,7 +60,7 @@ def wait_settled(world, seconds=30):
 
 def wait_takes(world, i, wanted, seconds=30):
     """A busy machine may for a moment ask round a link that is slow to answer."""
-    support.wait_until(lambda: takes(world, i) == wanted, seconds, f"{world.names[i]} takes {takes(world, i)}, not {wanted},")
+    support.wait_until(lambda: takes(world, i) == wanted, seconds, f"{world.names[i]} did not take {wanted}")
 
 
 def write_everywhere(world, word, count=50):
