@@ -132,7 +132,7 @@ def test_a_region_that_is_away_is_named_and_finishes_when_it_is_back():
         world.kill(2)
         world.client(2 - 1).execute_command("ERASE", "user:9:")
         wait_until(lambda: states(world.client(0)) ==
-                   [{"us-east": "removed", "eu-de": "removed", "jp-tok": "waits"}])
+                   [{"us-east": "removed", "eu-de": "removed", "jp-tok": "waits"}], 60)
         assert world.client(0).get("user:9:name") is None
         assert erasures(world.client(0))[0]["state"] == "running"
         world.kill(0, signal.SIGKILL)                   # it goes on from where it stands
@@ -151,7 +151,7 @@ def test_what_was_written_elsewhere_meanwhile_is_erased_by_who_wrote_it():
         world.client(0).set("user:5:a", "one")
         world.client(1, decode_responses=False).set("user:5:b", secret)
         world.client(0).execute_command("ERASE", "user:5:")
-        wait_until(lambda: states(world.client(0)) == [{"us-east": "removed", "eu-de": "waits"}])
+        wait_until(lambda: states(world.client(0)) == [{"us-east": "removed", "eu-de": "waits"}], 60)
         assert world.client(1).exists("user:5:b")
         world.client(0).execute_command("LINK", "HEAL", "us-east", "eu-de")
         for i in range(2):
