@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What writes and reads may wait for: acknowledgements, freshness, what a session has seen; by keyspace, session and command."""
+import random
 import re
 import shutil
 import socket
@@ -287,14 +288,15 @@ def test_a_token_that_has_come_elsewhere_is_read_there():
     with world_of() as world:
         a, b, c = (world.client(i, single_connection_client=True) for i in range(3))
         b.execute_command("SESSION", "READ", "causal")
-        # what the third region has is known before it was asked for it, and that came
-        b.execute_command("LINK", "SLOW", world.names[1], world.names[2], 700)
+        # Mostly what the third region has is known before it was asked for it, and that came.
+        b.execute_command("LINK", "SLOW", world.names[1], world.names[2], 350)
         a.set("seen", "0")
         assert b.execute_command("SESSION", "FOLLOW", a.execute_command("SESSION", "TOKEN"), 20000) == "OK"
         regions = []
 
         def reads(number):
             """The link is cut: it takes a moment until what is written comes through the third region."""
+            time.sleep(random.uniform(0, 0.2))      # which is first may hang on when heartbeats are due
             world.cut(0, 1)
             a.set("seen", number)
             token = a.execute_command("SESSION", "TOKEN")
@@ -312,7 +314,7 @@ def test_a_token_that_has_come_elsewhere_is_read_there():
             world.heal(0, 1)
             world.wait_linked()
             return world.names[2] in regions
-        for number in range(1, 21, 2):
+        for number in range(1, 101, 2):
             if reads(number):
                 break
         assert world.names[2] in regions, regions
