@@ -171,8 +171,13 @@ def test_tokens_make_reads_and_writes_elsewhere_come_after():
             assert b.get("seen") == str(number)
         a.set("seen", "later")
         token = a.execute_command("SESSION", "TOKEN")
-        answer = with_(b, "read=causal", f"token={token}", "--", "GET", "seen")
+        answer = with_(b, f"token={token}", "--", "GET", "seen")    # whatever the level is
         assert answer["reply"] == "later", answer
+        a.set("seen", "in a transaction")
+        token = a.execute_command("SESSION", "TOKEN")
+        b.execute_command("MULTI")
+        b.execute_command("GET", "seen")
+        assert with_(b, f"token={token}", "--", "EXEC")["reply"] == ["in a transaction"]
         world.cut(0, 1)
         world.cut(0, 2)
         a.set("seen", "alone")
@@ -180,7 +185,7 @@ def test_tokens_make_reads_and_writes_elsewhere_come_after():
         error = refused(lambda: b.execute_command("SESSION", "FOLLOW", token, 100), "STALE")
         assert world.names[0] in error, error
         refused(lambda: b.execute_command("WITH", "ack_timeout=100", "--", "SET", "seen", "b"), "STALE")
-        assert b.get("seen") == "later"             # a local read waits for nothing
+        assert b.get("seen") == "in a transaction"  # a local read waits for nothing
         world.heal(0, 1)
         world.heal(0, 2)
         world.wait_linked()

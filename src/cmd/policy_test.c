@@ -139,6 +139,22 @@ TEST(who_follows_a_token_waits_for_it_where_it_writes_or_reads_causally)
     close_world();
 }
 
+TEST(the_token_of_a_with_is_waited_for_whatever_the_level)
+{
+    open_world_with(prepare);
+    world.session.with.token = mem_zalloc(sizeof(struct token));
+    EXPECT(demand("GET k").causal);
+    EXPECT(demand("DBSIZE").causal);
+    EXPECT(demand("GET s:k").causal);
+    EXPECT(demand("SET k v").causal);
+    EXPECT(!demand("PING").causal);
+    EXPECT_REPLY("MULTI", "OK");
+    EXPECT_REPLY("GET k", "QUEUED");
+    EXPECT(demand("EXEC").causal);
+    EXPECT_REPLY("DISCARD", "OK");
+    close_world();
+}
+
 TEST(a_strong_read_of_one_writer_settles_there_and_asks_nobody_else)
 {
     open_world_with(prepare);
@@ -151,9 +167,19 @@ TEST(a_strong_read_of_one_writer_settles_there_and_asks_nobody_else)
     close_world();
 }
 
+static uint8_t first_member(void *node, const struct session *session, uint32_t fence)
+{
+    (void)node;
+    (void)session;
+    return (uint8_t)(fence + 1);
+}
+
 TEST(writes_go_home)
 {
+    static const struct server_hooks hooks = { .member_for = first_member };
+
     open_world_with(prepare);
+    world.server.hooks = &hooks;
     EXPECT_EQ(route("SET k v").region, 1);
     EXPECT_EQ(route("SET p:k v").region, 2);
     EXPECT_EQ(route("SET mine:k v").region, 1);

@@ -139,11 +139,12 @@ static uint32_t members_of(const struct sim_world *w, uint32_t keyspace)
     return is_fenced(w, keyspace) ? (uint32_t)__builtin_popcount(w->plan.fence) : w->plan.regions;
 }
 
-/* The strictest of all keys; with a token a write and a causal read come after what it names. */
+/* The strictest of all keys; a write and a causal read come after what a token names, and whatever carries
+ * one in its WITH. */
 static void expect(const struct sim_world *w, struct sim_traveller *t, const struct levels *with)
 {
     struct sim_ask *a = &t->ask;
-    bool has_token = t->follows || a->with_token, causal = false;
+    bool causal = false;
     a->staleness_ms = STALENESS_ANY;
     a->timeout_ms = with->timeout_ms;
     for (uint32_t i = 0; i < a->board_count; i++) {
@@ -165,7 +166,7 @@ static void expect(const struct sim_world *w, struct sim_traveller *t, const str
         if (read.reads == KEYSPACE_READ_BOUNDED && read.staleness_ms < a->staleness_ms)
             a->staleness_ms = read.staleness_ms;
     }
-    a->causal = has_token && (causal || a->kind == ASK_POST);
+    a->causal = a->with_token || (t->follows && (causal || a->kind == ASK_POST));
 }
 
 static struct write_level some_acks(struct prng *p)
