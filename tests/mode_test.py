@@ -287,6 +287,9 @@ def test_strong_reads_go_to_the_writer_and_a_lost_answer_is_unknown():
         for number in range(10):
             world.client(2).set("safe:key", number)
             assert client.get("safe:key") == str(number)
+        for i, key in ((0, "safe:key"), (1, "safe:key"), (0, "safe:never"), (1, "safe:never")):
+            answer = dict(zip(*[iter(world.client(i).execute_command("WITH", "--", "GET", key))] * 2))
+            assert answer["stamp"] == "0" and answer["acks"] == [], answer      # others wrote what it shows
         world.client(0).execute_command("LINK", "SLOW", "us-east", "eu-de", 300)
         time.sleep(0.5)
         error = []
