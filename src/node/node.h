@@ -94,6 +94,7 @@ struct peer {
     struct link *feed;            /* dialled by it: it subscribes, we send */
     uint64_t bytes_in, bytes_out; /* of connections that have ended */
     uint64_t batch_bytes_in, batch_bytes_out; /* likewise: writes alone */
+    uint64_t down_us; /* when the last intake that was ready ended; 0: none has */
     bool dialing;
     uint64_t dial_at_us;        /* next try */
     uint32_t failures;          /* dials failed in a row: the backoff */
