@@ -452,6 +452,9 @@ def test_writers_keep_what_readers_were_promised():
         assert client.set("free", "1")                  # others are not asked
         ms, _ = took_ms(lambda: client.set("slow:a", "2"))
         assert ms > 500, ms
+        metrics = world.get(0, "/metrics")[1]
+        assert re.search(r"^meridian_lag_refused_total [1-9]", metrics, re.M), metrics
+        assert re.search(r"^meridian_lag_slowed_total [1-9]", metrics, re.M), metrics
         world.heal(0, 2)
         world.heal(1, 2)
         world.wait_linked()

@@ -163,7 +163,9 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
         if (status == RESP_MORE)
             break;
         if (status == RESP_BAD) {
+            size_t at = s->output.len;
             reply_errorf(&s->reply, "ERR %s", s->parser.error);
+            server_count_error(&n->server, &s->output, at);
             s->closing = true;
             break;
         }

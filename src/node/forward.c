@@ -296,7 +296,7 @@ static void refuse(struct node *n, struct client *c, const char *error)
     size_t start = s->output.len;
 
     reply_error(&s->reply, error);
-    n->server.statistics.errors++;
+    server_count_error(&n->server, &s->output, start);
     if (is_exec(s, s->parser.argv + s->with.command_at, s->parser.argc - s->with.command_at))
         end_transaction(n, c);
     else if (s->transaction.open)
@@ -696,8 +696,10 @@ static void take_seen(struct node *n, struct client *c, struct span reply)
         if (c->forward.kept_stamp != 0)
             hold_until_applied(n, c, start, c->forward.kept_stamp);
     } else {
+        size_t start = s->output.len;
         reply_error(&s->reply, "STALE the command was answered elsewhere, and what else is there "
                                "is not known");
+        server_count_error(&n->server, &s->output, start);
     }
     buffer_release(kept);
     mem_free(t);
@@ -751,6 +753,7 @@ static void fail_first(struct node *n, struct client *c, const char *what)
     const struct forwarded *first = first_of(c);
     const char *name = c->forward.peer->region->name;
     bool told = first->token ? c->forward.kept.len > 0 : !first->silent;
+    size_t start = c->session.output.len;
 
     if (told && first->token)
         reply_errorf(
@@ -763,7 +766,8 @@ static void fail_first(struct node *n, struct client *c, const char *what)
                      what);
     else if (told)
         reply_errorf(&c->session.reply, "STALE the read was sent to %s, and %s", name, what);
-    n->server.statistics.errors += told;
+    if (told)
+        server_count_error(&n->server, &c->session.output, start);
     buffer_release(&c->forward.kept);
     forget_first(c);
 }

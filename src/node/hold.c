@@ -110,6 +110,7 @@ static struct hold_acks *ask(struct node *n, struct client *c, bool told)
         a->lost = warning_of(n, s);
     if (told && s->with.token != NULL)
         token_put(&a->token, s->with.token, n->options.deployment->name);
+    n->acks_waited += a->wanted > 0;
     if (a->wanted == 0) /* it only is to be told */
         a->deadline_us = n->now_us;
     if (a->deadline_us < n->hold_due_us)
@@ -373,7 +374,8 @@ static void answer(struct node *n, struct client *c, size_t at)
         put_noacks(n, a, &reply);
     else
         put_with(n, c, a, span_of(c->session.output.at + start, end - start), &reply);
-    n->server.statistics.errors += failed;
+    if (failed)
+        server_count_error(&n->server, &text, 0);
     replace(c, at, buffer_span(&text));
     buffer_release(&text);
 }
@@ -454,6 +456,7 @@ void hold_fail(struct node *n)
         s->output.len = c->holds[0].start - c->sent_total;
         reply_errorf(&s->reply,
                      "UNKNOWN the log failed before this was durable: a restart may lose it");
+        server_count_error(&n->server, &s->output, c->holds[0].start - c->sent_total);
         s->closing = true;
         hold_forget(n, c);
         list_remove(&c->held);

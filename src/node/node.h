@@ -136,8 +136,10 @@ struct node {
     struct table remotes_by_key; /* the same */
     struct list remotes_due;     /* those of them that may have answers */
     uint64_t forwards_sent, forwards_taken;
-    uint64_t barrier_wanted;        /* the newest number that a command waits for */
-    uint8_t writers[STAMP_ORIGINS]; /* origins of all writers that we may hold */
+    uint64_t acks_waited;             /* answers that had to wait for acknowledgements */
+    uint64_t lag_slowed, lag_refused; /* writes that waited for, or gave way to, who is behind */
+    uint64_t barrier_wanted;          /* the newest number that a command waits for */
+    uint8_t writers[STAMP_ORIGINS];   /* origins of all writers that we may hold */
     size_t writer_count;
     uint8_t fence_of[STAMP_ORIGINS]; /* each origin's fence */
     uint64_t closed[4];              /* bitmap of origins without an owner (node/closed.h) */
