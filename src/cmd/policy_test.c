@@ -275,6 +275,32 @@ TEST(sort_looks_up_keys_only_where_the_sorted_one_lies_and_is_written)
     close_world();
 }
 
+static bool says(const char *line, const char *want)
+{
+    static char text[2000];
+
+    execute(line);
+    struct span reply = reply_text(false);
+    snprintf(text, sizeof(text), "%.*s", (int)reply.len, (const char *)reply.at);
+    return strstr(text, want) != NULL;
+}
+
+TEST(keyspaces_tell_who_writes_and_who_holds_them)
+{
+    open_world_with(prepare);
+    EXPECT(says("KEYSPACE FOR p:k", "\"outside\" \"\" \"writer\" \"eu-de\" \"homes\" \"\""));
+    EXPECT(
+        says("KEYSPACE FOR tag:k", "\"homes\" \"tag\" \"directory\" \"\" \"readers\" \"eu-gb\"]"));
+    EXPECT(says("KEYSPACE FOR dir:k",
+                "\"homes\" \"directory\" \"directory\" \"at:\" \"readers\" \"\"]"));
+    /* what this region may not hold, or shows only through another, it knows the policy of */
+    EXPECT(says("KEYSPACE FOR eu:k", "\"fence\" \"europe\""));
+    EXPECT(says("KEYSPACE FOR eu:k", "\"outside\" \"refuse\""));
+    EXPECT(says("KEYSPACE FOR through:k", "\"outside\" \"forward\""));
+    EXPECT_EQ(route("KEYSPACE FOR through:k").region, 1);
+    close_world();
+}
+
 TEST(a_with_inside_multi_spoils_it)
 {
     open_world_with(prepare);
