@@ -142,6 +142,9 @@ def test_sessions_and_commands_ask_for_other_levels_than_their_keyspace():
             refused(lambda w=wrong: client.execute_command("WITH", *w), "")
         client.rpush("list", "a")
         refused(lambda: client.execute_command("WITH", "acks=1", "--", "INCR", "list"), "WRONGTYPE")
+        ms, told = took_ms(lambda: refused(lambda: client.execute_command("WITH", "acks=9", "ack_timeout=60000", "--", "SET", "a", "1"),
+                                           "acks 9 cannot be: only 2 other regions"))
+        assert ms < 30000 and client.get("a") is None, told
 
 
 def test_transactions_wait_whole():

@@ -314,6 +314,32 @@ TEST(a_with_inside_multi_spoils_it)
     close_world();
 }
 
+TEST(more_acknowledgements_than_regions_are_refused_at_once)
+{
+    open_world_with(prepare);
+    EXPECT_REPLY("SESSION WRITE 2", "OK");
+    EXPECT_REPLY("SESSION WRITE 3", "-ERR acks 3 cannot be: only 2 other regions are there");
+    EXPECT_EQ(demand("SET k v").others, 2);
+    EXPECT_REPLY("WITH acks=2 -- SET k v", "OK");
+    with_release(&world.session.with);
+    EXPECT_REPLY("WITH acks=9 -- SET k v",
+                 "-ERR acks 9 cannot be: only 2 other regions hold that key");
+    with_release(&world.session.with);
+    EXPECT_REPLY("WITH acks=2 -- SET eu:k v",
+                 "-ERR acks 2 cannot be: only 1 other regions hold that key");
+    with_release(&world.session.with);
+    EXPECT_REPLY("WITH acks=9 -- FLUSHALL",
+                 "-ERR acks 9 cannot be: only 2 other regions hold that key");
+    with_release(&world.session.with);
+    EXPECT_REPLY("MULTI", "OK");
+    EXPECT_REPLY("SET k v", "QUEUED");
+    EXPECT_REPLY("WITH acks=9 -- EXEC",
+                 "-ERR acks 9 cannot be: only 2 other regions hold that key");
+    with_release(&world.session.with);
+    EXPECT_REPLY("EXEC", "-EXECABORT Transaction discarded because of previous errors.");
+    close_world();
+}
+
 TEST(options_of_a_with_are_read_strictly)
 {
     static const char acks[] = "-ERR acks= is one of: " WRITE_LEVEL_WORDS,

@@ -249,6 +249,10 @@ void promise_begin(struct node *n, struct client *c, const struct span *argv, si
     c->waits_us = c->waited_us = 0;
     if (is_with(argv[0]) && with_take(argv, argc, n->options.deployment->name, &s->with) != NULL)
         return; /* it is told when it runs */
+    uint32_t others;
+    if (s->with.on &&
+        !with_can_be(&n->server, s, argv + s->with.command_at, argc - s->with.command_at, &others))
+        return; /* so is this */
     demand_of(&n->server, s, argv + s->with.command_at, argc - s->with.command_at, &s->demand);
     if (s->demand.strong)
         c->barrier = ++n->barrier_wanted;
