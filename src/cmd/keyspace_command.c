@@ -119,6 +119,16 @@ static struct keyspace_live *find_prefix(struct call *call)
     return NULL;
 }
 
+/* Which of both would hold? */
+static bool is_named_before(const struct call *call, size_t at)
+{
+    for (size_t i = 3; i < at; i += 2) {
+        if (keyspace_setting_same(call->argv[i], call->argv[at]))
+            return true;
+    }
+    return false;
+}
+
 /* All of it is known to be good before any of it is done. */
 static bool is_good(struct call *call, struct keyspace_live *live)
 {
@@ -128,6 +138,11 @@ static bool is_good(struct call *call, struct keyspace_live *live)
     for (size_t i = 3; i < call->argc; i += 2) {
         if (!keyspace_setting_valid(call->argv[i], call->argv[i + 1], problem)) {
             reply_errorf(call->reply, "ERR %s", problem);
+            return false;
+        }
+        if (is_named_before(call, i)) {
+            reply_errorf(call->reply, "ERR \"%.*s\" is given twice", (int)call->argv[i].len,
+                         (const char *)call->argv[i].at);
             return false;
         }
     }

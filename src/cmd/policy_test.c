@@ -340,6 +340,31 @@ TEST(more_acknowledgements_than_regions_are_refused_at_once)
     close_world();
 }
 
+/* As host/config_test.c has it. */
+TEST(keyspace_set_takes_what_the_configuration_does_and_says_why_not_with_its_words)
+{
+    static const struct step steps[] = {
+        { "KEYSPACE SET q: ack_timeout 2",
+          "-ERR ack_timeout: \"2\" has no unit; a duration ends in ms, s, m or h" },
+        { "KEYSPACE SET q: ack_timeout 0", "-ERR ack_timeout: 0 is out of range 1ms..1h" },
+        { "KEYSPACE SET q: max_lag 5ms", "-ERR max_lag: 5ms is out of range 100ms..1h" },
+        { "KEYSPACE SET q: max_lag soon",
+          "-ERR max_lag: expected a duration such as 500ms, got \"soon\"" },
+        { "KEYSPACE SET q: acks 0", "-ERR acks: 0 is out of range 1..2" },
+        { "KEYSPACE SET q: acks 3", "-ERR acks: 3 is out of range 1..2" },
+        { "KEYSPACE SET q: acks quorum ACKS sync", "-ERR \"ACKS\" is given twice" },
+        { "KEYSPACE SET q: reads bounded:0", "-ERR reads is one of: " READ_LEVEL_WORDS },
+        { "KEYSPACE SET q: ack_timeout 2s reads bounded:5000 acks 2 max_lag none", "OK" },
+        { "KEYSPACE SET q: reads bounded:5s", "OK" },
+    };
+    open_world_with(prepare);
+    for (size_t i = 0; i < COUNT_OF(steps) && run_step(&steps[i]); i++)
+        ;
+    EXPECT(says("KEYSPACE FOR q:k",
+                "\"acks\" \"2\" \"ack_timeout\" \"2000ms\" \"reads\" \"bounded:5000\""));
+    close_world();
+}
+
 TEST(options_of_a_with_are_read_strictly)
 {
     static const char acks[] = "-ERR acks= is one of: " WRITE_LEVEL_WORDS,
