@@ -204,7 +204,11 @@ TEST(a_directory_is_a_string_with_the_regions_name)
     EXPECT_EQ(route("SET dir:{7} v").region, 3);
     EXPECT(route("SET dir:{7} v").listed != 0);
     EXPECT_REPLY("SET at:7 nowhere", "OK");
-    EXPECT(route("SET dir:{7} v").error != NULL);
+    EXPECT_TEXT(span_str(route("SET dir:{7} v").error),
+                "NOWRITER the key has no home: the directory's entry, directory + tag, names no "
+                "region");
+    EXPECT_TEXT(span_str(route("SET tag:{7} v").error),
+                "NOWRITER the key has no home: its tag names no region, as in user:{eu-gb}:42");
     close_world();
 }
 
@@ -243,6 +247,18 @@ TEST(keys_that_this_region_may_not_hold_are_refused_by_the_names_of_those_that_m
     EXPECT_REPLY("GET eu:k",
                  "-FENCED this region may not hold that key: fence europe is eu-de, eu-gb");
     EXPECT_REPLY("EXEC", "-EXECABORT Transaction discarded because of previous errors.");
+    close_world();
+}
+
+TEST(what_is_not_for_multi_says_so)
+{
+    open_world_with(prepare);
+    EXPECT_REPLY("MULTI", "OK");
+    EXPECT_REPLY("ERASE user:", "-ERR 'erase' is not for MULTI where there are fences");
+    EXPECT_REPLY("KEYSPACE SET q: acks sync",
+                 "-ERR 'keyspace|set' is not for MULTI where there are fences");
+    EXPECT_REPLY("FLUSHALL", "-CROSSSLOT flushall inside MULTI would span all fences");
+    EXPECT_REPLY("DISCARD", "OK");
     close_world();
 }
 
