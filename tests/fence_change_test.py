@@ -7,7 +7,9 @@ import subprocess
 
 import redis
 
+import loading_test
 import support
+from backup_test import flip
 
 GDPR = {"gdpr": ["us-east", "eu-de"]}
 EU = {"eu:": "gdpr"}
@@ -117,6 +119,66 @@ def test_a_key_keeps_its_fence():
         assert "would lie in fence global" in world.refused(0)          # it is remembered
         world.write(0, GDPR, EU | {"de:": "gdpr", "us:": "gdpr"})
         world.start(0)
+
+
+def flip_value(world, i, text=b"", places=()):
+    """In every page of the checkpoint that has it, of which one is read; the places, to be flipped back."""
+    path = f"{world.data_dir(i)}/checkpoint/data.mdb"
+    with open(path, "rb") as file:
+        content = file.read()
+    places = places or [found.start() for found in re.finditer(re.escape(text), content)]
+    assert places
+    for at in places:
+        flip(path, at)
+    return places
+
+
+def test_what_cannot_be_read_may_be_a_key_that_would_change_its_fence():
+    moved = EU | {"us:": "gdpr"}
+    with World(regions=2) as world:
+        world.start(0)
+        world.client(0).set("us:1", "a value to be found")
+        for number in range(100):
+            world.client(0).set(f"eu:{number}", number)
+        world.kill(0, signal.SIGTERM)           # with a checkpoint
+        places = flip_value(world, 0, b"a value to be found")
+        world.write(0, GDPR, moved)
+        line = world.refused(0)
+        assert "damaged" in line and "whether keys would change their fence" in line and "meridian repair" in line, line
+        world.write(0, GDPR, EU)                # as before: it serves what is good
+        world.start(0)
+        assert world.client(0).get("eu:17") == "17"
+        world.kill(0, signal.SIGTERM)
+        flip_value(world, 0, places=places)
+        world.write(0, GDPR, moved)
+        assert 'keys of the prefix "us:" lie in fence global' in world.refused(0)
+
+
+def is_searching(world):
+    with open(world.log_path(0), "rb") as log:
+        log.seek(world.log_starts[0])
+        return b"ev=fences.search" in log.read()
+
+
+def test_a_region_that_looks_at_its_keys_answers_and_can_be_stopped():
+    fences = {"gdpr": ["us-east"]}
+    with World(regions=1, fences=fences) as world:
+        world.start(0)
+        loading_test.fill(world)
+        world.kill(0, signal.SIGTERM)
+        for start in range(loading_test.STARTS_MAX):        # each puts another prefix into the fence
+            world.write(0, fences, EU | {f"new:{start}:": "gdpr"})
+            world.spawn(0)
+            with loading_test.Connection(world.client_ports[0]) as connection:
+                support.wait_until(lambda: is_searching(world), 60, "it does not look at its keys")
+                loads = loading_test.LOADING.fullmatch(connection.ask("GET key:1")[0])
+                assert world.kill(0, signal.SIGTERM) == 0, world.log(0)[-2000:]
+            if loads and not world.is_ready(0):
+                break
+        else:
+            raise AssertionError("no start was stopped while it looked at its keys")
+        world.start(0)
+        assert world.client(0).get("key:77") == "77"
 
 
 def test_settings_keep_their_fence_until_they_are_taken_back():

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 
 import redis
 
@@ -82,7 +81,7 @@ def restored_world():
 def test_a_restored_region_refuses_writes_and_comes_back_under_another_number():
     with restored_world() as world:
         assert world.client(0).get("before:7") == "7"
-        line = last_line(world, 0, "amnesia")
+        line = support.wait_until(lambda: last_line(world, 0, "amnesia"), 20, "it is not told")
         assert "new id" in line and "list 1 under closed" in line, line
         assert world.get(0, "/health")[0] == 503
         world.restart(0)                                        # it is remembered
@@ -149,7 +148,7 @@ def test_a_clone_is_refused_and_refuses_writes():
             support.wait_until(lambda: "ready " in clone_log(), 30)
             client = redis.Redis(host="127.0.0.1", port=ports[0], decode_responses=True)
             support.wait_until(lambda: refuses_writes(client), 30, "the clone takes writes")
-            assert "ev=amnesia" in clone_log() and "cloned" in clone_log()
+            support.wait_until(lambda: "ev=amnesia" in clone_log() and "cloned" in clone_log(), 30, "it is not told")
             support.wait_until(lambda: "a clone of us-east" in world.log(1), 30)
         finally:
             process.terminate()
@@ -172,7 +171,6 @@ def test_a_directory_in_use_is_refused():
         status, _, said = support.run("serve", "--config", other, "--region", world.names[0], "--data",
                                       world.data_dir(0))
         assert status == 1 and f"in use by process {world.processes[0].pid}" in said, said
-        time.sleep(0.1)
         assert world.client(0).set("still", "here")
 
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import random
 import re
+import signal
 import threading
 import time
 
@@ -162,6 +163,7 @@ def test_three_regions_scrub_and_one_that_is_away_is_named():
         world.kill(2)
         for region in range(3):
             remove(clients[0], f"gone{region}", 300)
+        world.wait_equal()              # a scrub is of what the region has seen removed
         ended = []
 
         def scrub(region):
@@ -188,27 +190,34 @@ def test_three_regions_scrub_and_one_that_is_away_is_named():
         assert world.status(0)["checkpoint"]["scrub_waits_for"] == ""
 
 
+def next_dir(world):
+    """Where a rewrite writes the new file, until it takes the old one's place."""
+    return os.path.join(world.data_dir(0), "checkpoint", "next")
+
+
 def test_a_kill_at_any_moment_of_a_rewrite_leaves_all_data():
-    with support.World(regions=1, extra=MEMORY, fsync="always") as world:
+    with DiskWorld(regions=1, extra=MEMORY, fsync="always") as world:
         client = raw(world, 0)
         fill(client, ["gone", "kept"])
         push_out(client)
         client.save()
         remove(client, "gone")
-        next_data = os.path.join(world.data_dir(0), "checkpoint", "next", "data.mdb")
+        next_data = os.path.join(next_dir(world), "data.mdb")
+        world.disk(0).fault("delay sync 1000 */checkpoint/next*")       # one for each 4 MB
         for size in (1, 1 << 20, 8 << 20, 16 << 20):
             client = raw(world, 0)
             thread = threading.Thread(target=ignore_loss, args=(client,))
             thread.start()
-            support.wait_until(lambda size=size: file_bytes(next_data) >= size or
-                               world.log(0).count("ev=checkpoint.rewritten") > 0, 60, "there is no rewrite")
+            support.wait_until(lambda size=size: file_bytes(next_data) >= size, 60, f"no rewrite came to {size} bytes")
             world.kill(0)
             thread.join()
+            assert os.path.exists(next_data), f"the rewrite had ended when the kill came, after {size} bytes"
             world.start(0)
-            assert not os.path.exists(os.path.dirname(next_data))
+            assert not os.path.exists(next_dir(world))
             client = raw(world, 0)
             whole(client, "kept")
             assert not client.exists("gone:0", "gone:1", "gone:hash:0")
+        world.disk(0).heal()
         client.execute_command("CHECKPOINT", "SCRUB")
         assert found(world, 0, words("gone")) == {}
         whole(client, "kept")
@@ -237,21 +246,29 @@ def test_power_that_fails_during_a_rewrite_leaves_one_of_the_files():
         fill(client, ["gone", "kept"], 1000)
         client.save()
         remove(client, "gone", 1000)
-        for turn in range(4):
+        during = 0
+        for turn in range(6):
             client = raw(world, 0)
             client.set("turn", turn)
             thread = threading.Thread(target=ignore_loss, args=(client,))
-            world.disk(0).fault(f"delay sync {rng.choice([1, 20, 100])} */checkpoint*")
+            # the first is sure to come during the rewrite; later ones about its end, too
+            delay_ms = 1000 if turn == 0 else rng.choice([1, 20, 100])
+            world.disk(0).fault(f"delay sync {delay_ms} */checkpoint*")
+            ended = world.log(0).count("ev=checkpoint.rewritten")
             thread.start()
-            time.sleep(rng.uniform(0, 1.5))
+            support.wait_until(lambda ended=ended: os.path.exists(next_dir(world)) or
+                               world.log(0).count("ev=checkpoint.rewritten") > ended, 60, "there is no rewrite")
+            time.sleep(0 if turn == 0 else rng.uniform(0, delay_ms * 8 / 1000))
             world.kill(0)
             thread.join()
+            during += os.path.exists(next_dir(world))
             told = world.disk(0).lose(rng.random())
             world.disk(0).heal()
             world.start(0)
             client = raw(world, 0)
             whole(client, "kept", 1000)
             assert client.get("turn") == str(turn).encode(), told
+        assert during > 0, "no rewrite was under way when the power failed"
         client.execute_command("CHECKPOINT", "SCRUB")
         assert found(world, 0, words("gone", 1000)) == {}
 
@@ -299,19 +316,25 @@ def test_an_exchange_that_fails_leaves_a_region_that_reads_and_says_so():
 
 
 def test_a_stop_does_not_wait_for_a_rewrite():
-    with support.World(regions=1, extra=MEMORY) as world:
+    with DiskWorld(regions=1, extra=MEMORY) as world:
         client = raw(world, 0)
         fill(client, ["kept"])
         push_out(client)
         client.save()
         thread = threading.Thread(target=ignore_loss, args=(raw(world, 0),))
-        next_dir = os.path.join(world.data_dir(0), "checkpoint", "next")
+        data = os.path.join(world.data_dir(0), "checkpoint", "data.mdb")
+        before = os.stat(data).st_ino
+        world.disk(0).fault("delay sync 2000 */checkpoint/next*")       # of which there is one for each 4 MB
         thread.start()
-        support.wait_until(lambda: os.path.exists(next_dir) or "ev=checkpoint.rewritten" in world.log(0), 60,
-                           "there is no rewrite")
-        world.restart(0)
+        support.wait_until(lambda: os.path.exists(next_dir(world)), 60, "there is no rewrite")
+        assert world.kill(0, signal.SIGTERM) == 0
         thread.join()
-        assert not os.path.exists(next_dir)
+        # a rewrite that was waited for has put its file there, whether or not that is still told
+        assert os.stat(data).st_ino == before, "the stop waited until all was written anew"
+        assert "ev=checkpoint.rewritten" not in world.log(0)
+        assert not os.path.exists(next_dir(world))
+        world.disk(0).heal()
+        world.start(0)
         whole(raw(world, 0), "kept")
 
 

@@ -24,12 +24,11 @@ void audit_reader_close(struct audit_reader *r)
 
 /* --- the chain --- */
 
-/* What a crash tore has no end of a line but the one that the next start gave it, which the start
- * counts or does not. */
-static bool is_torn(struct span text, const struct audit_fields *f)
+/* What a crash tore, and the end of a line that the next start gave it, which that counts or does not.
+ * A start whose own line was torn leaves more than one line to the next one. */
+static bool is_torn(struct span before, const struct audit_fields *f)
 {
-    return f->kind == AUDIT_IS_START && text.len > 0 && f->torn + 1 >= text.len &&
-           f->torn <= text.len && memchr(text.at, '\n', text.len - 1) == NULL;
+    return f->kind == AUDIT_IS_START && f->torn + 1 >= before.len && f->torn <= before.len;
 }
 
 static void judge_first(struct audit_reader *r, const struct auditfile_link *link)
@@ -52,7 +51,8 @@ static void judge_first(struct audit_reader *r, const struct auditfile_link *lin
         snprintf(r->problem, sizeof(r->problem), "the file does not begin as one does");
 }
 
-/* `torn`: how many bytes of r->text stand in front of the line; `hashed`: what its hash is of. */
+/* `before`: the bytes of r->text that stand in front of the line; `hashed`: those of the line that its
+ * hash is of. */
 static void judge_chain(struct audit_reader *r, const struct auditfile_link *link,
                         struct span before, struct span hashed, const struct audit_fields *f)
 {

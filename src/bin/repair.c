@@ -70,6 +70,7 @@ struct repair {
     struct identity identity; /* claimed */
     struct repair_look look;
     struct repair_log log;
+    bool finished_another; /* that was interrupted */
     bool headers_mended;
     char problem[FILES_PROBLEM_MAX];
 };
@@ -207,9 +208,12 @@ static bool finish_log(struct repair *r)
     return pass_on(r, repair_log_finish(&r->log, &any));
 }
 
-static bool put_checkpoint_aside(struct repair *r)
+/* The old log from there on goes, and its good records are written anew. */
+static struct repair_plan all_from(uint64_t lsn)
 {
-    return pass_on(r, repair_log_put_aside(&r->log, "checkpoint"));
+    return (struct repair_plan){
+        .from_lsn = lsn, .to_lsn = UINT64_MAX, .keep_lsn = lsn, .until_lsn = UINT64_MAX
+    };
 }
 
 /* --- headers --- */
@@ -221,7 +225,7 @@ static bool mend_headers(struct repair *r)
     const struct oplog_options options = log_options(r);
     if (!find_segment(r, r->look.log.runs[0].to_lsn, &a))
         return false;
-    struct repair_plan plan = { a.start_lsn, UINT64_MAX, a.start_lsn, UINT64_MAX, 0 };
+    struct repair_plan plan = all_from(a.start_lsn);
     if (!pass_on(r, repair_log_prepare(&r->log, &options, &r->look.log, &plan, NULL)) ||
         !finish_log(r))
         return false;
@@ -261,7 +265,7 @@ static bool drop_front(struct repair *r)
 
 static bool replay_all(struct repair *r)
 {
-    if (!put_checkpoint_aside(r))
+    if (!pass_on(r, repair_log_put_aside(&r->log, "checkpoint")))
         return false;
     printf("put aside: the checkpoint, in %s\n"
            "The region can be started. It replays all of its log, which is good from its "
@@ -320,16 +324,28 @@ static bool claim(struct repair *r)
 }
 
 /* From the first damaged segment on the good records are written anew: LSNs have no gaps. */
-static bool mend_log(struct repair *r, struct marker *m)
+static bool make_plan(struct repair *r, const struct marker *m, struct repair_plan *plan)
 {
     struct around a;
-    char cause[MARKER_PROBLEM_MAX];
-    const struct oplog_options options = log_options(r);
-    if (repair_log_is_clean(&r->look))
-        return marker_write(&r->disk.disk, m, cause) == E_OK || fail(r, "%s: %s", r->data, cause);
+    if (repair_log_is_clean(&r->look)) {
+        *plan = all_from(UINT64_MAX);
+        plan->keep_lsn = plan->until_lsn = m->end_lsn;
+        return true;
+    }
     if (!find_segment(r, r->look.log.runs[0].to_lsn, &a))
         return false;
-    struct repair_plan plan = { a.start_lsn, UINT64_MAX, a.start_lsn, UINT64_MAX, 0 };
+    *plan = all_from(a.start_lsn);
+    return true;
+}
+
+/* The marker comes with the rest, or not: who found it alone would throw the checkpoint away. */
+static bool put_marker(struct repair *r, struct marker *m, bool checkpoint_aside)
+{
+    struct repair_plan plan;
+    const struct oplog_options options = log_options(r);
+    if (!make_plan(r, m, &plan))
+        return false;
+    plan.checkpoint_aside = checkpoint_aside;
     return pass_on(r, repair_log_prepare(&r->log, &options, &r->look.log, &plan, m)) &&
            finish_log(r);
 }
@@ -370,7 +386,7 @@ static bool bootstrap(struct repair *r)
     if (!claim(r))
         return false;
     make_marker(r, &marker);
-    if (!mend_log(r, &marker) || (checkpoint_aside && !put_checkpoint_aside(r)))
+    if (!put_marker(r, &marker, checkpoint_aside))
         return false;
     tell_bootstrap(r, checkpoint_aside);
     return true;
@@ -400,7 +416,8 @@ static bool keep(struct repair *r)
     struct marker marker = { .began_us = clocks_wall_us(), .tail_of = r->self->id };
     const struct oplog_options options = log_options(r);
     uint64_t start_lsn = r->look.start.lsn;
-    struct repair_plan plan = { 0, UINT64_MAX, start_lsn, UINT64_MAX, 0 };
+    struct repair_plan plan = all_from(start_lsn);
+    plan.from_lsn = 0;
     if (!claim(r))
         return false;
     marker.instance = r->identity.instance;
@@ -421,7 +438,8 @@ static bool apply(struct repair *r)
 {
     switch (repair_choose(&r->look, is_alone(r))) {
     case REMEDY_NONE:
-        printf("%s\n", r->headers_mended ? "The region can be started." : "nothing is damaged");
+        printf("%s\n", r->headers_mended || r->finished_another ? "The region can be started."
+                                                                : "nothing is damaged");
         return true;
     case REMEDY_DROP_FRONT:
         return drop_front(r);
@@ -463,13 +481,21 @@ static bool look(struct repair *r)
     return good;
 }
 
+static bool finish_another(struct repair *r)
+{
+    name_aside(r);
+    if (!pass_on(r, repair_log_finish(&r->log, &r->finished_another)))
+        return false;
+    if (r->finished_another)
+        printf("finished: a repair that was interrupted; what it puts aside is in %s/damaged-*\n",
+               r->data);
+    return true;
+}
+
 /* With the directory taken. */
 static bool mend(struct repair *r)
 {
-    name_aside(r);
-    if (!finish_log(r)) /* what an interrupted repair has left */
-        return false;
-    if (!look(r))
+    if (!finish_another(r) || !look(r))
         return false;
     repair_look_show(&r->look);
     if (!small_files_are_good(r))

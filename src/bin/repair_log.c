@@ -7,11 +7,14 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "host/datadir.h"
 #include "host/disk_posix.h"
 #include "store/logmake.h"
 #include "store/logwalk.h"
 
 static const char plan_name[] = "plan", marker_name[] = "bootstrap";
+static const char checkpoint_name[] =
+    "checkpoint"; /* of the directory, and the plan's word for it */
 
 __attribute__((format(printf, 2, 3))) static bool fail(struct repair_log *r, const char *format,
                                                        ...)
@@ -84,8 +87,8 @@ static bool write_plan(struct repair_log *r, struct disk *to, const struct repai
 {
     char text[64];
     struct disk_file *file;
-    int len = snprintf(text, sizeof(text), "%016" PRIx64 " %016" PRIx64 "\n", plan->from_lsn,
-                       plan->to_lsn);
+    int len = snprintf(text, sizeof(text), "%016" PRIx64 " %016" PRIx64 " %s\n", plan->from_lsn,
+                       plan->to_lsn, plan->checkpoint_aside ? checkpoint_name : "");
     if (to->ops->open(to, plan_name, true, &file) != E_OK)
         return fail(r, "%s", to->detail);
     int error = to->ops->write(to, file, 0, span_of(text, (size_t)len));
@@ -117,7 +120,7 @@ bool repair_log_prepare(struct repair_log *r, const struct oplog_options *option
     char making[FILES_PATH_MAX], made[FILES_PATH_MAX];
     struct disk_posix to;
     if (!files_join(making, r->data, "repaired.new", r->problem) ||
-        !files_join(made, r->data, "repaired", r->problem) ||
+        !files_join(made, r->data, DATADIR_REPAIRED, r->problem) ||
         !files_remove_directory(making, r->problem) || !files_make_directory(making, r->problem))
         return false;
     if (disk_posix_beside(&to, making, true) != E_OK)
@@ -178,20 +181,29 @@ static bool put_segments_aside(struct repair_log *r, uint64_t from_lsn, uint64_t
     return good;
 }
 
-static bool follow_plan(struct repair_log *r, const char *made)
+static bool put_checkpoint_aside(struct repair_log *r)
 {
     char path[FILES_PATH_MAX];
+    return files_join(path, r->data, checkpoint_name, r->problem) &&
+           (!files_exists(path) || repair_log_put_aside(r, checkpoint_name));
+}
+
+static bool follow_plan(struct repair_log *r, const char *made)
+{
+    char path[FILES_PATH_MAX], word[16] = "";
     uint64_t from_lsn, to_lsn;
     if (!files_join(path, made, plan_name, r->problem))
         return false;
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return true; /* it was followed */
-    bool good = fscanf(file, "%" SCNx64 " %" SCNx64, &from_lsn, &to_lsn) == 2;
+    bool good = fscanf(file, "%" SCNx64 " %" SCNx64 " %15s", &from_lsn, &to_lsn, word) >= 2;
+    bool checkpoint_goes = strcmp(word, checkpoint_name) == 0;
     fclose(file);
     if (!good)
         return fail(r, "%s: is no plan", path);
-    return put_segments_aside(r, from_lsn, to_lsn) && files_remove(path, r->problem) &&
+    return (!checkpoint_goes || put_checkpoint_aside(r)) &&
+           put_segments_aside(r, from_lsn, to_lsn) && files_remove(path, r->problem) &&
            files_sync_directory(made, r->problem);
 }
 
@@ -222,7 +234,7 @@ bool repair_log_finish(struct repair_log *r, bool *any)
     char made[FILES_PATH_MAX];
     struct disk_posix from;
     *any = false;
-    if (!files_join(made, r->data, "repaired", r->problem))
+    if (!files_join(made, r->data, DATADIR_REPAIRED, r->problem))
         return false;
     if (!files_exists(made))
         return true;

@@ -4,10 +4,12 @@
  *     DATA/repaired.new/     is being made: segments that replace others, a marker, the plan
  *     DATA/repaired/         is whole, and to be put in place:
  *       bootstrap            the marker, first: from here on the region starts by a bootstrap
- *       plan                 which old segments go to DATA/damaged-TIME; gone when they have
+ *       plan                 which old segments go to DATA/damaged-TIME, and whether the checkpoint does;
+ *                            gone when they have
  *       *.log                then come in their places
  *
- * An interrupted repair is finished by the next. Nothing is thrown away.
+ * An interrupted repair is finished by the next, and no region starts before that (host/datadir.h).
+ * Nothing is thrown away.
  */
 #ifndef BIN_REPAIR_LOG_H
 #define BIN_REPAIR_LOG_H
@@ -28,7 +30,8 @@ struct repair_log {
  * are written anew, one after the other from keep_lsn on: none when that is empty. */
 struct repair_plan {
     uint64_t from_lsn, to_lsn, keep_lsn, until_lsn;
-    uint64_t end_lsn; /* of what was written */
+    bool checkpoint_aside; /* the checkpoint goes too */
+    uint64_t end_lsn;      /* of what was written */
 };
 
 /* Makes DATA/repaired; a `marker` unless NULL, whose end_lsn becomes the log's. */

@@ -11,6 +11,12 @@ void vector_copy(struct vector *to, const struct vector *from)
     memmove(to->at, from->at, from->high * sizeof(from->at[0]));
 }
 
+static void trim(struct vector *v)
+{
+    while (v->high > 0 && v->at[v->high - 1] == 0)
+        v->high--;
+}
+
 void vector_set(struct vector *v, stamp_t s)
 {
     uint8_t origin = stamp_origin(s);
@@ -18,8 +24,14 @@ void vector_set(struct vector *v, stamp_t s)
     while (v->high <= origin)
         v->at[v->high++] = 0;
     v->at[origin] = s;
-    while (v->high > 0 && v->at[v->high - 1] == 0)
-        v->high--;
+    trim(v);
+}
+
+void vector_drop(struct vector *v, uint8_t origin)
+{
+    if (origin < v->high)
+        v->at[origin] = 0;
+    trim(v);
 }
 
 bool vector_raise(struct vector *v, stamp_t s)

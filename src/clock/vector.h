@@ -30,6 +30,9 @@ static inline stamp_t vector_get(const struct vector *v, uint8_t origin)
 /* Sets the entry of the stamp's own origin, up or down. */
 void vector_set(struct vector *v, stamp_t s);
 
+/* The origin is absent from then on. */
+void vector_drop(struct vector *v, uint8_t origin);
+
 /* Raises the entry of the stamp's own origin; true when it moved. */
 bool vector_raise(struct vector *v, stamp_t s);
 

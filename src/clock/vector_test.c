@@ -35,6 +35,23 @@ TEST(set_moves_down_too_and_raise_only_up)
     EXPECT_EQ(vector_get(&v, 3), at(4, 3));
 }
 
+TEST(what_is_dropped_is_absent)
+{
+    struct vector v, none;
+
+    vector_clear(&v);
+    vector_clear(&none);
+    vector_set(&v, at(5, 3));
+    vector_set(&v, at(5, 7));
+    vector_drop(&v, 200);
+    EXPECT_EQ(v.high, 8);
+    vector_drop(&v, 3);
+    EXPECT_EQ(vector_get(&v, 3), 0);
+    EXPECT_EQ(vector_get(&v, 7), at(5, 7));
+    vector_drop(&v, 7);
+    EXPECT(vector_equal(&v, &none));
+}
+
 TEST(nothing_covers_less_and_all_cover_nothing)
 {
     struct vector none, one;

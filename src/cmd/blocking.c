@@ -290,17 +290,25 @@ static void answer_timeout(struct blocked *b, blocking_answered_fn answered, voi
     end_wait(b, start, answered, context);
 }
 
+static bool unblock_waiting(struct server *server, struct session *s, bool with_error)
+{
+    bool timed = s->wait_checkpoint == 0 && s->wait_scrub == 0;
+
+    if (with_error && s->gathering)
+        server->hooks->gather_leave(server->node, s);
+    if (with_error)
+        command_wait_refuse(s);
+    else if (timed)
+        s->wait_deadline_us = server->now_us;
+    return with_error || timed;
+}
+
 bool blocking_unblock(struct server *server, struct session *s, bool with_error)
 {
     struct blocked *b = s->blocked;
 
-    if (s->waiting) {
-        if (with_error)
-            command_wait_refuse(s);
-        else
-            s->wait_deadline_us = server->now_us;
-        return true;
-    }
+    if (s->waiting)
+        return unblock_waiting(server, s, with_error);
     if (b == NULL || b->ending != END_NOT)
         return false;
     b->ending = with_error ? END_ERROR : END_TIMEOUT;

@@ -69,7 +69,8 @@ void blocking_expire(struct server *server, uint64_t now_us, blocking_answered_f
 uint64_t blocking_deadline_us(const struct server *server);
 
 /* CLIENT UNBLOCK: ends a wait (WAIT's too) before its time, with the answer of a timeout or an
- * error, at the next blocking_serve. False when the session does not wait. */
+ * error, in this turn. False when the session does not wait; nor is there the answer of a timeout
+ * where there is no timeout (SAVE, CHECKPOINT SCRUB). */
 bool blocking_unblock(struct server *server, struct session *s, bool with_error);
 
 /* A session that is closed waits no more. */

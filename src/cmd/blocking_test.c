@@ -320,6 +320,24 @@ TEST(client_unblock_ends_a_wait)
     close_clients();
 }
 
+/* A SAVE, as it waits. */
+TEST(what_has_no_timeout_is_not_unblocked_as_if_it_were_over)
+{
+    char line[100];
+
+    open_clients();
+    clients[0].waiting = true;
+    clients[0].wait_checkpoint = 1;
+    snprintf(line, sizeof(line), "CLIENT UNBLOCK %u TIMEOUT", (unsigned)clients[0].id);
+    EXPECT_REPLY(line, "0");
+    EXPECT(clients[0].waiting);
+    snprintf(line, sizeof(line), "CLIENT UNBLOCK %u ERROR", (unsigned)clients[0].id);
+    EXPECT_REPLY(line, "1");
+    EXPECT_ANSWER(0, "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    EXPECT(!clients[0].waiting && clients[0].wait_checkpoint == 0);
+    close_clients();
+}
+
 static bool says(const char *line, const char *what)
 {
     execute(line);

@@ -98,8 +98,8 @@ bool call_fits_group(struct call *call, size_t bytes)
 
 bool call_has_one_writer(const struct call *call, struct span key)
 {
-    const struct keyspace_live *live = server_keyspace(call->server, key);
-    const struct keyspace *k = &call->server->deployment->keyspaces[live - call->server->keyspaces];
+    const struct server *server = call->server;
+    const struct keyspace *k = server_declared(server, server_keyspace(server, key));
 
     return home_is_single(k) || replica_writers_of(call->replica, k->fence) <= 1;
 }

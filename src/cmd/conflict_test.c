@@ -539,6 +539,48 @@ TEST(keyspaces_are_listed_with_all_fields)
     close_regions();
 }
 
+static size_t count(const char *text)
+{
+    size_t count = 0;
+
+    buffer_put_u8(&lines, 0);
+    for (const char *at = (char *)lines.at; (at = strstr(at, text)) != NULL; at++)
+        count++;
+    buffer_clear(&lines);
+    return count;
+}
+
+TEST(each_setting_that_changed_is_told_once_and_nothing_else)
+{
+    static const char *const pairs[] = {
+        "streams closed",     "acks 1",          "acks sync",
+        "ack_timeout 5s",     "reads strong",    "max_lag 9s",
+        "reads bounded:7",    "reads bounded:8", "then refuse",
+        "elsewhere redirect", "conflict lww",    "merge merge.lua",
+    };
+    char line[100];
+
+    open_regions();
+    function = "return function(v) end";
+    for (size_t i = 0; i < COUNT_OF(pairs); i++) {
+        snprintf(line, sizeof(line), "KEYSPACE SET all: %s", pairs[i]);
+        ASK(us, line, "OK");
+        EXPECT_EQ(count("ev=keyspace.set"), 1);
+        ASK(us, line, "OK");
+        EXPECT_EQ(count("ev="), 0);
+    }
+    for (size_t i = 0; i < COUNT_OF(pairs); i++) {
+        snprintf(line, sizeof(line), "KEYSPACE SET all: %.*s default", (int)strcspn(pairs[i], " "),
+                 pairs[i]);
+        ASK(us, line, "OK");
+    }
+    EXPECT_EQ(count("ev=keyspace.set"), 9);
+    EXPECT(keyspace_promises_equal(&us.server.keyspaces[0].promises,
+                                   &deployment.keyspaces[0].promises));
+    EXPECT(us.server.keyspaces[0].merge == NULL);
+    close_regions();
+}
+
 TEST(what_cannot_be_set_is_refused_whole)
 {
     open_regions();

@@ -99,8 +99,7 @@ static void ask(const struct asking *a, const struct keyspace_live *live, uint8_
                 struct demand *d)
 {
     const struct deployment *deployment = a->server->deployment;
-    const struct keyspace *k = live != NULL ? &deployment->keyspaces[live - a->server->keyspaces]
-                                            : NULL;
+    const struct keyspace *k = live != NULL ? server_declared(a->server, live) : NULL;
     uint32_t fence = k != NULL ? k->fence : 0;
     const struct fence *f = &deployment->fences[fence];
     struct levels levels = levels_for(a, live);

@@ -8,9 +8,7 @@
 
 uint32_t fence_of_key(const struct server *server, struct span key)
 {
-    const struct keyspace_live *live = server_keyspace(server, key);
-
-    return server->deployment->keyspaces[live - server->keyspaces].fence;
+    return server_declared(server, server_keyspace(server, key))->fence;
 }
 
 bool fence_shows(const struct server *server, const struct session *session,
@@ -71,8 +69,7 @@ struct judge {
 static bool judge_key(struct judge *j, struct span key)
 {
     const struct server *server = j->call->server;
-    const struct keyspace_live *live = server_keyspace(server, key);
-    const struct keyspace *k = &server->deployment->keyspaces[live - server->keyspaces];
+    const struct keyspace *k = server_declared(server, server_keyspace(server, key));
     uint32_t fence = k->fence;
 
     if (j->any && fence != j->call->fence) {
@@ -176,8 +173,8 @@ bool fence_admits_pattern(struct call *call, struct span sorted, struct span pat
 
     if ((!server->fenced && !server->routed) || star == NULL)
         return true;
-    const struct keyspace *own = &d->keyspaces[server_keyspace(server, sorted) - server->keyspaces];
-    const struct keyspace *base = &d->keyspaces[server_keyspace(server, fixed) - server->keyspaces];
+    const struct keyspace *own = server_declared(server, server_keyspace(server, sorted));
+    const struct keyspace *base = server_declared(server, server_keyspace(server, fixed));
 
     for (size_t i = 0; i < d->keyspace_count; i++) {
         const struct keyspace *k = &d->keyspaces[i];

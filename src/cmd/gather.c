@@ -1,273 +1,13 @@
 #include "cmd/gather.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/check.h"
 #include "base/memory.h"
 #include "cmd/data.h"
 #include "cmd/fence.h"
 #include "cmd/handlers.h"
 #include "cmd/home.h"
 #include "crdt/resident.h"
-
-/* --- what was found --- */
-
-struct gather_group {
-    uint64_t count;
-    size_t len;
-    uint8_t value[];
-};
-
-static struct span group_value(const void *item)
-{
-    const struct gather_group *g = item;
-
-    return span_of(g->value, g->len);
-}
-
-void gathered_init(struct gathered *g, uint64_t seed)
-{
-    *g = (struct gathered){ .whole = true, .min = INFINITY, .max = -INFINITY };
-    table_init(&g->groups, group_value, seed);
-}
-
-void gathered_release(struct gathered *g)
-{
-    struct table_iter it;
-
-    table_iter_init(&it, &g->groups);
-    for (void **slot; (slot = table_iter_next(&it));)
-        mem_free(*slot);
-    table_release(&g->groups);
-}
-
-static void add_group(struct gathered *g, struct span value, uint64_t count)
-{
-    void **slot = table_find(&g->groups, value);
-
-    if (slot == NULL && g->groups.count >= GATHER_GROUPS_MAX) {
-        g->too_many = true;
-        return;
-    }
-    if (slot == NULL) {
-        struct gather_group *group = mem_alloc(sizeof(*group) + value.len);
-
-        *group = (struct gather_group){ .len = value.len };
-        memcpy(group->value, value.at, value.len);
-        table_insert(&g->groups, group);
-        slot = table_find(&g->groups, value);
-    }
-    ((struct gather_group *)*slot)->count += count;
-}
-
-/* Doubles hold what is not whole, and sums that have grown too large. */
-static void add_sum(struct gathered *g, bool whole, int64_t sum, double real_sum)
-{
-    int64_t both;
-
-    g->real_sum += real_sum;
-    if (g->whole && whole && !__builtin_add_overflow(g->sum, sum, &both))
-        g->sum = both;
-    else
-        g->whole = false;
-}
-
-static void add_number(struct gathered *g, struct span text)
-{
-    int64_t whole = 0;
-    double number;
-    char copy[64], *end;
-
-    if (text.len == 0 || text.len >= sizeof(copy)) {
-        g->skipped++;
-        return;
-    }
-    memcpy(copy, text.at, text.len);
-    copy[text.len] = 0;
-    number = strtod(copy, &end);
-    if (*end != 0 || !isfinite(number)) {
-        g->skipped++;
-        return;
-    }
-    bool is_whole = span_to_int64(text, &whole);
-    add_sum(g, is_whole, whole, number);
-    g->numbers++;
-    g->min = number < g->min ? number : g->min;
-    g->max = number > g->max ? number : g->max;
-}
-
-/* --- a part, as it travels --- */
-
-static void put_real(struct reply *reply, double number)
-{
-    char text[40];
-
-    snprintf(text, sizeof(text), "%.17g", number);
-    reply_bulk_text(reply, text);
-}
-
-void gathered_put(const struct gathered *g, struct reply *reply)
-{
-    struct table_iter it;
-
-    reply_array(reply, 9 + 2 * g->groups.count);
-    reply_int(reply, (int64_t)g->keys);
-    reply_int(reply, (int64_t)g->numbers);
-    reply_int(reply, (int64_t)g->skipped);
-    reply_int(reply, g->whole);
-    reply_int(reply, g->whole ? g->sum : 0);
-    put_real(reply, g->real_sum);
-    put_real(reply, g->min);
-    put_real(reply, g->max);
-    reply_int(reply, g->too_many);
-    table_iter_init(&it, &g->groups);
-    for (void **slot; (slot = table_iter_next(&it));) {
-        const struct gather_group *group = *slot;
-
-        reply_bulk(reply, group_value(group));
-        reply_int(reply, (int64_t)group->count);
-    }
-}
-
-/* A line of RESP and its type. */
-static bool take_line(struct span *in, uint8_t type, struct span *text)
-{
-    const uint8_t *end = in->len > 0 ? memchr(in->at, '\r', in->len) : NULL;
-
-    if (end == NULL || in->at[0] != type || (size_t)(end - in->at) + 2 > in->len)
-        return false;
-    *text = span_of(in->at + 1, (size_t)(end - in->at) - 1);
-    *in = span_skip(*in, (size_t)(end - in->at) + 2);
-    return true;
-}
-
-static bool take_int(struct span *in, int64_t *number)
-{
-    struct span text;
-
-    return take_line(in, ':', &text) && span_to_int64(text, number);
-}
-
-static bool take_bulk(struct span *in, struct span *bulk)
-{
-    struct span text;
-    int64_t len;
-
-    if (!take_line(in, '$', &text) || !span_to_int64(text, &len) || len < 0 ||
-        (uint64_t)len + 2 > in->len)
-        return false;
-    *bulk = span_of(in->at, (size_t)len);
-    *in = span_skip(*in, (size_t)len + 2);
-    return true;
-}
-
-static bool take_real(struct span *in, double *number)
-{
-    struct span bulk;
-    char copy[64];
-
-    if (!take_bulk(in, &bulk) || bulk.len >= sizeof(copy))
-        return false;
-    memcpy(copy, bulk.at, bulk.len);
-    copy[bulk.len] = 0;
-    *number = strtod(copy, NULL);
-    return true;
-}
-
-static bool take_groups(struct gathered *g, struct span in, int64_t count)
-{
-    struct span value;
-    int64_t times;
-
-    for (; count > 0; count--) {
-        if (!take_bulk(&in, &value) || !take_int(&in, &times) || times < 0)
-            return false;
-        add_group(g, value, (uint64_t)times);
-    }
-    return in.len == 0;
-}
-
-bool gathered_add(struct gathered *g, struct span part)
-{
-    struct span text;
-    int64_t elements, keys, numbers, skipped, whole, sum, too_many;
-    double real_sum, min, max;
-
-    if (!take_line(&part, '*', &text) || !span_to_int64(text, &elements) || elements < 9 ||
-        elements % 2 == 0 || !take_int(&part, &keys) || !take_int(&part, &numbers) ||
-        !take_int(&part, &skipped) || !take_int(&part, &whole) || !take_int(&part, &sum) ||
-        !take_real(&part, &real_sum) || !take_real(&part, &min) || !take_real(&part, &max) ||
-        !take_int(&part, &too_many))
-        return false;
-    g->keys += (uint64_t)keys;
-    g->numbers += (uint64_t)numbers;
-    g->skipped += (uint64_t)skipped;
-    add_sum(g, whole != 0, sum, real_sum);
-    g->min = min < g->min ? min : g->min;
-    g->max = max > g->max ? max : g->max;
-    g->too_many |= too_many != 0;
-    return take_groups(g, part, (elements - 9) / 2);
-}
-
-/* --- the result --- */
-
-static void reply_number(struct reply *reply, double number)
-{
-    char text[32];
-
-    reply_bulk(reply, span_of(text, decimal_of_double(number, text)));
-}
-
-static int by_count(const void *a, const void *b)
-{
-    const struct gather_group *x = *(struct gather_group *const *)a;
-    const struct gather_group *y = *(struct gather_group *const *)b;
-
-    if (x->count != y->count)
-        return x->count < y->count ? 1 : -1;
-    size_t len = x->len < y->len ? x->len : y->len;
-    int order = memcmp(x->value, y->value, len);
-    return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
-}
-
-/* The largest first. */
-static void reply_groups(const struct gathered *g, struct reply *reply)
-{
-    struct gather_group **all = mem_alloc((g->groups.count + 1) * sizeof(*all));
-    struct table_iter it;
-    size_t count = 0;
-
-    table_iter_init(&it, &g->groups);
-    for (void **slot; (slot = table_iter_next(&it));)
-        all[count++] = *slot;
-    qsort(all, count, sizeof(*all), by_count);
-    reply_map(reply, count);
-    for (size_t i = 0; i < count; i++) {
-        reply_bulk(reply, group_value(all[i]));
-        reply_int(reply, (int64_t)all[i]->count);
-    }
-    mem_free(all);
-}
-
-void gathered_reply(const struct gathered *g, enum gather_kind kind, struct reply *reply)
-{
-    if (kind == GATHER_COUNT)
-        reply_int(reply, (int64_t)g->keys);
-    else if (kind == GATHER_GROUP)
-        reply_groups(g, reply);
-    else if (kind == GATHER_SUM && g->whole)
-        reply_int(reply, g->sum);
-    else if (kind == GATHER_SUM)
-        reply_number(reply, g->real_sum);
-    else if (g->numbers == 0)
-        reply_null(reply);
-    else if (kind == GATHER_AVG)
-        reply_number(reply, (g->whole ? (double)g->sum : g->real_sum) / (double)g->numbers);
-    else
-        reply_number(reply, kind == GATHER_MIN ? g->min : g->max);
-}
 
 /* --- who looks at what --- */
 
@@ -376,8 +116,7 @@ struct looking {
 static bool is_ours(const struct looking *l, struct span key)
 {
     const struct server *server = l->call->server;
-    const struct keyspace *k = &server->deployment
-                                    ->keyspaces[prefixes_find(&server->prefixes, key)];
+    const struct keyspace *k = server_declared(server, server_keyspace(server, key));
 
     if (is_refused(k, l->fences >> 32))
         return false;
@@ -427,9 +166,9 @@ static void count_key(struct call *call, struct gathered *g, enum gather_kind ki
     if (!value_of(e, field, scratch, &value))
         g->skipped++;
     else if (kind == GATHER_GROUP)
-        add_group(g, value, 1);
+        gathered_add_group(g, value, 1);
     else
-        add_number(g, value);
+        gathered_add_number(g, value);
 }
 
 static const char *const kinds[GATHER_KINDS] = { "count", "sum", "min", "max", "avg", "group" };
@@ -446,6 +185,29 @@ static bool take_kind(struct call *call, size_t at, enum gather_kind *kind)
     return false;
 }
 
+static void put_argument(struct buffer *out, struct span text)
+{
+    buffer_printf(out, "$%zu\r\n", text.len);
+    buffer_put(out, text);
+    buffer_put_text(out, "\r\n");
+}
+
+void gather_question_put(struct buffer *out, const struct gather_question *q, uint8_t db,
+                         uint64_t fences)
+{
+    char number[24];
+
+    snprintf(number, sizeof(number), "%u", db);
+    buffer_put_text(out, "*2\r\n$6\r\nSELECT\r\n");
+    put_argument(out, span_str(number));
+    buffer_put_text(out, "*6\r\n$6\r\nGATHER\r\n$4\r\nPART\r\n");
+    put_argument(out, span_str(kinds[q->kind]));
+    put_argument(out, q->prefix);
+    put_argument(out, q->field.at != NULL ? q->field : span_str(""));
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)fences);
+    put_argument(out, span_str(number));
+}
+
 static void forget_part(struct session *s)
 {
     if (s->gathered == NULL)
@@ -456,16 +218,21 @@ static void forget_part(struct session *s)
 }
 
 /* Goes on over as many turns as it needs: GATHER PART kind prefix field fences. */
-static void gather_part(struct call *call)
+static void look_on(struct call *call)
 {
     struct session *s = call->session;
-    struct looking l = { .call = call, .prefix = call->argv[3] };
+    struct looking l = { .call = call };
     enum gather_kind kind;
     struct span key, rest;
     int64_t fences;
 
-    if (call->argc != 6 || !take_kind(call, 2, &kind) || !call_int(call, call->argv[5], &fences))
+    if (call->argc != 6) {
+        call_syntax_error(call);
         return;
+    }
+    if (!take_kind(call, 2, &kind) || !call_int(call, call->argv[5], &fences))
+        return;
+    l.prefix = call->argv[3];
     if (s->gathered == NULL) {
         s->gathered = mem_alloc(sizeof(*s->gathered));
         gathered_init(s->gathered, call->replica->databases[0].keys.seed);
@@ -521,8 +288,7 @@ static bool take_options(struct call *call, struct gather_question *q)
 static bool judge_prefix(struct call *call, struct span prefix)
 {
     const struct server *server = call->server;
-    const struct keyspace *k = &server->deployment
-                                    ->keyspaces[prefixes_find(&server->prefixes, prefix)];
+    const struct keyspace *k = server_declared(server, server_keyspace(server, prefix));
 
     if (!is_refused(k, fences_without_us(server)))
         return true;
@@ -540,7 +306,7 @@ void cmd_gather(struct call *call)
         return;
     }
     if (call_is(call, 1, "part")) {
-        gather_part(call);
+        look_on(call);
         return;
     }
     if (!take_kind(call, 1, &q.kind) || !take_options(call, &q))

@@ -11,48 +11,14 @@
  *                                              keys this region is to look at, by place; from bit 32 on
  *                                              one for each that the asker is no member of: of these,
  *                                              only keyspaces with outside: forward are looked at
- *     -> array: keys, numbers, skipped, sum, min, max, then value and count of each group
+ *     -> cmd/gathered.h
  */
 #ifndef CMD_GATHER_H
 #define CMD_GATHER_H
 
-#include "base/buffer.h"
-#include "base/table.h"
-#include "wire/reply.h"
+#include "cmd/gathered.h"
 
-enum gather_kind {
-    GATHER_COUNT,
-    GATHER_SUM,
-    GATHER_MIN,
-    GATHER_MAX,
-    GATHER_AVG,
-    GATHER_GROUP,
-    GATHER_KINDS
-};
-
-enum { GATHER_GROUPS_MAX = 10000, GATHER_TIMEOUT_MS = 10000 };
-
-/* What was found, in one region or in several. Sums are exact while all numbers are whole and the sum fits 64
- * bits; else they are doubles, added in the order of arrival. */
-struct gathered {
-    uint64_t keys, numbers;
-    uint64_t skipped; /* keys with something else than a number, or of another type */
-    bool whole;
-    int64_t sum;
-    double real_sum, min, max;
-    struct table groups; /* of struct gather_group, by value */
-    bool too_many;       /* groups */
-};
-
-void gathered_init(struct gathered *g, uint64_t seed);
-void gathered_release(struct gathered *g);
-
-/* A part's reply, in RESP; false when it is none. */
-void gathered_put(const struct gathered *g, struct reply *reply);
-bool gathered_add(struct gathered *g, struct span part);
-
-/* The result as a reply: a number, null where there is none, or a map of groups. */
-void gathered_reply(const struct gathered *g, enum gather_kind kind, struct reply *reply);
+enum { GATHER_TIMEOUT_MS = 10000 };
 
 struct call;
 struct server;
@@ -64,8 +30,12 @@ struct gather_question {
     uint32_t timeout_ms;
 };
 
+/* As what a region is asked: SELECT, and GATHER PART. */
+void gather_question_put(struct buffer *out, const struct gather_question *q, uint8_t db,
+                         uint64_t fences);
+
 /* The regions to ask, as a bitmap, and for each fence the one that looks at what all its members may write;
- * `reaches` says how near a region is (0: it is ourselves; UINT32_MAX: not reached). */
+ * `distance` says how near a region is (0: it is ourselves; UINT32_MAX: not reached). */
 struct gather_plan {
     uint64_t regions[4];
     uint8_t of_fence[32]; /* region by fence; 0: none is needed */

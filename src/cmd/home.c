@@ -74,11 +74,6 @@ static struct home hashed(const struct server *server, const struct keyspace *k,
     return home;
 }
 
-static const struct keyspace *keyspace_of(const struct server *server, struct span key)
-{
-    return &server->deployment->keyspaces[server_keyspace(server, key) - server->keyspaces];
-}
-
 static void put_listing(const struct keyspace *k, struct span key, struct buffer *out)
 {
     buffer_put_text(out, k->directory);
@@ -87,7 +82,7 @@ static void put_listing(const struct keyspace *k, struct span key, struct buffer
 
 bool home_put_listing(const struct server *server, struct span key, struct buffer *out)
 {
-    const struct keyspace *k = keyspace_of(server, key);
+    const struct keyspace *k = server_declared(server, server_keyspace(server, key));
     bool is_listed = k->mode == KEYSPACE_PARTITIONED && k->homes == KEYSPACE_HOMES_DIRECTORY;
 
     if (is_listed)
@@ -117,7 +112,7 @@ static struct home listed(const struct server *server, const struct keyspace *k,
 
 struct home home_of_key(const struct server *server, uint8_t db, struct span key)
 {
-    const struct keyspace *k = keyspace_of(server, key);
+    const struct keyspace *k = server_declared(server, server_keyspace(server, key));
 
     if (k->mode == KEYSPACE_PRIMARY)
         return (struct home){ .region = k->writer };

@@ -76,7 +76,7 @@ static void put_places(struct call *call, const struct keyspace *k)
 static void put_keyspace(struct call *call, const struct keyspace_live *live)
 {
     const struct deployment *d = call->server->deployment;
-    const struct keyspace *k = &d->keyspaces[live - call->server->keyspaces];
+    const struct keyspace *k = server_declared(call->server, live);
 
     reply_map(call->reply, 18);
     put_text(call, "prefix", k->prefix);
@@ -192,7 +192,7 @@ static void move(struct call *call)
 {
     struct server *server = call->server;
     const struct keyspace_live *live = server_keyspace(server, call->argv[2]);
-    const struct keyspace *k = &server->deployment->keyspaces[live - server->keyspaces];
+    const struct keyspace *k = server_declared(server, live);
     struct buffer key = { 0 };
 
     if (!home_put_listing(server, call->argv[2], &key)) {

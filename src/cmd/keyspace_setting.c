@@ -220,11 +220,6 @@ bool keyspace_setting_valid(struct span field, struct span value,
 
 /* --- what holds --- */
 
-static const struct keyspace *told(const struct server *server, const struct keyspace_live *k)
-{
-    return &server->deployment->keyspaces[k - server->keyspaces];
-}
-
 static struct wanted wanted_of(const struct keyspace_promises *promises, const char *merge_file)
 {
     return (struct wanted){ .promises = *promises,
@@ -270,7 +265,7 @@ struct scratch {
 static struct wanted of_system(const struct server *server, const struct keyspace_live *k,
                                struct scratch *scratch)
 {
-    struct wanted wanted = of_configuration(told(server, k));
+    struct wanted wanted = of_configuration(server_declared(server, k));
     char room[FIELD_MAX], problem[KEYSPACE_SETTING_PROBLEM_MAX];
 
     for (size_t i = 0; i < COUNT_OF(table); i++) {
@@ -316,7 +311,7 @@ static uint32_t others_of(const struct server *server, const struct keyspace_liv
     uint32_t holders = 0;
 
     for (size_t i = 0; i < d->region_count; i++)
-        holders += fence_holds(&d->fences[told(server, k)->fence], d->regions[i].id);
+        holders += fence_holds(&d->fences[server_declared(server, k)->fence], d->regions[i].id);
     return holders > 0 ? holders - 1 : 0;
 }
 
@@ -356,7 +351,7 @@ static bool acks_fit(struct write_level acks, uint32_t others, char *problem)
 bool keyspace_settings_fit(struct server *server, struct keyspace_live *k, const struct span *pairs,
                            size_t count, char problem[KEYSPACE_SETTING_PROBLEM_MAX])
 {
-    struct wanted wanted = of_now(k), file = of_configuration(told(server, k));
+    struct wanted wanted = of_now(k), file = of_configuration(server_declared(server, k));
     struct keyspace_live trial = { 0 };
     uint32_t others = others_of(server, k);
 
@@ -385,6 +380,8 @@ static void tell_change(const struct server *server, const struct keyspace_live 
 {
     struct buffer before = { 0 }, after = { 0 };
 
+    if (keyspace_promises_equal(&was->promises, &is->promises) && span_equal(was->merge, is->merge))
+        return;
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         buffer_clear(&before);
         buffer_clear(&after);
@@ -404,7 +401,7 @@ static void drop_merge(struct server *server, struct keyspace_live *k, struct wa
     server_drop_merge(k);
     if (wanted->promises.conflict != KEYSPACE_MERGE)
         return;
-    wanted->promises.conflict = told(server, k)->promises.conflict;
+    wanted->promises.conflict = server_declared(server, k)->promises.conflict;
     conflict_log_failure(server, k, span_of(NULL, 0), "conflict merge needs a function");
 }
 
@@ -430,7 +427,7 @@ static void change_merge(struct server *server, struct keyspace_live *k, struct 
         wanted->promises.conflict = k->promises.conflict;
 }
 
-void keyspace_setting_apply(struct server *server, struct keyspace_live *k)
+static void apply(struct server *server, struct keyspace_live *k)
 {
     struct scratch scratch;
     struct wanted was = of_now(k), wanted = of_system(server, k, &scratch);
@@ -444,9 +441,17 @@ void keyspace_setting_apply(struct server *server, struct keyspace_live *k)
     mem_free(was_merge);
 }
 
+/* Each mark of an erasure comes here, for all keyspaces: most have no fields, and are what the configuration
+ * says. */
 void keyspace_setting_apply_all(struct server *server)
 {
-    for (size_t i = 0; i < server->deployment->keyspace_count; i++)
-        keyspace_setting_apply(server, &server->keyspaces[i]);
+    for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
+        struct keyspace_live *k = &server->keyspaces[i];
+        bool had_fields = k->has_fields;
+
+        k->has_fields = system_fields(server, k) != NULL;
+        if (k->has_fields || had_fields)
+            apply(server, k);
+    }
     server_judge_keyspaces(server);
 }

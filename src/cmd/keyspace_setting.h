@@ -29,9 +29,8 @@ void keyspace_setting_field(struct span field, struct buffer *out);
 bool keyspace_settings_fit(struct server *server, struct keyspace_live *k, const struct span *pairs,
                            size_t count, char problem[KEYSPACE_SETTING_PROBLEM_MAX]);
 
-/* Makes a keyspace, or all of them, what the configuration and the system fields say. What changed, and what
- * cannot be, is told in the log. */
-void keyspace_setting_apply(struct server *server, struct keyspace_live *k);
+/* Makes all keyspaces what the configuration and the system fields say. What changed, and what cannot be, is
+ * told in the log. Costs little for those without such fields. */
 void keyspace_setting_apply_all(struct server *server);
 
 #endif

@@ -47,7 +47,7 @@ static struct route route_key(const struct routing *r, struct span key)
 {
     const struct server *server = r->server;
     const struct keyspace_live *live = server_keyspace(server, key);
-    const struct keyspace *k = &server->deployment->keyspaces[live - server->keyspaces];
+    const struct keyspace *k = server_declared(server, live);
     struct route route = { .region = server->replica->options.region, .key = key };
     bool held = k->fence == 0 || server->replica->options.own[k->fence] != 0;
     bool single = home_is_single(k);

@@ -84,9 +84,14 @@ void server_judge_keyspaces(struct server *server)
     }
 }
 
+const struct keyspace *server_declared(const struct server *server, const struct keyspace_live *k)
+{
+    return &server->deployment->keyspaces[k - server->keyspaces];
+}
+
 const char *server_prefix(const struct server *server, const struct keyspace_live *k)
 {
-    return server->deployment->keyspaces[k - server->keyspaces].prefix;
+    return server_declared(server, k)->prefix;
 }
 
 const char *server_region_of(const struct server *server, stamp_t stamp)

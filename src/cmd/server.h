@@ -23,6 +23,7 @@ struct stream_wake;
 /* A keyspace as it is now: what KEYSPACE SET may change in this region, and what was counted. */
 struct keyspace_live {
     struct keyspace_promises promises;
+    bool has_fields;                     /* of the system, at the last look: cmd/system.h */
     char *merge_file;                    /* owned; NULL: none */
     char *merge_failed;                  /* the last that could not be read; owned; NULL: none */
     struct merge_function *merge;        /* owned; NULL: none */
@@ -162,6 +163,8 @@ struct server_hooks {
     uint8_t (*member_for)(void *node, const struct session *session, uint32_t fence);
     /* Begins a GATHER: the session waits for it. */
     void (*gather)(void *node, struct session *session, const struct gather_question *question);
+    /* The session does not wait for its GATHER any more, and is not told what it finds. */
+    void (*gather_leave)(void *node, struct session *session);
     /* Asks for a checkpoint, to begin from now on: its number; or why there will be none. */
     const char *(*checkpoint)(void *node, uint64_t *number);
     /* The same of a scrub (node/scrub.h). */
@@ -193,6 +196,9 @@ void server_judge_keyspaces(struct server *server);
 
 /* The keyspace of a key, as it is now. */
 struct keyspace_live *server_keyspace(const struct server *server, struct span key);
+
+/* The same keyspace as the configuration declares it: what does not change while it runs. */
+const struct keyspace *server_declared(const struct server *server, const struct keyspace_live *k);
 
 const char *server_prefix(const struct server *server, const struct keyspace_live *k);
 

@@ -52,7 +52,7 @@ void session_token_put(const struct server *server, const struct session *s, str
         token_merge(t, s->token);
     if (s->last_write > vector_get(&r->last_op, stamp_origin(s->last_write)))
         token_see(t, s->last_write,
-                  s->last_instance); /* it was made elsewhere, and is on its way */
+                  s->last_write_run); /* it was made elsewhere, and is on its way */
     if (replica_hlc_ms(r) > t->time_ms)
         t->time_ms = replica_hlc_ms(r);
     token_put(out, t, server->deployment->name);

@@ -4,14 +4,9 @@
 #include "core/emit.h"
 #include "core/replica.h"
 
-static const struct keyspace *told(const struct server *server, const struct keyspace_live *k)
-{
-    return &server->deployment->keyspaces[k - server->keyspaces];
-}
-
 bool system_holds(const struct server *server, const struct keyspace_live *k)
 {
-    uint32_t fence = told(server, k)->fence;
+    uint32_t fence = server_declared(server, k)->fence;
 
     return fence == 0 || server->replica->options.own[fence] != 0;
 }
@@ -19,7 +14,7 @@ bool system_holds(const struct server *server, const struct keyspace_live *k)
 const struct table *system_fields(const struct server *server, const struct keyspace_live *k)
 {
     const struct database *d = &server->replica->databases[SYSTEM_DATABASE];
-    const struct entry *e = database_find(d, span_str(told(server, k)->prefix));
+    const struct entry *e = database_find(d, span_str(server_declared(server, k)->prefix));
 
     return e != NULL ? object_fields(e, COMPONENT_HASH) : NULL;
 }
@@ -40,10 +35,10 @@ static void begin(struct server *server, const struct keyspace_live *k, struct e
 
     CHECK(system_holds(server, k));
     if (r->group_first == 0)
-        replica_group_fence(r, told(server, k)->fence);
-    CHECK(replica_fence_of(r, r->group_origin) == told(server, k)->fence);
+        replica_group_fence(r, server_declared(server, k)->fence);
+    CHECK(replica_fence_of(r, r->group_origin) == server_declared(server, k)->fence);
     emit_fields_begin(e, r, kind, COMPONENT_HASH, SYSTEM_DATABASE,
-                      span_str(told(server, k)->prefix));
+                      span_str(server_declared(server, k)->prefix));
 }
 
 void system_put(struct server *server, const struct keyspace_live *k, struct span field,

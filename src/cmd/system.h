@@ -7,7 +7,7 @@
  * fence, since its name lies there. Commands that work on all databases leave it alone.
  *
  *     set:<field>     a value of KEYSPACE SET (cmd/keyspace_setting.h)
- *     erase:…         node/erase.h
+ *     erase:…         cmd/erasure.h
  *
  * What is written is seen at once; `changed` of the database says that something came, ours or another
  * region's.

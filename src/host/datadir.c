@@ -9,8 +9,8 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "crdt/resident.h"
 #include "host/clocks.h"
+#include "host/datadir_fences.h"
 #include "host/logger.h"
 #include "node/checkpoint.h"
 #include "node/report.h"
@@ -150,6 +150,20 @@ static bool read_marker(struct datadir *d, char *problem)
     return error == E_OK || error == E_MISSING;
 }
 
+static bool is_half_repaired(struct datadir *d, const char *path, char *problem)
+{
+    char repaired[4096];
+
+    if (snprintf(repaired, sizeof(repaired), "%s/" DATADIR_REPAIRED, path) >=
+            (int)sizeof(repaired) ||
+        access(repaired, F_OK) != 0)
+        return false;
+    d->damaged = true;
+    snprintf(problem, DATADIR_PROBLEM_MAX,
+             "%s: a repair was interrupted, and is to be finished by another one", path);
+    return true;
+}
+
 bool datadir_open(struct datadir *d, const char *path, const struct deployment *deployment,
                   const struct region *self, uint64_t run, char *problem)
 {
@@ -160,6 +174,10 @@ bool datadir_open(struct datadir *d, const char *path, const struct deployment *
     make_parents(path);
     if (disk_posix_open(&d->disk, path) != 0) {
         snprintf(problem, DATADIR_PROBLEM_MAX, "%s", d->disk.disk.detail);
+        return false;
+    }
+    if (is_half_repaired(d, path, problem)) {
+        disk_posix_close(&d->disk);
         return false;
     }
     datadir_describe(deployment, self, &want);
@@ -211,8 +229,9 @@ static void tell_progress(struct replay *r, uint64_t now_us)
 }
 
 /* False when the server is to stop. */
-static bool pump(struct replay *r)
+static bool pump(void *context)
 {
+    struct replay *r = context;
     uint64_t now_us = clocks_monotonic_us();
     bool go_on;
 
@@ -263,88 +282,6 @@ static bool log_covers_objects(struct datadir *d)
     return reach <= d->log.end_lsn;
 }
 
-/* --- a configuration that puts prefixes into other fences --- */
-
-struct search {
-    const struct residency *before, *now;
-    struct span prefix; /* of a key that would change its fence; the longer of both rules */
-    uint32_t from, to;
-    bool system; /* what is found is no key of clients: cmd/system.h */
-    bool found;
-};
-
-static void look(void *context, const struct scanned *s)
-{
-    struct search *search = context;
-    uint32_t from = residency_fence_of(search->before, s->key);
-    uint32_t to = residency_fence_of(search->now, s->key);
-    if (from == to || search->found)
-        return;
-    struct span before = residency_prefix_of(search->before, s->key);
-    struct span now = residency_prefix_of(search->now, s->key);
-    search->prefix = before.len > now.len ? before : now;
-    search->from = from;
-    search->to = to;
-    search->found = true;
-}
-
-static void search_all(struct node *n, struct search *search)
-{
-    for (int db = 0; db < OP_DATABASES; db++) {
-        uint64_t cursor = 0;
-        if (search->found)
-            return;
-        search->system = db == SYSTEM_DATABASE;
-        do {
-            cursor = resident_scan(&n->replica.databases[db], cursor, look, search);
-        } while (cursor != 0 && !search->found);
-    }
-}
-
-/* What is written stands in the streams of the fence that its key had then: no key changes its fence. */
-static bool adopt_prefixes(struct datadir *d, struct node *n, char *problem)
-{
-    const struct deployment *deployment = n->options.deployment;
-    struct residency *now = mem_alloc(sizeof(*now));
-    struct search search = { .before = &d->identity.residency, .now = now };
-    char cause[320];
-    bool good = true;
-    CHECK(residency_of(deployment, now));
-    if (residency_same_prefixes(search.before, now)) {
-        mem_free(now);
-        return true;
-    }
-    search_all(n, &search);
-    if (search.found) {
-        snprintf(
-            problem, DATADIR_PROBLEM_MAX,
-            "%s of the prefix \"%.*s\" lie in fence %s, and would lie in fence %s by this "
-            "configuration%s",
-            search.system ? "settings or erasures" : "keys", (int)search.prefix.len,
-            (const char *)search.prefix.at, deployment->fences[search.from].name,
-            deployment->fences[search.to].name,
-            search.system
-                ? ". Go back to the former configuration; KEYSPACE SET takes a setting back with "
-                  "'default', and an erasure is forgotten a day after it has finished"
-                : ": a key keeps its fence. Go back to the former configuration; to move them, "
-                  "copy "
-                  "them to a new prefix with that fence, and remove them");
-        good = false;
-    } else if (d->marked) {
-        snprintf(problem, DATADIR_PROBLEM_MAX,
-                 "the configuration puts other prefixes into fences, while this region is being "
-                 "bootstrapped: start it with the former one until that is done");
-        good = false;
-    } else {
-        d->identity.residency = *now;
-        good = identity_store(&d->disk.disk, &d->identity, cause) == E_OK;
-        if (!good)
-            snprintf(problem, DATADIR_PROBLEM_MAX, "%s", cause);
-    }
-    mem_free(now);
-    return good;
-}
-
 bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct oplog_report *report,
                     char *problem)
 {
@@ -377,6 +314,7 @@ bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct op
     if (!pump(&replay))
         return false;
     error = oplog_open(&d->log, &d->disk.disk, &options, replay_record, &replay, report);
+    d->log_open = error == 0;
     if (error == 0 && d->marked && d->log.end_lsn == d->marker.end_lsn)
         error = oplog_roll(&d->log); /* the old log goes in whole segments */
     if (error == 0 && !log_covers_objects(d)) {
@@ -386,8 +324,7 @@ bool datadir_replay(struct datadir *d, struct node *n, struct loop *l, struct op
                  (unsigned long long)d->log.end_lsn);
     }
     if (error == 0) {
-        d->log_open = true;
-        if (!adopt_prefixes(d, n, problem))
+        if (!datadir_adopt_prefixes(d, n, pump, &replay, problem))
             return false;
         node_recovered(n, d->log.end_lsn);
         node_log_starts(n, oplog_start_lsn(&d->log));

@@ -27,6 +27,10 @@ enum {
     DATADIR_TELL_US = 1000 * 1000,       /* between two lines that say how far the replay is */
 };
 
+/* In the data directory: what a repair is about to put in place. Where it is, one was interrupted
+ * (bin/repair_log.h), and a start would see parts of two states. */
+#define DATADIR_REPAIRED "repaired"
+
 struct datadir {
     struct disk_posix disk;
     struct identity identity; /* with this run's instance */

@@ -58,6 +58,16 @@ static void on_assertion(MDB_env *env, const char *text)
     kv_guard_leave(MDB_CORRUPTED);
 }
 
+/* 0: it is not there. */
+static uint64_t inode_of(const struct kv_lmdb *k, const char *name)
+{
+    char file[PATH_MAX];
+    struct stat status;
+    bool fits = snprintf(file, sizeof file, "%s/%s", k->directory, name) < (int)sizeof file;
+
+    return fits && stat(file, &status) == 0 ? status.st_ino : 0;
+}
+
 static int try_open(struct kv_lmdb *k, unsigned flags, size_t map_bytes)
 {
     int cause = mdb_env_create(&k->env), fd;
@@ -189,6 +199,7 @@ int kv_lmdb_open(struct kv_lmdb *k, const char *directory, bool read_only, char 
     kv_guard_install();
     if (!read_only)
         kv_lmdb_remove_rewrite(directory);
+    k->lock_inode = inode_of(k, "lock.mdb");
     error = read_only ? open_to_read(k, MDB_NOTLS, problem) : open_to_write(k, problem);
     if (error == E_OK)
         mdb_reader_check(k->env, NULL);
@@ -251,6 +262,17 @@ int kv_lmdb_reopen(struct kv_lmdb *k, char *detail)
     return error;
 }
 
+/* The lock is another one, and the data are not: see Rewrite. */
+static bool is_unseen(const struct kv_lmdb *k)
+{
+    struct stat opened;
+    int fd;
+
+    return k->read_only && k->lock_inode != 0 && inode_of(k, "lock.mdb") != k->lock_inode &&
+           mdb_env_get_fd(k->env, &fd) == 0 && fstat(fd, &opened) == 0 &&
+           inode_of(k, "data.mdb") == opened.st_ino;
+}
+
 static int copy_to(struct kv_lmdb *k, int fd, char *problem)
 {
     int cause = mdb_env_copyfd2(k->env, fd, MDB_CP_COMPACT);
@@ -269,6 +291,13 @@ int kv_lmdb_copy(struct kv_lmdb *k, const char *path, char *problem)
         return kv_lmdb_fail(k, problem, "create the copy", errno);
     error = copy_to(k, fd, problem);
     close(fd); /* its errors were those of the sync */
+    if (error == E_OK && is_unseen(k)) {
+        snprintf(problem, KV_LMDB_PROBLEM_MAX,
+                 "%s: copy: the region crashed just when it put a new file in its place, and may "
+                 "have written what was being copied: begin again",
+                 k->name);
+        error = E_BUSY;
+    }
     if (error != E_OK)
         unlink(path);
     return error;

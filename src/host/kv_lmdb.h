@@ -35,9 +35,13 @@
  *          cached, took 1.6 us of processor without a limit, 16 us with one of 64 MB.
  * Rewrite: into the directory "next" in the store's own, with a lock.mdb of its own: a lock file knows the
  *          readers of one data file. Both are renamed over the old ones, the lock first: so whoever opens
- *          the store meanwhile, data first as readers do, has the old data with either lock, and those
- *          are never written again; or the new with the new. Another process that still reads the old file
- *          (a back-up) is not disturbed, and keeps its blocks on the disk until it ends.
+ *          the store meanwhile, data first as readers do, has the old data with either lock, or the new
+ *          with the new. Another process that still reads the old file (a back-up) is not disturbed, and
+ *          keeps its blocks on the disk until it ends: nobody writes it any more. But after a crash between
+ *          the two renames the old data go on with the new lock, which does not know who opened them
+ *          before, and pages that such a reader sees may be written. Who copies them is told (E_BUSY),
+ *          unless one more rewrite was completed meanwhile; who only reads finds rows whose checksums or
+ *          order are wrong, or that are newer than others.
  * Threads: as in env/kv.h; open and close alone. What was opened is replaced by a reader, when LMDB
  *          refuses it, and by the writer, when it has written it anew; it stays as it is while any reader
  *          sees, and while the writer may write.
@@ -61,7 +65,8 @@ struct kv_lmdb {
     char name[80];   /* "checkpoint/data.mdb" */
     char *directory; /* to open it again */
     bool read_only;
-    bool broken; /* the writer's: a commit failed, nothing is written any more */
+    uint64_t lock_inode; /* of lock.mdb when it was about to be opened; 0: there was none */
+    bool broken;         /* the writer's: a commit failed, nothing is written any more */
 
     pthread_mutex_t committing; /* held during a commit */
     bool panicked;              /* with it: a commit failed so that LMDB refuses readers */
@@ -97,7 +102,8 @@ void kv_lmdb_trim(struct kv_lmdb *k, uint64_t max_bytes);
 
 /* Writes a compacted copy of what is committed now to the new file `path` (0600) and syncs it; put
  * into a directory as data.mdb it is a store. It is a reader for as long as it takes, and no other
- * may be refused meanwhile. On an error the file is gone again, and `problem` says why. */
+ * may be refused meanwhile. E_BUSY: the writer may not have known of this reader (Rewrite); another copy,
+ * after the store was opened anew, is good. On an error the file is gone again, and `problem` says why. */
 int kv_lmdb_copy(struct kv_lmdb *k, const char *path, char *problem);
 
 #endif

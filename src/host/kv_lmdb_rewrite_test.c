@@ -265,6 +265,46 @@ TEST(a_crash_during_the_exchange_leaves_one_of_them)
     end();
 }
 
+static bool put_file(const char *from, const char *name)
+{
+    char file[160];
+    snprintf(file, sizeof(file), "%s", in(root, from));
+    return rename(file, in(path, name)) == 0;
+}
+
+static bool make_file(const char *name)
+{
+    FILE *file = fopen(in(root, name), "w");
+    return file != NULL && fclose(file) == 0;
+}
+
+static bool copies_what_a_crash_left(void)
+{
+    struct kv_lmdb second;
+    struct stat status;
+    if (kv_lmdb_open(&second, path, true, problem) != E_OK ||
+        kv_lmdb_copy(&second, in(root, "data"), problem) != E_OK || !make_file("lock") ||
+        !put_file("lock", "lock.mdb"))
+        return false;
+    bool refused = kv_lmdb_copy(&second, in(root, "copy"), problem) == E_BUSY &&
+                   stat(in(root, "copy"), &status) != 0;
+    bool good = put_file("data", "data.mdb") && /* as after the second rename */
+                kv_lmdb_copy(&second, in(root, "copy"), problem) == E_OK;
+    kv_lmdb_close(&second);
+    return refused && good && unlink(in(root, "copy")) == 0;
+}
+
+TEST(a_copy_of_data_whose_lock_was_replaced_alone_is_refused)
+{
+    EXPECT(begin());
+    EXPECT(kv_trial_leave(&k.kv, 5));
+    kv_lmdb_close(&k);
+    EXPECT(apart(copies_what_a_crash_left));
+    EXPECT_EQ(kv_lmdb_open(&k, path, false, problem), E_OK);
+    EXPECT(kv_trial_found(&k.kv, 5));
+    end();
+}
+
 /* --- disks --- */
 
 static bool survives_a_full_disk(void)

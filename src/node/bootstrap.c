@@ -227,11 +227,6 @@ void node_unmarked(struct node *n)
     b->drop_note = true;
 }
 
-bool bootstrap_holds_log(const struct node *n)
-{
-    return bootstrap_is_on(n);
-}
-
 bool bootstrap_next_drop(const struct node *n, uint64_t *lsn)
 {
     const struct bootstrap *b = &n->bootstrap;

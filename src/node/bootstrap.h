@@ -106,9 +106,8 @@ struct bootstrap {
     bool broken; /* what was taken cannot be written */
 
     /* CATCHUP without a source: own writes that peers told of, and how far they are back */
-    struct vector own_told; /* of our streams */
-    stamp_t own_seen;
-    uint64_t own_seen_us;
+    struct vector own_told, own_seen; /* of our streams */
+    uint64_t own_seen_us;             /* when one of them moved last */
 
     /* OWN */
     uint64_t log_starts; /* LSN from which on the log is on disk */
@@ -165,7 +164,6 @@ void bootstrap_turn_end(struct node *n);
 /* --- for node/checkpoint.c --- */
 bool bootstrap_next_write(struct node *n, struct checkpoint_write *job);
 bool bootstrap_written(struct node *n, int error, const char *why); /* false: not ours */
-bool bootstrap_holds_log(const struct node *n);
 bool bootstrap_next_drop(const struct node *n, uint64_t *lsn);
 void bootstrap_put_notes(struct node *n, struct buffer *notes);
 

@@ -103,7 +103,7 @@ static void leave_out_foreign(const struct node *n, struct vector *v)
 {
     for (uint32_t o = 0; o < v->high; o++) {
         if (!replica_may_hold(&n->replica, (uint8_t)o))
-            v->at[o] = 0;
+            vector_drop(v, (uint8_t)o);
     }
 }
 

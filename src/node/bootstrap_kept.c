@@ -22,12 +22,13 @@ void bootstrap_hears(struct node *n, const struct vector *last_op)
     }
 }
 
-/* Whoever told of them has dropped them from its log: they come back under a new number only. */
+/* Whoever told of them has dropped them from its log: they come back under a new number only. Those to our
+ * other fences still come. */
 void bootstrap_kept_behind(struct node *n, const struct vector *floor)
 {
     for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
         if (vector_get(floor, (uint8_t)o) != 0)
-            vector_clear(&n->bootstrap.own_told);
+            vector_drop(&n->bootstrap.own_told, (uint8_t)o);
     }
 }
 
@@ -42,28 +43,23 @@ static bool may_hear_more(const struct node *n)
     return more && n->now_us < n->bootstrap.choose_us;
 }
 
-/* The newest of our own writes that is here. */
-static stamp_t newest_own(const struct node *n)
+/* More of our own writes is here than at the last look. */
+static bool has_moved(struct node *n)
 {
-    stamp_t newest = 0;
-    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
-        stamp_t last = vector_get(&n->replica.last_op, (uint8_t)o);
-        newest = last > newest ? last : newest;
-    }
-    return newest;
+    bool moved = false;
+    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++)
+        moved |= vector_raise(&n->bootstrap.own_seen, vector_get(&n->replica.last_op, (uint8_t)o));
+    return moved;
 }
 
 /* What was told of is on its way. */
 static bool is_coming(struct node *n)
 {
     struct bootstrap *b = &n->bootstrap;
-    stamp_t own = newest_own(n);
     if (vector_covers(&n->replica.last_op, &b->own_told))
         return false;
-    if (own != b->own_seen || b->own_seen_us == 0) {
-        b->own_seen = own;
+    if (has_moved(n) || b->own_seen_us == 0)
         b->own_seen_us = n->now_us;
-    }
     return n->now_us - b->own_seen_us < BOOTSTRAP_LOST_US;
 }
 

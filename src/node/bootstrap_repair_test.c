@@ -1,6 +1,7 @@
 /* Regions whose log was damaged, or lost, and repaired. */
 #include "node/bootstrap_meeting.h"
 #include "node/runs.h"
+#include "policy/origin.h"
 
 /* --- damaged logs --- */
 
@@ -251,6 +252,69 @@ TEST(a_kept_checkpoint_serves_though_nobody_is_met_and_loses_its_number_when_one
     run(20000);
     EXPECT(node_at(2)->replica.amnesiac);
     end_world();
+}
+
+static void with_a_fence(struct deployment *d)
+{
+    struct fence *f = deployment_add_fence(d);
+    f->name = text_of("gdpr");
+    fence_add(f, 1);
+    fence_add(f, 2);
+}
+
+static stamp_t own_op(uint32_t ms, uint32_t fence)
+{
+    return stamp_make(START_US / 1000 + ms, 0, origin_of(&world.deployment, 1, fence));
+}
+
+/* A kept region that a peer has told of own writes to two fences: one op of each is missing. */
+static struct node *begin_kept(void)
+{
+    struct vector told;
+    world_start_as(2, test_seed(), with_a_fence);
+    struct node *n = node_at(0);
+    node_turn(n, world.now_us);
+    vector_set(&n->replica.last_op, own_op(90, 0));
+    vector_set(&n->replica.last_op, own_op(50, 1));
+    bootstrap_enter(n, BOOTSTRAP_CATCHUP);
+    vector_clear(&told);
+    vector_set(&told, own_op(100, 0));
+    vector_set(&told, own_op(60, 1));
+    bootstrap_hears(n, &told);
+    return n;
+}
+
+static bool kept_waits(struct node *n)
+{
+    bootstrap_kept_turn(n);
+    return n->bootstrap.phase == BOOTSTRAP_CATCHUP;
+}
+
+TEST(own_writes_to_one_fence_that_come_no_more_do_not_end_the_wait_for_those_to_another)
+{
+    struct vector floor;
+    struct node *n = begin_kept();
+    vector_clear(&floor);
+    vector_set(&floor, own_op(100, 0));
+    bootstrap_kept_behind(n, &floor);
+    EXPECT(kept_waits(n));
+    vector_raise(&n->replica.last_op, own_op(60, 1));
+    EXPECT(!kept_waits(n));
+    world_end();
+}
+
+TEST(own_writes_that_come_to_any_fence_show_that_more_may_come)
+{
+    struct node *n = begin_kept();
+    EXPECT(kept_waits(n));
+    n->now_us += BOOTSTRAP_LOST_US - 1;
+    vector_raise(&n->replica.last_op, own_op(51, 1)); /* older than what is here of the other */
+    EXPECT(kept_waits(n));
+    n->now_us += BOOTSTRAP_LOST_US - 1;
+    EXPECT(kept_waits(n));
+    n->now_us += 1;
+    EXPECT(!kept_waits(n));
+    world_end();
 }
 
 /* Its peer has met a later process of it, and lets it in no more: it would be loading for ever. */

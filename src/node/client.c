@@ -153,67 +153,114 @@ static size_t backlog(const struct client *c)
     return c->session.output.len - c->sent + c->hold_bytes;
 }
 
+/* The next command of `in` is parsed; false: it is not complete, or never will be. */
+static bool parse(struct node *n, struct session *s, struct span in)
+{
+    size_t start = s->output.len;
+
+    switch (resp_parse(&s->parser, in)) {
+    case RESP_COMMAND:
+        return true;
+    case RESP_MORE:
+        return false;
+    case RESP_BAD:
+        reply_errorf(&s->reply, "ERR %s", s->parser.error);
+        server_count_error(&n->server, &s->output, start);
+        s->closing = true;
+        return false;
+    }
+    return false;
+}
+
+/* Whether there is room for another answer, and for what the command may bring in from disk. */
+static bool admit(struct node *n, struct client *c)
+{
+    if (backlog(c) > BACKLOG_BYTES)
+        c->full = true;
+    else if (memory_turn_is_spent(n))
+        c->stalled = n->resume = true;
+    else
+        return true;
+    return false;
+}
+
+enum judgement {
+    JUDGE_RUN,
+    JUDGE_NEXT, /* it is on its way to another region, or was answered */
+    JUDGE_STOP, /* it has to wait: it is parsed again when its time has come */
+};
+
+static enum judgement judge(struct node *n, struct client *c, const struct span *argv, size_t argc)
+{
+    struct session *s = &c->session;
+
+    promise_begin(n, c, argv, argc); /* plain ones ask for nothing of what follows */
+    enum forward_verdict way = forward_judge(n, c, argv, argc);
+    if (way != FORWARD_HERE)
+        return way == FORWARD_GONE ? JUDGE_NEXT : JUDGE_STOP;
+    size_t start = s->output.len;
+    switch (promise_judge(n, c)) {
+    case PROMISE_RUN:
+        return must_stall(n, s) ? JUDGE_STOP : JUDGE_RUN;
+    case PROMISE_WAIT:
+        return JUDGE_STOP;
+    case PROMISE_AWAY:
+        return forward_read(n, c, argv, argc) ? JUDGE_NEXT : JUDGE_STOP;
+    case PROMISE_OVER:
+        command_silence(s, start);
+        return JUDGE_NEXT;
+    }
+    return JUDGE_STOP;
+}
+
+/* False: it goes on in the next turn. */
+static bool run(struct node *n, struct client *c, const struct span *argv, size_t argc)
+{
+    struct session *s = &c->session;
+    size_t start = s->output.len;
+
+    command_run(&n->server, s, argv, argc);
+    c->wrote_before |= s->unfinished && s->wrote;
+    if (!s->unfinished && !session_waits(s))
+        finish_command(n, c, start);
+    client_serve(n);
+    memory_keep_pace(n);
+    if (s->unfinished)
+        c->stalled = n->resume = true;
+    return !s->unfinished;
+}
+
+/* The command that was parsed; false: it stays at the front. */
+static bool take_command(struct node *n, struct client *c)
+{
+    const struct resp_parser *p = &c->session.parser;
+
+    if (p->argc == 0)
+        return true;
+    if (!admit(n, c))
+        return false;
+    switch (judge(n, c, p->argv, p->argc)) {
+    case JUDGE_RUN:
+        return run(n, c, p->argv, p->argc);
+    case JUDGE_NEXT:
+        promise_end(c);
+        return true;
+    case JUDGE_STOP:
+        c->stalled = true;
+        return false;
+    }
+    return false;
+}
+
 /* Runs the complete commands at the front of `in`; returns how many bytes they were. */
 static size_t run_commands(struct node *n, struct client *c, struct span in)
 {
     struct session *s = &c->session;
     size_t used = 0;
+
     while (used < in.len && !s->closing && !s->killed && !session_waits(s)) {
-        enum resp_status status = resp_parse(&s->parser, span_skip(in, used));
-        if (status == RESP_MORE)
+        if (!parse(n, s, span_skip(in, used)) || !take_command(n, c))
             break;
-        if (status == RESP_BAD) {
-            size_t at = s->output.len;
-            reply_errorf(&s->reply, "ERR %s", s->parser.error);
-            server_count_error(&n->server, &s->output, at);
-            s->closing = true;
-            break;
-        }
-        if (s->parser.argc == 0) {
-            used += s->parser.consumed;
-            continue;
-        }
-        if (backlog(c) > BACKLOG_BYTES) {
-            c->full = true;
-            break;
-        }
-        if (memory_turn_is_spent(n)) {
-            c->stalled = n->resume = true;
-            break;
-        }
-        promise_begin(n, c, s->parser.argv, s->parser.argc);
-        enum forward_verdict way = forward_judge(n, c, s->parser.argv, s->parser.argc);
-        if (way == FORWARD_GONE) {
-            promise_end(c);
-            used += s->parser.consumed;
-            continue;
-        }
-        size_t start = s->output.len;
-        enum promise_verdict verdict = way == FORWARD_WAIT ? PROMISE_WAIT : promise_judge(n, c);
-        if (verdict == PROMISE_AWAY && forward_read(n, c, s->parser.argv, s->parser.argc)) {
-            promise_end(c);
-            used += s->parser.consumed;
-            continue;
-        }
-        if (verdict == PROMISE_OVER) {
-            command_silence(s, start);
-            used += s->parser.consumed;
-            continue;
-        }
-        if (verdict != PROMISE_RUN || must_stall(n, s)) {
-            c->stalled = true; /* it is parsed again when its time has come */
-            break;
-        }
-        command_run(&n->server, s, s->parser.argv, s->parser.argc);
-        c->wrote_before |= s->unfinished && s->wrote;
-        if (!s->unfinished && !session_waits(s))
-            finish_command(n, c, start);
-        client_serve(n);
-        memory_keep_pace(n);
-        if (s->unfinished) {
-            c->stalled = n->resume = true; /* it goes on in the next turn */
-            break;
-        }
         used += s->parser.consumed;
     }
     if (s->waiting || c->stalled || c->full)

@@ -35,14 +35,15 @@ struct client {
     uint8_t sent_to;        /* an agent's region; 0: it is none */
     struct remote *remote;  /* it is a session for another region's client; NULL: it is not */
     bool wrote_before;      /* the command that goes on did, in an earlier turn */
-    bool stalled;           /* commands are waiting for the clock */
+    bool stalled;           /* commands are waiting: the clock, a promise, memory, another region */
     bool full;              /* they are waiting for the client to read its replies */
     size_t sent;            /* bytes at the front of output that have gone */
     uint64_t sent_total;    /* all bytes that went before output.at[0] */
     struct list wrote;      /* in node.wrote: has replies that wait for the log of this turn */
     struct hold *holds;     /* [hold_count] ascending */
     size_t hold_count, hold_cap;
-    size_t hold_bytes; /* of what they keep besides */
+    size_t hold_counted; /* of them compared with the matrix, as far as it has not changed since */
+    size_t hold_bytes;   /* what they take: unread output, too */
 };
 
 static inline struct client *client_of(struct session *s)

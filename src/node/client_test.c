@@ -166,6 +166,64 @@ TEST(tokens_of_a_pipeline_of_withs_take_no_more_than_a_backlog)
     alone_release(&alone);
 }
 
+/* The session's output when the log fails behind a write, and a reply that `then` puts behind it. */
+static void expect_log_failure_told(const char *commands, void (*then)(struct session *s))
+{
+    struct node *n = &alone.node;
+    alone_start(&alone, 1, "eu-de");
+    n->server.settings.fsync = FSYNC_ALWAYS;
+    struct session *s = alone_session(&alone);
+    node_session_input(n, s, span_str(commands));
+    if (then != NULL)
+        then(s);
+    node_turn_end(n);
+    EXPECT_EQ(node_session_output(s).len, 0);
+    node_log_failed(n, "the disk is gone");
+    node_turn(n, ALONE_START_US + 1);
+    node_turn_end(n);
+    EXPECT_TEXT(node_session_output(s),
+                "-UNKNOWN the log failed before this was durable: a restart may lose it\r\n");
+    EXPECT(s->closing);
+    alone_release(&alone);
+}
+
+/* Its own hold does not wait for the log, but it stands behind one that does. */
+static void answer_from_elsewhere(struct session *s)
+{
+    struct node *n = &alone.node;
+    size_t start = s->output.len;
+    buffer_put_text(&s->output, "+OK\r\n");
+    hold_until_applied(n, client_of(s), start, stamp_make(ALONE_START_US / 1000, 0, 9));
+    EXPECT_EQ(client_of(s)->hold_count, 2);
+}
+
+TEST(a_client_is_told_that_the_log_failed_whatever_it_asked_for_behind_its_write)
+{
+    expect_log_failure_told("SET k v\r\n", NULL);
+    expect_log_failure_told("SET k v\r\nWITH read=local -- GET k\r\n", NULL);
+    expect_log_failure_told("SET k v\r\n", answer_from_elsewhere);
+}
+
+TEST(what_waits_for_other_regions_or_the_disk_counts_as_output_that_is_not_read)
+{
+    alone_start(&alone, 1, "eu-de");
+    alone.node.server.settings.fsync = FSYNC_ALWAYS;
+    struct session *s = alone_session(&alone);
+    struct client *c = client_of(s);
+    node_session_input(&alone.node, s, span_str("SET k v\r\n"));
+    EXPECT_EQ(c->hold_bytes, sizeof(struct hold));
+    answer_from_elsewhere(s);
+    EXPECT_EQ(c->hold_bytes, 2 * sizeof(struct hold));
+    node_session_input(&alone.node, s, span_str("WITH read=local -- GET k\r\n"));
+    EXPECT(c->hold_bytes > 3 * sizeof(struct hold));
+    sync_log();
+    node_turn(&alone.node, ALONE_START_US + FORWARD_SETTLE_MS * 1000);
+    sync_log();
+    EXPECT_EQ(c->hold_count, 0);
+    EXPECT_EQ(c->hold_bytes, 0);
+    alone_release(&alone);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

@@ -54,15 +54,6 @@ static bool has_seen(struct node *n, const struct peer *p, const struct peers_ro
     return true;
 }
 
-static uint32_t age_ms_of(const struct node *n, stamp_t known)
-{
-    uint64_t now_ms = n->replica.now_ms, known_ms = stamp_ms(known);
-
-    if (known_ms >= now_ms)
-        return 0;
-    return now_ms - known_ms < UINT32_MAX ? (uint32_t)(now_ms - known_ms) : UINT32_MAX;
-}
-
 static uint32_t round_trip_ms(const struct node *n, const struct peer *p)
 {
     int64_t offset_us;
@@ -93,8 +84,8 @@ static uint32_t staleness_ms(const struct node *n, const struct peer *p,
         if (writer == NULL || writer == p->region || !is_writer(d, writer->id) ||
             !(d->fences >> n->fence_of[o] & 1))
             continue;
-        if (age_ms_of(n, known) > most_ms)
-            most_ms = age_ms_of(n, known);
+        uint32_t age_ms = promise_age_ms(n, known);
+        most_ms = age_ms > most_ms ? age_ms : most_ms;
     }
     return most_ms > late_ms ? most_ms - late_ms : 0;
 }

@@ -63,17 +63,18 @@ static uint8_t self(const struct node *n)
 
 static uint32_t fence_of(const struct node *n, const struct erasure *e)
 {
-    return n->options.deployment->keyspaces[e->keyspace - n->server.keyspaces].fence;
+    return server_declared(&n->server, e->keyspace)->fence;
 }
 
-static void put_mark(struct node *n, const struct erasure *e, enum erase_state state, uint64_t keys)
+static void put_mark(struct node *n, const struct erasure *e, enum erasure_state state,
+                     uint64_t keys)
 {
-    const struct erase_mark mark = { state, keys, replica_hlc_ms(&n->replica) };
+    const struct erasure_mark mark = { state, keys, replica_hlc_ms(&n->replica) };
     replica_group_begin(&n->replica);
-    erase_put_mark(&n->server, e, &mark);
+    erasure_put_mark(&n->server, e, &mark);
     replica_group_end(&n->replica);
     n->erase.look = true;
-    const char *event = state == ERASE_DONE ? "ev=erase.done" : "ev=erase.removed";
+    const char *event = state == ERASURE_DONE ? "ev=erase.done" : "ev=erase.removed";
     node_notice(n, NOTICE_INFO, "%s id=%s keys=%" PRIu64, event, e->id, keys);
 }
 
@@ -157,7 +158,7 @@ static void remove_slice(struct node *n)
         scan_slice(n);
         return;
     }
-    put_mark(n, &run->erasure, ERASE_REMOVED, run->keys);
+    put_mark(n, &run->erasure, ERASURE_REMOVED, run->keys);
     end_run(&n->erase);
 }
 
@@ -253,16 +254,16 @@ void erase_release(struct node *n)
 
 static enum due judge(struct node *n, const struct erasure *e)
 {
-    struct erase_mark own = erase_mark_of(&n->server, e, self(n));
+    struct erasure_mark own = erasure_mark_of(&n->server, e, self(n));
     uint64_t last_ms;
-    if (own.state == ERASE_WAITS)
+    if (own.state == ERASURE_WAITS)
         return DUE_REMOVE;
-    if (own.state == ERASE_REMOVED)
-        return erase_all_are(&n->server, e, ERASE_REMOVED, &last_ms) &&
+    if (own.state == ERASURE_REMOVED)
+        return erasure_all_are(&n->server, e, ERASURE_REMOVED, &last_ms) &&
                        scrub_done(n, scrub_of(n, e)->number)
                    ? DUE_DONE
                    : DUE_NOTHING;
-    bool old = erase_all_are(&n->server, e, ERASE_DONE, &last_ms) &&
+    bool old = erasure_all_are(&n->server, e, ERASURE_DONE, &last_ms) &&
                replica_hlc_ms(&n->replica) > last_ms + forget_ms;
     return old ? DUE_FORGET : DUE_NOTHING;
 }
@@ -286,13 +287,13 @@ static void look_at(void *context, const struct erasure *e)
 static void settle(struct node *n, const struct erase_due *d)
 {
     if (d->due == DUE_DONE) {
-        uint64_t keys = erase_mark_of(&n->server, &d->erasure, self(n)).keys;
+        uint64_t keys = erasure_mark_of(&n->server, &d->erasure, self(n)).keys;
         end_scrub(n, &d->erasure);
-        put_mark(n, &d->erasure, ERASE_DONE, keys);
+        put_mark(n, &d->erasure, ERASURE_DONE, keys);
         return;
     }
     replica_group_begin(&n->replica);
-    erase_forget(&n->server, &d->erasure);
+    erasure_forget(&n->server, &d->erasure);
     replica_group_end(&n->replica);
 }
 
@@ -302,7 +303,7 @@ static void look(struct node *n)
     struct looking l = { .n = n };
     list_init(&l.due);
     e->looks++;
-    erase_each(&n->server, look_at, &l);
+    erasure_each(&n->server, look_at, &l);
     if (l.due_count < DUE_MAX)
         end_scrubs(n, false);
     e->look = l.due_count > 0; /* there may be more */

@@ -1,5 +1,5 @@
 /*
- * erase -- this region's part of erasures (cmd/erase.h).
+ * erase -- this region's part of erasures (cmd/erasure.h).
  *
  *     asked     every key of it that is here is removed, in slices; then its own mark says `removed`
  *     removed   by all regions that may hold it: their removals are here, since their marks are, and
@@ -15,7 +15,7 @@
 
 #include "base/list.h"
 #include "base/table.h"
-#include "cmd/erase.h"
+#include "cmd/erasure.h"
 
 struct node;
 

@@ -15,10 +15,10 @@ struct peer *node_peer(struct node *n, struct span name)
     return NULL;
 }
 
-static struct peer *peer_with_id(struct node *n, uint8_t id)
+struct peer *node_peer_with(const struct node *n, uint8_t region)
 {
     for (size_t i = 0; i < n->peer_count; i++) {
-        if (n->peers[i].region->id == id)
+        if (n->peers[i].region->id == region)
             return &n->peers[i];
     }
     return NULL;
@@ -96,8 +96,8 @@ void faults_take(struct node *n, struct link *l, struct span body)
         link_refuse(n, l, "a malformed FAULT");
         return;
     }
-    struct peer *other = m.a == self   ? peer_with_id(n, m.b)
-                         : m.b == self ? peer_with_id(n, m.a)
+    struct peer *other = m.a == self   ? node_peer_with(n, m.b)
+                         : m.b == self ? node_peer_with(n, m.a)
                                        : NULL;
     if (!n->options.faults || other == NULL || m.ms > SLOW_MAX_MS)
         node_notice(
@@ -189,7 +189,7 @@ void faults_command(struct node *n, struct call *call)
     }
     m.a = a->id;
     m.b = b->id;
-    struct peer *peer_a = peer_with_id(n, a->id), *peer_b = peer_with_id(n, b->id);
+    struct peer *peer_a = node_peer_with(n, a->id), *peer_b = node_peer_with(n, b->id);
     if (peer_a == NULL || peer_b == NULL)
         ask_here(n, peer_a == NULL ? peer_b : peer_a, &m);
     else if (!ask_there(n, peer_a, peer_b, &m)) {

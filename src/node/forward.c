@@ -133,15 +133,6 @@ bool forward_reaches(const struct peer *p)
     return way_to(p) != NULL;
 }
 
-static struct peer *peer_of(struct node *n, uint8_t region)
-{
-    for (size_t i = 0; i < n->peer_count; i++) {
-        if (n->peers[i].region->id == region)
-            return &n->peers[i];
-    }
-    return NULL;
-}
-
 static struct span session_id_of(const void *client)
 {
     const struct client *c = client;
@@ -464,7 +455,7 @@ static enum forward_verdict send_away(struct node *n, struct client *c, const st
                                       const struct span *argv, size_t argc)
 {
     struct session *s = &c->session;
-    struct peer *p = peer_of(n, route->region);
+    struct peer *p = node_peer_with(n, route->region);
     struct link *l = way_to(p);
     size_t at = s->with.command_at;
 
@@ -714,7 +705,7 @@ static void take_reply_of(struct node *n, struct client *c, const struct forward
 
     if (m->stamp != 0 && first->writes) {
         s->last_write = m->stamp;
-        s->last_instance = m->instance;
+        s->last_write_run = m->instance;
     }
     if (first->silent)
         return;

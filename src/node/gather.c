@@ -1,7 +1,5 @@
 #include "node/gather.h"
 
-#include <stdio.h>
-
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/mutation.h"
@@ -32,30 +30,6 @@ static uint32_t distance_us(const void *context, uint8_t region)
     return UINT32_MAX;
 }
 
-static void put_argument(struct buffer *out, struct span text)
-{
-    buffer_printf(out, "$%zu\r\n", text.len);
-    buffer_put(out, text);
-    buffer_put_text(out, "\r\n");
-}
-
-static void put_question(struct buffer *out, const struct gather_question *q, uint8_t db,
-                         uint64_t fences)
-{
-    static const char *const kinds[] = { "count", "sum", "min", "max", "avg", "group" };
-    char number[24];
-
-    snprintf(number, sizeof(number), "%u", db);
-    buffer_put_text(out, "*2\r\n$6\r\nSELECT\r\n");
-    put_argument(out, span_str(number));
-    buffer_put_text(out, "*6\r\n$6\r\nGATHER\r\n$4\r\nPART\r\n");
-    put_argument(out, span_str(kinds[q->kind]));
-    put_argument(out, q->prefix);
-    put_argument(out, q->field.at != NULL ? q->field : span_str(""));
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)fences);
-    put_argument(out, span_str(number));
-}
-
 static uint64_t fences_of(const struct gather_plan *plan, uint8_t region)
 {
     uint64_t fences = (uint64_t)plan->outside << 32;
@@ -79,8 +53,9 @@ static void begin_part(struct node *n, struct gather *g, struct gather_part *par
     part->agent->gather = g;
     part->agent->sent_to = part->region;
     s->last_write = g->asker->session.last_write;
+    s->last_write_run = g->asker->session.last_write_run;
     g->open++;
-    put_question(&bytes, q, db, fences);
+    gather_question_put(&bytes, q, db, fences);
     client_input(n, s, buffer_span(&bytes));
     buffer_release(&bytes);
 }
@@ -99,13 +74,14 @@ void gather_begin(void *node, struct session *s, const struct gather_question *q
 
     gather_plan(&n->server, q->prefix, distance_us, n, &plan);
     g->asker = client_of(s);
+    CHECK(g->asker->gather == NULL);
     g->kind = q->kind;
     g->began_us = n->now_us;
-    g->deadline_us = n->now_us + (uint64_t)q->timeout_ms * 1000;
     gathered_init(&g->found, n->replica.databases[0].keys.seed);
     list_add_tail(&n->gathers, &g->link);
     g->asker->gather = g;
     s->waiting = s->gathering = true;
+    s->wait_deadline_us = n->now_us + (uint64_t)q->timeout_ms * 1000;
     for (size_t i = 0; i < d->region_count; i++) {
         uint8_t id = d->regions[i].id;
 
@@ -131,7 +107,7 @@ static void tell(struct node *n, struct gather *g)
 
     for (size_t i = 0; i < g->count; i++)
         failed += g->parts[i].failed;
-    reply_map(reply, 4);
+    reply_map(reply, 5);
     reply_bulk_text(reply, "result");
     gathered_reply(&g->found, g->kind, reply);
     reply_bulk_text(reply, "regions");
@@ -152,6 +128,8 @@ static void tell(struct node *n, struct gather *g)
     }
     reply_bulk_text(reply, "skipped");
     reply_int(reply, (int64_t)g->found.skipped);
+    reply_bulk_text(reply, "left_out");
+    reply_int(reply, (int64_t)g->found.left_out);
 }
 
 static void end_part(struct node *n, struct gather *g, struct gather_part *part)
@@ -206,6 +184,12 @@ static void take_answer(struct node *n, struct gather *g, struct gather_part *pa
     end_part(n, g, part);
 }
 
+/* CLIENT UNBLOCK may bring it nearer; when nobody waits it is over. */
+static uint64_t deadline_us(const struct gather *g)
+{
+    return g->asker != NULL ? g->asker->session.wait_deadline_us : g->began_us;
+}
+
 void gather_turn_end(struct node *n)
 {
     list_each(&n->gathers, it)
@@ -216,7 +200,7 @@ void gather_turn_end(struct node *n)
             if (g->parts[i].agent != NULL)
                 take_answer(n, g, &g->parts[i]);
         }
-        if (g->open == 0 || g->asker == NULL || n->now_us >= g->deadline_us)
+        if (g->open == 0 || n->now_us >= deadline_us(g))
             finish(n, g);
     }
 }
@@ -236,7 +220,7 @@ uint64_t gather_deadline_us(const struct node *n)
     list_each(&n->gathers, it)
     {
         const struct gather *g = container_of(it, struct gather, link);
-        due_us = g->deadline_us < due_us ? g->deadline_us : due_us;
+        due_us = deadline_us(g) < due_us ? deadline_us(g) : due_us;
     }
     return due_us;
 }
@@ -258,4 +242,9 @@ void gather_forget(struct node *n, struct client *c)
         g->open--;
     }
     (void)n;
+}
+
+void gather_leave(void *node, struct session *s)
+{
+    gather_forget(node, client_of(s));
 }

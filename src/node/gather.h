@@ -24,17 +24,20 @@ struct gather_part {
 };
 
 struct gather {
-    struct list link; /* in node.gathers */
-    struct client *asker;
+    struct list link;     /* in node.gathers */
+    struct client *asker; /* NULL: nobody waits for it any more */
     enum gather_kind kind;
-    uint64_t began_us, deadline_us;
+    uint64_t began_us;
     struct gathered found;
     size_t count, open; /* parts; those that have not answered */
     struct gather_part parts[];
 };
 
-/* A client asks; its session waits until it is told. */
+/* A client asks; its session waits until it is told, at the latest at its wait_deadline_us. */
 void gather_begin(void *node, struct session *s, const struct gather_question *q);
+
+/* It asks no more: what is on its way ends in this turn. The session's wait is the caller's to end. */
+void gather_leave(void *node, struct session *s);
 
 /* A client that asked, or an agent, ends. */
 void gather_forget(struct node *n, struct client *c);

@@ -35,6 +35,14 @@ struct hold_acks {
 
 /* --- waiting begins --- */
 
+static size_t bytes_of(const struct node *n, const struct hold *h)
+{
+    const struct hold_acks *a = h->acks;
+
+    return sizeof(*h) +
+           (a != NULL ? sizeof(*a) + n->matrix.count * sizeof(a->acked_ms[0]) + a->token.cap : 0);
+}
+
 static void push(struct node *n, struct client *c, struct hold hold)
 {
     if (c->hold_count == c->hold_cap) {
@@ -42,6 +50,7 @@ static void push(struct node *n, struct client *c, struct hold hold)
         c->holds = mem_realloc(c->holds, c->hold_cap * sizeof(*c->holds));
     }
     c->holds[c->hold_count++] = hold;
+    c->hold_bytes += bytes_of(n, &hold);
     if (!list_linked(&c->held))
         list_add_tail(&n->held, &c->held);
     if (hold.lsn == HOLD_OPEN && !list_linked(&c->wrote))
@@ -80,11 +89,6 @@ static const char *warning_of(struct node *n, const struct session *s)
     return own == NULL || (given != NULL && strcmp(given, "LOST") == 0) ? given : own;
 }
 
-static size_t bytes_of(const struct node *n, const struct hold_acks *a)
-{
-    return a != NULL ? sizeof(*a) + n->matrix.count * sizeof(a->acked_ms[0]) + a->token.cap : 0;
-}
-
 static struct hold_acks *ask(struct node *n, struct client *c, bool told)
 {
     struct session *s = &c->session;
@@ -118,12 +122,12 @@ static struct hold_acks *ask(struct node *n, struct client *c, bool told)
     return a;
 }
 
-static void free_acks(const struct node *n, struct client *c, struct hold_acks *a)
+static void end_hold(const struct node *n, struct client *c, const struct hold *h)
 {
-    c->hold_bytes -= bytes_of(n, a);
-    if (a != NULL)
-        buffer_release(&a->token);
-    mem_free(a);
+    c->hold_bytes -= bytes_of(n, h);
+    if (h->acks != NULL)
+        buffer_release(&h->acks->token);
+    mem_free(h->acks);
 }
 
 void hold_reply(struct node *n, struct client *c, size_t start)
@@ -142,9 +146,8 @@ void hold_reply(struct node *n, struct client *c, size_t start)
         hold.acks = ask(n, c, told);
     else if (!sync || waits_already(c))
         return;
-    if (acks && hold.acks != NULL && hold.acks->stamp > n->acks_wanted)
-        n->acks_wanted = hold.acks->stamp;
-    c->hold_bytes += bytes_of(n, hold.acks);
+    if (acks && hold.acks != NULL)
+        vector_raise(&n->acks_wanted, hold.acks->stamp);
     push(n, c, hold);
 }
 
@@ -188,11 +191,11 @@ static bool is_member(const struct hold_acks *a, uint8_t region)
 }
 
 /* A region has a session's writes to one fence in their order. */
-static void count_acks_of(struct node *n, struct client *c, size_t place)
+static void count_acks_of(struct node *n, struct client *c, size_t place, size_t from)
 {
     const struct peers_row *row = &n->matrix.rows[place];
 
-    for (size_t i = 0; i < c->hold_count; i++) {
+    for (size_t i = from; i < c->hold_count; i++) {
         struct hold_acks *a = c->holds[i].acks;
 
         if (a == NULL || a->acked_ms[place] != NO_ACK || !is_member(a, row->region) ||
@@ -209,10 +212,15 @@ static void count_acks_of(struct node *n, struct client *c, size_t place)
     }
 }
 
+/* While nobody has told anything, only holds that are new can have become acknowledged: replies are looked at
+ * in every turn where one waits for another region's write. */
 static void count_acks(struct node *n, struct client *c)
 {
-    for (size_t place = 0; place < n->matrix.count; place++)
-        count_acks_of(n, c, place);
+    size_t from = n->matrix_changed ? 0 : c->hold_counted;
+
+    for (size_t place = 0; place < n->matrix.count && from < c->hold_count; place++)
+        count_acks_of(n, c, place, from);
+    c->hold_counted = c->hold_count;
 }
 
 /* Who has it, or who has not, for an error. */
@@ -400,11 +408,11 @@ static void release(struct node *n, struct client *c)
     for (; done < c->hold_count && is_over(n, &c->holds[done]); done++) {
         if (c->holds[done].acks != NULL)
             answer(n, c, done);
-        free_acks(n, c, c->holds[done].acks);
+        end_hold(n, c, &c->holds[done]);
     }
     if (done == 0)
         return;
-    c->hold_count -= done;
+    c->hold_counted = c->hold_count -= done;
     memmove(c->holds, c->holds + done, c->hold_count * sizeof(*c->holds));
     if (c->hold_count == 0)
         list_remove(&c->held);
@@ -440,8 +448,18 @@ void hold_release(struct node *n)
 void hold_forget(const struct node *n, struct client *c)
 {
     for (size_t i = 0; i < c->hold_count; i++)
-        free_acks(n, c, c->holds[i].acks);
-    c->hold_count = 0;
+        end_hold(n, c, &c->holds[i]);
+    c->hold_counted = c->hold_count = 0;
+}
+
+/* What tells of other regions only may go on, but not before what stands in front of it. */
+static bool waits_for_log(const struct node *n, const struct client *c)
+{
+    for (size_t i = 0; i < c->hold_count; i++) {
+        if (c->holds[i].lsn > n->replica.log_durable)
+            return true;
+    }
+    return false;
 }
 
 void hold_fail(struct node *n)
@@ -451,7 +469,7 @@ void hold_fail(struct node *n)
         struct client *c = container_of(it, struct client, held);
         struct session *s = &c->session;
 
-        if (c->holds[c->hold_count - 1].lsn <= n->replica.log_durable)
+        if (!waits_for_log(n, c))
             continue;
         s->output.len = c->holds[0].start - c->sent_total;
         reply_errorf(&s->reply,

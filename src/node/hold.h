@@ -6,8 +6,9 @@
  * the same, and wait together. An acknowledgement is a region's durable vector that has passed the
  * write's stamp (core/peers.h). Acknowledgements that do not come in time make the reply an error
  * that names who did and who did not: NOACKS; the write stands.
- * Limits:    a hold has some 30 bytes, one with acknowledgements 150 and 4 for each other region, and the
- *            token of its WITH as text; these count as unread output (client.hold_bytes).
+ * Limits:    a hold has 40 bytes, one with acknowledgements 110 more and 4 for each other region, and the
+ *            token of its WITH as text. All of that counts as unread output (client.hold_bytes): above
+ *            what a client may leave unread its further commands wait.
  */
 #ifndef NODE_HOLD_H
 #define NODE_HOLD_H

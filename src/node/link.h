@@ -61,7 +61,8 @@ struct link {
     uint32_t pings; /* sent */
     uint64_t bytes_in, bytes_out, batches_in, batches_out;
     uint64_t batch_bytes; /* of the messages with batches that have ops: in or out, by role */
-    stamp_t wanted; /* of a feed: the newest write whose acknowledgement the peer was asked for */
+    /* Of a feed, by origin: our newest write whose acknowledgement the peer was asked for. */
+    struct vector wanted;
     uint64_t frames_out, raw_bytes_out, frame_bytes_out;
 
     /* Audit (node/audited.h): nothing of a fence goes before this line of it is written; streams were
@@ -84,10 +85,10 @@ struct link {
 
     /* intake */
     struct vector floor; /* up to there, of the origins in `behind` */
-    uint64_t
-        behind[4]; /* bitmap of wanted origins of which the peer has dropped log that we lack */
-    uint64_t asked[4]; /* bitmap of those in the last SUBSCRIBE of which nothing was lost since */
-    uint64_t paused[4];        /* bitmap of wanted origins that are not subscribed to now */
+    /* Bitmap of wanted origins of which the peer has dropped log that we lack. */
+    uint64_t behind[4];
+    uint64_t asked[4];  /* bitmap of those in the last SUBSCRIBE of which nothing was lost since */
+    uint64_t paused[4]; /* bitmap of wanted origins that are not subscribed to now */
     uint64_t round_trips_told; /* version of the newest row told (node/topology.h) */
     stamp_t awaited;        /* what a batch of it waits for and is not asked for here; 0: nothing */
     uint64_t awaited_us;    /* since when */

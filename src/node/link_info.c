@@ -174,18 +174,9 @@ void node_link_command(void *node, struct call *call)
 
 /* --- REGION --- */
 
-static const struct peer *peer_of(const struct node *n, const struct region *region)
-{
-    for (size_t i = 0; i < n->peer_count; i++) {
-        if (n->peers[i].region == region)
-            return &n->peers[i];
-    }
-    return NULL;
-}
-
 static void put_region(const struct node *n, struct reply *r, const struct region *region)
 {
-    const struct peer *peer = peer_of(n, region);
+    const struct peer *peer = node_peer_with(n, region->id);
     uint64_t pairs = 4, lag_ms;
     size_t place = reply_later(r);
     put_text(r, "region", region->name);

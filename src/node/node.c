@@ -88,6 +88,7 @@ static const struct server_hooks hooks = {
     .regions_with = node_regions_with,
     .member_for = member_for,
     .gather = gather_begin,
+    .gather_leave = gather_leave,
     .checkpoint = ask_checkpoint,
     .scrub = ask_scrub,
     .last_checkpoint_s = last_checkpoint_s,

@@ -126,7 +126,7 @@ struct node {
     struct list wrote;           /* sessions with replies that wait for the log of this turn */
     bool holds_applied;          /* one of them waits for what another region wrote */
     uint64_t hold_due_us;        /* one of those replies is due by time alone */
-    stamp_t acks_wanted;         /* the newest write that waits for acknowledgements */
+    struct vector acks_wanted;   /* by origin: our newest write that waits for acknowledgements */
     struct vector wanted;        /* by origin: what its region waits for us to acknowledge */
     struct list forwarding;      /* sessions with commands on their way to other regions */
     struct table away;           /* clients that have a session in another region, by session.id */
@@ -296,7 +296,8 @@ const struct region *node_writer_of(const struct node *n, uint8_t origin);
 
 /* LINK CUT, HEAL, SLOW between us and another region. */
 void node_cut(struct node *n, struct peer *peer, bool cut);
-struct peer *node_peer(struct node *n, struct span name); /* NULL: unknown, or ourselves */
+struct peer *node_peer(struct node *n, struct span name);          /* NULL: unknown, or ourselves */
+struct peer *node_peer_with(const struct node *n, uint8_t region); /* by its number; likewise */
 
 /* GET /status: this region as a JSON object, appended. */
 void node_status_json(struct node *n, struct buffer *out);

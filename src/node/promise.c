@@ -25,12 +25,13 @@ static bool next_stream(const struct node *n, const struct peer *p, uint32_t fen
 
 /* --- bounded --- */
 
-static uint32_t age_ms_of(const struct replica *r, uint8_t origin)
+uint32_t promise_age_ms(const struct node *n, stamp_t known)
 {
-    uint64_t known_ms = stamp_ms(vector_get(&r->applied, origin));
-    uint64_t age = known_ms < r->now_ms ? r->now_ms - known_ms : 0;
+    uint64_t now_ms = n->replica.now_ms, known_ms = stamp_ms(known);
 
-    return age >= UINT32_MAX ? UINT32_MAX : (uint32_t)age;
+    if (known_ms >= now_ms)
+        return 0;
+    return now_ms - known_ms < UINT32_MAX ? (uint32_t)(now_ms - known_ms) : UINT32_MAX;
 }
 
 /* The writer whose writes may be missing for longest; NULL: there is no other. */
@@ -44,7 +45,7 @@ static const struct region *oldest_writer(const struct node *n, const struct dem
         const struct peer *p = &n->peers[i];
 
         for (uint32_t o = 0; is_writer(d, p) && next_stream(n, p, d->fences, &o); o++) {
-            uint32_t age = age_ms_of(&n->replica, (uint8_t)o);
+            uint32_t age = promise_age_ms(n, vector_get(&n->replica.applied, (uint8_t)o));
 
             if (oldest != NULL && age <= *age_ms)
                 continue;
@@ -109,13 +110,9 @@ static const struct region *unpassed(const struct node *n, const struct demand *
 /* Since when the peer lacks something that we wrote to that stream. */
 static uint32_t behind_ms(const struct node *n, const struct peers_row *row, uint8_t own)
 {
-    const struct replica *r = &n->replica;
     stamp_t theirs = vector_get(&row->applied, own);
-    uint64_t then_ms = stamp_ms(theirs);
 
-    if (theirs >= vector_get(&r->last_op, own) || then_ms >= r->now_ms)
-        return 0;
-    return r->now_ms - then_ms < UINT32_MAX ? (uint32_t)(r->now_ms - then_ms) : UINT32_MAX;
+    return theirs < vector_get(&n->replica.last_op, own) ? promise_age_ms(n, theirs) : 0;
 }
 
 uint32_t promise_lag_ms(const struct node *n, uint32_t fences, const struct region **who)
@@ -293,11 +290,9 @@ uint64_t promise_deadline_us(const struct node *n, const struct client *c)
 
 static bool is_linked(const struct node *n, const struct region *region)
 {
-    for (size_t i = 0; i < n->peer_count; i++) {
-        if (n->peers[i].region == region)
-            return forward_reaches(&n->peers[i]);
-    }
-    return false;
+    const struct peer *p = region != NULL ? node_peer_with(n, region->id) : NULL;
+
+    return p != NULL && forward_reaches(p);
 }
 
 /* Another region should answer it: what it lacks will hardly come. */
@@ -442,6 +437,20 @@ void promise_take_wanted(struct node *n, struct link *l, struct span body)
         vector_raise(&n->wanted, stamp);
 }
 
+/* Of each of our streams that the peer may have: a newer write to another fence must not hide that to one
+ * of its own. */
+static void ask_for_acks(struct node *n, struct link *l)
+{
+    for (uint32_t o = 0; origins_next(n->replica.own, &o) && link_has_room(l); o++) {
+        stamp_t newest = vector_get(&n->acks_wanted, (uint8_t)o);
+
+        if (origins_have(l->peer->barred, (uint8_t)o) || !vector_raise(&l->wanted, newest))
+            continue;
+        message_put_wanted(&l->output, newest);
+        link_dirty(n, l);
+    }
+}
+
 void promise_turn_end(struct node *n, struct link *l)
 {
     struct barrier *b = &l->peer->barrier;
@@ -452,9 +461,6 @@ void promise_turn_end(struct node *n, struct link *l)
         message_put_barrier(&l->output, b->asked);
         link_dirty(n, l);
     }
-    if (!l->is_intake && l->wanted < n->acks_wanted && link_has_room(l)) {
-        l->wanted = n->acks_wanted;
-        message_put_wanted(&l->output, l->wanted);
-        link_dirty(n, l);
-    }
+    if (!l->is_intake)
+        ask_for_acks(n, l);
 }

@@ -69,6 +69,9 @@ bool promise_may_resume(struct node *n, struct client *c);
 /* A FOLLOW that is met, or over, is answered. */
 bool promise_end_follow(struct node *n, struct client *c);
 
+/* How old what is known of a stream is, when it is known up to there; UINT32_MAX: nothing is known. */
+uint32_t promise_age_ms(const struct node *n, stamp_t known);
+
 /* How old the oldest is of what we know of those who may write what is asked for: writes of that age may be
  * missing. UINT32_MAX: nothing was heard of one. */
 struct demand;

@@ -55,11 +55,6 @@ static inline void place_set_add(struct place_set *s, size_t place)
     s->bits[place / 64] |= 1ull << (place % 64);
 }
 
-static inline void place_set_remove(struct place_set *s, size_t place)
-{
-    s->bits[place / 64] &= ~(1ull << (place % 64));
-}
-
 static inline bool graph_links(const struct graph *g, size_t a, size_t b)
 {
     return place_set_has(&g->links[a], b);

@@ -36,3 +36,12 @@ const char *const keyspace_homes_words[] = {
     [KEYSPACE_HOMES_HASH] = "hash",
     [KEYSPACE_HOMES_DIRECTORY] = "directory",
 };
+
+bool keyspace_promises_equal(const struct keyspace_promises *a, const struct keyspace_promises *b)
+{
+    return a->conflict == b->conflict && a->streams == b->streams && a->acks.acks == b->acks.acks &&
+           a->acks.count == b->acks.count && a->reads.reads == b->reads.reads &&
+           a->reads.staleness_ms == b->reads.staleness_ms &&
+           a->ack_timeout_ms == b->ack_timeout_ms && a->max_lag_ms == b->max_lag_ms &&
+           a->then == b->then && a->elsewhere == b->elsewhere;
+}

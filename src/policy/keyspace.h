@@ -94,6 +94,8 @@ struct keyspace_promises {
     enum keyspace_elsewhere elsewhere;
 };
 
+bool keyspace_promises_equal(const struct keyspace_promises *a, const struct keyspace_promises *b);
+
 struct keyspace {
     char *prefix; /* "" holds every key that no longer prefix holds */
     size_t prefix_bytes;

@@ -30,31 +30,58 @@ static bool begins(struct span prefix, struct span key)
 }
 
 /* In byte order a prefix stands before all that it begins: so the last that begins the key is the longest. */
-static struct entry entry_of(const struct residency *r, struct span key)
-{
-    struct span in = prefixes_of(r);
-    struct entry e, found = { .fence = 0 };
-    while (next_entry(&in, &e)) {
-        if (begins(e.prefix, key))
-            found = e;
-    }
-    return found;
-}
-
 uint32_t residency_fence_of(const struct residency *r, struct span key)
 {
-    return entry_of(r, key).fence;
-}
-
-struct span residency_prefix_of(const struct residency *r, struct span key)
-{
-    return entry_of(r, key).prefix;
+    struct span in = prefixes_of(r);
+    struct entry e;
+    uint32_t found = 0;
+    while (next_entry(&in, &e)) {
+        if (begins(e.prefix, key))
+            found = e.fence;
+    }
+    return found;
 }
 
 bool residency_same_prefixes(const struct residency *a, const struct residency *b)
 {
     return span_equal(prefixes_of(a), prefixes_of(b));
 }
+
+/* --- many keys --- */
+
+/* What no prefix begins is global: as if "" said so. */
+void residency_index_init(struct residency_index *x, const struct residency *r)
+{
+    struct span in = prefixes_of(r);
+    struct entry e;
+    size_t count = 1;
+    while (next_entry(&in, &e))
+        count++;
+    *x = (struct residency_index){ .texts = mem_zalloc(count * sizeof(x->texts[0])),
+                                   .fences = mem_zalloc(count) };
+    count = 1;
+    for (in = prefixes_of(r); next_entry(&in, &e);) {
+        size_t at = e.prefix.len == 0 ? 0 : count++;
+        x->texts[at] = e.prefix;
+        x->fences[at] = e.fence;
+    }
+    prefixes_init(&x->prefixes, x->texts, count);
+}
+
+void residency_index_release(struct residency_index *x)
+{
+    prefixes_release(&x->prefixes);
+    mem_free(x->texts);
+    mem_free(x->fences);
+}
+
+struct residency_place residency_find(const struct residency_index *x, struct span key)
+{
+    size_t at = prefixes_find(&x->prefixes, key);
+    return (struct residency_place){ x->fences[at], x->texts[at] };
+}
+
+/* --- a configuration's prefixes --- */
 
 static int compare(const void *a, const void *b)
 {

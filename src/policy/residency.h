@@ -20,6 +20,7 @@
 
 #include "base/buffer.h"
 #include "policy/origin.h"
+#include "policy/prefixes.h"
 
 enum {
     RESIDENCY_PREFIXES_MAX = 32 << 10,
@@ -46,9 +47,24 @@ void residency_put(const struct residency *r, struct buffer *out);
 /* False: malformed. */
 bool residency_take(struct span *in, struct residency *out);
 
-/* The place of a key's fence, and the prefix that says so ("" when none does). */
+/* The place of a key's fence. Looks at every prefix: for many keys there is the index. */
 uint32_t residency_fence_of(const struct residency *r, struct span key);
-struct span residency_prefix_of(const struct residency *r, struct span key);
+
+/* To ask for many keys: by binary search. It borrows the residency. */
+struct residency_index {
+    struct span *texts;
+    uint8_t *fences; /* of each text */
+    struct prefixes prefixes;
+};
+
+struct residency_place {
+    uint32_t fence;
+    struct span prefix; /* that says so; "" when none does */
+};
+
+void residency_index_init(struct residency_index *x, const struct residency *r);
+void residency_index_release(struct residency_index *x);
+struct residency_place residency_find(const struct residency_index *x, struct span key);
 
 /* Whether every key lies in a fence of the same place. */
 bool residency_same_prefixes(const struct residency *a, const struct residency *b);

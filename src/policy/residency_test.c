@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/prng.h"
 #include "base/test.h"
 
 static struct deployment d;
@@ -76,8 +77,51 @@ TEST(a_key_lies_in_the_fence_of_its_longest_prefix)
     EXPECT_EQ(fence_of("eu:public:x"), 0);
     EXPECT_EQ(fence_of("eu:public:sea:x"), 2);
     EXPECT_EQ(fence_of("f"), 0);
-    EXPECT_SPAN(residency_prefix_of(&r, span_str("eu:public:x")), span_str("eu:public:"));
-    EXPECT_SPAN(residency_prefix_of(&r, span_str("us:x")), span_str(""));
+}
+
+/* Names of few letters, so that they begin each other. */
+static const char *short_name(struct prng *prng, char text[8])
+{
+    size_t len = prng_below(prng, 7);
+    for (size_t i = 0; i < len; i++)
+        text[i] = (char)('a' + prng_below(prng, 3));
+    text[len] = '\0';
+    return text;
+}
+
+static bool has_prefix(const char *prefix)
+{
+    for (size_t i = 0; i < d.keyspace_count; i++) {
+        if (strcmp(d.keyspaces[i].prefix, prefix) == 0)
+            return true;
+    }
+    return false;
+}
+
+TEST(the_index_finds_what_a_look_at_every_prefix_finds)
+{
+    struct prng prng;
+    struct residency_index index;
+    char text[8];
+    prng_seed(&prng, test_seed());
+    for (int round = 0; round < 200; round++) {
+        begin();
+        for (uint64_t i = prng_below(&prng, 20); i > 0; i--) {
+            if (!has_prefix(short_name(&prng, text)))
+                add_prefix(text, (uint32_t)prng_below(&prng, 3));
+        }
+        EXPECT(residency_of(&d, &r));
+        residency_index_init(&index, &r);
+        for (int i = 0; i < 100; i++) {
+            struct span key = span_str(short_name(&prng, text));
+            struct residency_place found = residency_find(&index, key);
+            EXPECT_EQ(found.fence, residency_fence_of(&r, key));
+            EXPECT(found.prefix.len <= key.len);
+            EXPECT_SPAN(found.prefix, span_of(key.at, found.prefix.len));
+            EXPECT_EQ(residency_fence_of(&r, found.prefix), found.fence);
+        }
+        residency_index_release(&index);
+    }
 }
 
 TEST(prefixes_that_move_no_key_are_not_told_apart)

@@ -51,33 +51,6 @@ static void find_ways(struct ways *w, const struct graph *g, const struct round_
     }
 }
 
-/* At whom another member takes our writes: what its own plan says, from our end. */
-static uint8_t taken_at(const struct graph *g, const struct ways *w, const struct round_trips *t,
-                        uint8_t member)
-{
-    for (size_t i = 0; i < g->member_count; i++) {
-        uint8_t at = g->members[i];
-        if (graph_links(g, at, member) &&
-            w->cost[at] + round_trips_cost(t, at, member) == w->cost[member])
-            return at;
-    }
-    return PLACE_NONE;
-}
-
-static void find_tails(struct routes *r, const struct ways *w, const struct round_trips *t)
-{
-    const struct graph *g = &r->graph;
-    for (size_t i = 0; i < g->member_count; i++) {
-        if (g->members[i] != r->self && w->cost[g->members[i]] != UNREACHED)
-            place_set_add(&r->tails, g->members[i]);
-    }
-    for (size_t i = 0; i < g->member_count; i++) {
-        uint8_t member = g->members[i];
-        if (member != r->self && w->cost[member] != UNREACHED)
-            place_set_remove(&r->tails, taken_at(g, w, t, member));
-    }
-}
-
 static bool is_member(const struct graph *g, uint8_t place)
 {
     return memchr(g->members, place, g->member_count) != NULL;
@@ -105,7 +78,6 @@ void routes_plan(struct routes *r, const struct deployment *d, uint32_t fence,
                                        .round_trip_us = round_trips_cost_us(w.cost[owner]) };
         CHECK(graph_links(&r->graph, self, w.first[owner]));
     }
-    find_tails(r, &w, t);
 }
 
 bool routes_same(const struct routes *a, const struct routes *b)

@@ -29,11 +29,6 @@ struct route {
 struct routes {
     struct graph graph;
     struct route of[REGION_ID_MAX]; /* by the owner's place */
-    /* Where our own writes come last: the members at whom nobody takes them. Who takes an op has it
-     * on disk before it passes it on; so once all of these have it, come along the plan, everybody
-     * has: on a chain that is chain replication, acknowledged at the tail. An owner in the middle
-     * of a chain has a tail on each side. */
-    struct place_set tails;
     uint8_t self;
 };
 

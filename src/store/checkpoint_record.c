@@ -213,8 +213,6 @@ int meta_get_counts(const struct kv_ops *ops, struct kv_txn *txn,
         return error == E_MISSING ? E_OK : error;
     for (int db = 0; db < OP_DATABASES; db++) {
         struct cold_counts *c = &counts[db];
-        if (db >= USER_DATABASES && in.len == 0)
-            break; /* written before there was a system's database */
         if (!span_take_varint(&in, &c->keys) || !span_take_varint(&in, &c->ghosts) ||
             !span_take_varint(&in, &c->with_deadline) || !span_take_varint(&in, &c->contested))
             return E_CORRUPT;

@@ -305,6 +305,24 @@ TEST(a_newer_format_is_refused)
     end();
 }
 
+TEST(counts_of_all_databases_or_none)
+{
+    struct buffer row = { 0 };
+    struct kv_txn *txn;
+    begin();
+    put("k", "one", 0, 0);
+    EXPECT_EQ(write_all(), E_OK);
+    for (int i = 0; i < USER_DATABASES * 4; i++)
+        buffer_put_varint(&row, 0);
+    row_seal(&row, 0, span_str("counts"));
+    CHECK(memory.kv.ops->begin(&memory.kv, true, NULL, &txn) == E_OK);
+    CHECK(memory.kv.ops->put(txn, KV_META, span_str("counts"), buffer_span(&row)) == E_OK);
+    CHECK(memory.kv.ops->commit(txn) == E_OK);
+    EXPECT_EQ(reopen(), E_CORRUPT);
+    buffer_release(&row);
+    end();
+}
+
 static int countdown;
 
 static int fail_at(void *context, enum kv_memory_call call, bool write)

@@ -231,6 +231,16 @@ TEST(a_log_without_identity_is_refused)
     sim_disk_release(&d);
 }
 
+TEST(an_audit_alone_is_no_log)
+{
+    struct disk_file *file;
+    begin(1);
+    EXPECT_EQ(d.disk.ops->open(&d.disk, "audit.log", true, &file), E_OK);
+    d.disk.ops->close(&d.disk, file);
+    EXPECT_EQ(claim(), E_OK);
+    sim_disk_release(&d);
+}
+
 TEST(instances_never_repeat_whatever_crashes)
 {
     uint64_t claimed = 0, deaths = 0;

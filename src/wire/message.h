@@ -60,7 +60,7 @@ enum {
     MESSAGE_VERSION = 3,
     MESSAGE_HEADER_BYTES = 8,
     MESSAGE_MAX = (256 << 20) + (64 << 10), /* any record of a log fits, with what frames it */
-    MESSAGE_HELLO_MAX = 16 << 10,           /* more than two vectors and two names need */
+    MESSAGE_HELLO_MAX = 16 << 10, /* more than two vectors, two names and all fences need */
     MESSAGE_NAME_MAX = 255,
     MESSAGE_FENCES_MAX = 15,
     MESSAGE_TEXT_MAX = 200,

@@ -1,4 +1,4 @@
-#include "cmd/erase.h"
+#include "cmd/erasure.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,15 +10,10 @@
 #include "core/replica.h"
 
 static const char *const state_words[] = {
-    [ERASE_WAITS] = "waits",
-    [ERASE_REMOVED] = "removed",
-    [ERASE_DONE] = "done",
+    [ERASURE_WAITS] = "waits",
+    [ERASURE_REMOVED] = "removed",
+    [ERASURE_DONE] = "done",
 };
-
-static const struct keyspace *told(const struct server *server, const struct keyspace_live *k)
-{
-    return &server->deployment->keyspaces[k - server->keyspaces];
-}
 
 /* --- fields --- */
 
@@ -80,7 +75,7 @@ static bool take_erasure(struct span field, struct span id, struct erasure *e)
 {
     struct span in = id, ms;
 
-    if (!take_text(&field, "erase:") || id.len >= ERASE_ID_MAX || !take_until(&in, '-', &ms) ||
+    if (!take_text(&field, "erase:") || id.len >= ERASURE_ID_MAX || !take_until(&in, '-', &ms) ||
         !take_number(ms, &e->asked_ms))
         return false;
     e->prefix = take_text(&field, "p:");
@@ -92,7 +87,7 @@ static bool take_erasure(struct span field, struct span id, struct erasure *e)
     return true;
 }
 
-static bool take_mark(struct span in, const char *id, struct erase_mark *mark)
+static bool take_mark(struct span in, const char *id, struct erasure_mark *mark)
 {
     struct span of, state, keys;
 
@@ -100,15 +95,15 @@ static bool take_mark(struct span in, const char *id, struct erase_mark *mark)
         !take_until(&in, ' ', &state) || !take_until(&in, ' ', &keys) ||
         !take_number(keys, &mark->keys) || !take_number(in, &mark->at_ms))
         return false;
-    mark->state = span_equal(state, span_str(state_words[ERASE_DONE]))      ? ERASE_DONE
-                  : span_equal(state, span_str(state_words[ERASE_REMOVED])) ? ERASE_REMOVED
-                                                                            : ERASE_WAITS;
+    mark->state = span_equal(state, span_str(state_words[ERASURE_DONE]))      ? ERASURE_DONE
+                  : span_equal(state, span_str(state_words[ERASURE_REMOVED])) ? ERASURE_REMOVED
+                                                                              : ERASURE_WAITS;
     return true;
 }
 
 /* --- reading them --- */
 
-void erase_each(const struct server *server, erasure_fn visit, void *context)
+void erasure_each(const struct server *server, erasure_fn visit, void *context)
 {
     for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
         const struct keyspace_live *k = &server->keyspaces[i];
@@ -129,17 +124,17 @@ void erase_each(const struct server *server, erasure_fn visit, void *context)
     }
 }
 
-struct erase_mark erase_mark_of(const struct server *server, const struct erasure *e,
-                                uint8_t region)
+struct erasure_mark erasure_mark_of(const struct server *server, const struct erasure *e,
+                                    uint8_t region)
 {
-    struct erase_mark mark = { .state = ERASE_WAITS };
+    struct erasure_mark mark = { .state = ERASURE_WAITS };
     struct buffer field = { 0 };
     char scratch[CELL_SCRATCH_BYTES];
     struct span value;
 
     if (system_get(server, e->keyspace, mark_field(&field, e, region), scratch, &value) &&
         !take_mark(value, e->id, &mark))
-        mark = (struct erase_mark){ .state = ERASE_WAITS };
+        mark = (struct erasure_mark){ .state = ERASURE_WAITS };
     buffer_release(&field);
     return mark;
 }
@@ -148,11 +143,12 @@ static bool is_member(const struct server *server, const struct erasure *e, size
 {
     const struct deployment *d = server->deployment;
 
-    return fence_holds(&d->fences[told(server, e->keyspace)->fence], d->regions[region].id);
+    return fence_holds(&d->fences[server_declared(server, e->keyspace)->fence],
+                       d->regions[region].id);
 }
 
-bool erase_all_are(const struct server *server, const struct erasure *e, enum erase_state state,
-                   uint64_t *last_ms)
+bool erasure_all_are(const struct server *server, const struct erasure *e, enum erasure_state state,
+                     uint64_t *last_ms)
 {
     const struct deployment *d = server->deployment;
 
@@ -160,7 +156,7 @@ bool erase_all_are(const struct server *server, const struct erasure *e, enum er
     for (size_t i = 0; i < d->region_count; i++) {
         if (!is_member(server, e, i))
             continue;
-        struct erase_mark mark = erase_mark_of(server, e, d->regions[i].id);
+        struct erasure_mark mark = erasure_mark_of(server, e, d->regions[i].id);
         if (mark.state < state)
             return false;
         *last_ms = mark.at_ms > *last_ms ? mark.at_ms : *last_ms;
@@ -170,7 +166,8 @@ bool erase_all_are(const struct server *server, const struct erasure *e, enum er
 
 /* --- writing them --- */
 
-void erase_put_mark(struct server *server, const struct erasure *e, const struct erase_mark *mark)
+void erasure_put_mark(struct server *server, const struct erasure *e,
+                      const struct erasure_mark *mark)
 {
     struct buffer field = { 0 }, value = { 0 };
 
@@ -182,7 +179,7 @@ void erase_put_mark(struct server *server, const struct erasure *e, const struct
     buffer_release(&value);
 }
 
-void erase_forget(struct server *server, const struct erasure *e)
+void erasure_forget(struct server *server, const struct erasure *e)
 {
     const struct deployment *d = server->deployment;
     struct buffer field = { 0 }, name = { 0 };
@@ -199,62 +196,74 @@ void erase_forget(struct server *server, const struct erasure *e)
 
 /* --- the command --- */
 
-/* Its own keyspace, and those of longer prefixes that begin with the name. */
-static bool reaches(const struct server *server, const struct keyspace_live *k, struct span name,
-                    bool prefix)
+/* A keyspace of a longer prefix that begins with the name: what erases a prefix reaches into it too. */
+static bool is_below(const struct server *server, const struct keyspace_live *k, struct span name)
 {
-    struct span text = span_str(told(server, k)->prefix);
+    struct span text = span_str(server_declared(server, k)->prefix);
 
-    return server_keyspace(server, name) == k ||
-           (prefix && text.len > name.len && memcmp(text.at, name.at, name.len) == 0);
+    return text.len > name.len && memcmp(text.at, name.at, name.len) == 0;
+}
+
+static bool holds(struct call *call, const struct keyspace_live *k)
+{
+    if (system_holds(call->server, k))
+        return true;
+    reply_errorf(call->reply,
+                 "FENCED this region may not hold keys of '%s': ask a region of its fence",
+                 server_prefix(call->server, k));
+    return false;
 }
 
 static bool holds_all(struct call *call, struct span name, bool prefix)
 {
     const struct server *server = call->server;
 
-    for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
+    if (!holds(call, server_keyspace(server, name)))
+        return false;
+    for (size_t i = 0; prefix && i < server->deployment->keyspace_count; i++) {
         const struct keyspace_live *k = &server->keyspaces[i];
 
-        if (!reaches(server, k, name, prefix) || system_holds(server, k))
-            continue;
-        reply_errorf(call->reply,
-                     "FENCED this region may not hold keys of '%s': ask a region of its fence",
-                     server_prefix(server, k));
-        return false;
+        if (is_below(server, k, name) && !holds(call, k))
+            return false;
     }
     return true;
 }
 
 /* Greater than that of an erasure of a moment ago, if anything was written or heard of between. */
-static void put_id(char id[ERASE_ID_MAX], const struct call *call)
+static void put_id(char id[ERASURE_ID_MAX], const struct call *call)
 {
     const struct replica *r = call->replica;
 
-    snprintf(id, ERASE_ID_MAX, "%" PRIu64 "-%u-%" PRIu64, call->now_ms, r->options.region,
+    snprintf(id, ERASURE_ID_MAX, "%" PRIu64 "-%u-%" PRIu64, call->now_ms, r->options.region,
              r->hlc.last & STAMP_COUNTER_MAX);
 }
 
 /* Each keyspace may lie in a fence of its own: so each is a group. */
+static void ask_in(struct call *call, const struct erasure *e, const char *id)
+{
+    struct buffer field = { 0 };
+
+    if (!call->nested)
+        replica_split_group(call->replica);
+    system_put(call->server, e->keyspace, asked_field(&field, e), span_str(id));
+    buffer_release(&field);
+}
+
 static void ask(struct call *call, struct span name, bool prefix)
 {
-    struct server *server = call->server;
-    struct buffer field = { 0 };
-    char id[ERASE_ID_MAX];
+    const struct server *server = call->server;
+    struct erasure e = { .keyspace = server_keyspace(server, name),
+                         .prefix = prefix,
+                         .name = name };
+    char id[ERASURE_ID_MAX];
 
     put_id(id, call);
-    for (size_t i = 0; i < server->deployment->keyspace_count; i++) {
-        const struct erasure e = { .keyspace = &server->keyspaces[i],
-                                   .prefix = prefix,
-                                   .name = name };
-
-        if (!reaches(server, e.keyspace, name, prefix))
-            continue;
-        if (!call->nested)
-            replica_split_group(call->replica);
-        system_put(server, e.keyspace, asked_field(&field, &e), span_str(id));
+    ask_in(call, &e, id);
+    for (size_t i = 0; prefix && i < server->deployment->keyspace_count; i++) {
+        e.keyspace = &server->keyspaces[i];
+        if (is_below(server, e.keyspace, name))
+            ask_in(call, &e, id);
     }
-    buffer_release(&field);
 }
 
 static void ask_for_keys(struct call *call)
@@ -291,7 +300,7 @@ static void put_regions(struct call *call, const struct erasure *e)
     for (size_t i = 0; i < d->region_count; i++) {
         if (!is_member(call->server, e, i))
             continue;
-        struct erase_mark mark = erase_mark_of(call->server, e, d->regions[i].id);
+        struct erasure_mark mark = erasure_mark_of(call->server, e, d->regions[i].id);
 
         reply_array(call->reply, 4);
         reply_bulk_text(call->reply, d->regions[i].name);
@@ -320,7 +329,7 @@ static void list_one(void *context, const struct erasure *e)
     l->count++;
     if (!l->put)
         return;
-    bool done = erase_all_are(l->call->server, e, ERASE_DONE, &last_ms);
+    bool done = erasure_all_are(l->call->server, e, ERASURE_DONE, &last_ms);
     reply_map(reply, 6);
     reply_bulk_text(reply, e->prefix ? "prefix" : "key");
     reply_bulk(reply, e->name);
@@ -344,12 +353,13 @@ static void list(struct call *call)
 
     if (call->argc > 2)
         l.name = call->argv[2];
-    erase_each(call->server, list_one, &l);
+    erasure_each(call->server, list_one, &l);
     reply_array(call->reply, l.count);
     l.put = true;
-    erase_each(call->server, list_one, &l);
+    erasure_each(call->server, list_one, &l);
 }
 
+/* A list of keys that has come out empty must not erase whatever begins with KEY. */
 void cmd_erase(struct call *call)
 {
     if (call_is(call, 1, "key") && call->argc > 2)
@@ -358,7 +368,7 @@ void cmd_erase(struct call *call)
         ask_for_prefix(call, call->argv[2]);
     else if (call_is(call, 1, "status") && call->argc <= 3)
         list(call);
-    else if (call->argc == 2)
+    else if (call->argc == 2 && !call_is(call, 1, "key") && !call_is(call, 1, "prefix"))
         ask_for_prefix(call, call->argv[1]);
     else
         call_syntax_error(call);
