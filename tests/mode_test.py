@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Keyspaces with one writer: primary, partitioned by tag, hash and directory; commands elsewhere are forwarded or redirected."""
+import re
 import socket
 import threading
 import time
@@ -291,6 +292,9 @@ def test_strong_reads_go_to_the_writer_and_a_lost_answer_is_unknown():
         for number in range(10):
             world.client(2).set("safe:key", number)
             assert client.get("safe:key") == str(number)
+        for i, key in ((0, "safe:key"), (1, "safe:key"), (0, "safe:never"), (1, "safe:never")):
+            answer = dict(zip(*[iter(world.client(i).execute_command("WITH", "--", "GET", key))] * 2))
+            assert answer["stamp"] == "0" and answer["acks"] == [], answer      # others wrote what it shows
 
         def write(errors):
             try:
@@ -311,11 +315,54 @@ def test_strong_reads_go_to_the_writer_and_a_lost_answer_is_unknown():
             assert not errors or errors[0].startswith(("UNKNOWN", "NOWRITER")), errors
             return errors and errors[0].startswith("UNKNOWN")
         assert any(is_cut_before_the_answer() for _ in range(5)), "no answer was lost"
-        assert "eu-de" in refused(lambda: client.set("p:lost", "2"), "NOWRITER")
+        told = refused(lambda: client.set("p:lost", "2"), "NOWRITER")
+        assert re.match(r"NOWRITER eu-de writes that key, and is not reached since \d+ m?s: .*cut by LINK CUT$", told), told
         assert client.get("p:lost") in (None, "1")
         world.heal(0, 1)
         world.wait_linked()
         assert client.set("p:lost", "3")
+
+
+def test_a_fence_that_is_not_reached_is_named_with_since_when():
+    with world_of() as world:
+        client = world.client(0)
+        client.set("eu:key", "1")
+        world.cut(0, 1)
+        world.cut(0, 2)
+        for word, command in (("NOWRITER", ("SET", "eu:key", "2")), ("STALE", ("GET", "eu:key"))):
+            told = refused(lambda c=command: client.execute_command(*c), word)
+            assert re.search(r"is reached \(fence europe\) since \d+ m?s$", told), told
+
+
+def errors_of(world, i):
+    stats = world.client(i).info("errorstats")
+    told = {name[len("errorstat_"):]: int(line.split("=")[1]) for name, line in stats.items()}
+    counted = dict(re.findall(r'^meridian_errors_total\{code="(\w+)"\} (\d+)$', world.get(i, "/metrics")[1], re.M))
+    assert all(counted[word] == str(count) for word, count in told.items()), (told, counted)
+    return told
+
+
+def test_what_regions_refuse_is_counted_by_its_word():
+    with world_of() as world:
+        client = world.client(0, single_connection_client=True)
+        client.set("p:key", "1")
+        metrics = world.get(0, "/metrics")[1]
+        assert "\nmeridian_forwards_sent_total 1\n" in metrics and "\nmeridian_acks_waited_total 0\n" in metrics, metrics
+        assert "\nmeridian_forwards_taken_total 1\n" in world.get(1, "/metrics")[1]
+        assert 'meridian_errors_total{code="NOACKS"} 0\n' in metrics
+        world.cut(0, 1)
+        world.cut(0, 2)
+        world.client(1).set("free", "1")
+        token = world.client(1).execute_command("SESSION", "TOKEN")
+        client.execute_command("CONFIG", "RESETSTAT")
+        refused(lambda: client.execute_command("WITH", "acks=1", "ack_timeout=50", "--", "SET", "free", "1"), "NOACKS")
+        refused(lambda: client.execute_command("WITH", "ack_timeout=50", f"token={token}", "--", "GET", "free"), "STALE")
+        refused(lambda: client.execute_command("SESSION", "FOLLOW", token, "50"), "STALE")
+        refused(lambda: client.set("p:key", "2"), "NOWRITER")
+        client.execute_command("SESSION", "RESET")
+        refused(lambda: client.execute_command("SET", "go:key", "2"), "")
+        assert errors_of(world, 0) == {"NOACKS": 1, "STALE": 2, "NOWRITER": 1, "MOVED": 1}
+        assert "\nmeridian_acks_waited_total 1\n" in world.get(0, "/metrics")[1]
 
 
 def test_a_client_that_goes_from_writer_to_writer_keeps_its_database_and_levels():

@@ -147,6 +147,9 @@ def test_sessions_and_commands_ask_for_other_levels_than_their_keyspace():
             refused(lambda w=wrong: client.execute_command("WITH", *w), "")
         client.rpush("list", "a")
         refused(lambda: client.execute_command("WITH", "acks=1", "--", "INCR", "list"), "WRONGTYPE")
+        ms, told = took_ms(lambda: refused(lambda: client.execute_command("WITH", "acks=9", "ack_timeout=60000", "--", "SET", "a", "1"),
+                                           "acks 9 cannot be: only 2 other regions"))
+        assert ms < 30000 and client.get("a") is None, told
 
 
 def test_transactions_wait_whole():
@@ -175,8 +178,13 @@ def test_tokens_make_reads_and_writes_elsewhere_come_after():
             assert b.get("seen") == str(number)
         a.set("seen", "later")
         token = a.execute_command("SESSION", "TOKEN")
-        answer = with_(b, "read=causal", f"token={token}", "--", "GET", "seen")
+        answer = with_(b, f"token={token}", "--", "GET", "seen")    # whatever the level is
         assert answer["reply"] == "later", answer
+        a.set("seen", "in a transaction")
+        token = a.execute_command("SESSION", "TOKEN")
+        b.execute_command("MULTI")
+        b.execute_command("GET", "seen")
+        assert with_(b, f"token={token}", "--", "EXEC")["reply"] == ["in a transaction"]
         world.cut(0, 1)
         world.cut(0, 2)
         a.set("seen", "alone")
@@ -184,7 +192,7 @@ def test_tokens_make_reads_and_writes_elsewhere_come_after():
         error = refused(lambda: b.execute_command("SESSION", "FOLLOW", token, 100), "STALE")
         assert world.names[0] in error, error
         refused(lambda: b.execute_command("WITH", "ack_timeout=100", "--", "SET", "seen", "b"), "STALE")
-        assert b.get("seen") == "later"             # a local read waits for nothing
+        assert b.get("seen") == "in a transaction"  # a local read waits for nothing
         world.heal(0, 1)
         world.heal(0, 2)
         world.wait_linked()
@@ -482,6 +490,9 @@ def test_writers_keep_what_readers_were_promised():
         assert client.set("free", "1")                  # others are not asked
         ms, _ = took_ms(lambda: client.set("slow:a", "2"))
         assert ms > 500, ms
+        metrics = world.get(0, "/metrics")[1]
+        assert re.search(r"^meridian_lag_refused_total [1-9]", metrics, re.M), metrics
+        assert re.search(r"^meridian_lag_slowed_total [1-9]", metrics, re.M), metrics
         world.heal(0, 2)
         world.heal(1, 2)
         world.wait_linked()

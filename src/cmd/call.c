@@ -313,29 +313,6 @@ static void run_write(struct call *call)
     }
 }
 
-static void count_error(struct server *server, struct span line)
-{
-    size_t len = 0;
-
-    if (line.len == 0 || line.at[0] != '-')
-        return; /* inside an aggregate: counted, but not by its word */
-    line = span_skip(line, 1);
-    while (len < line.len && len < ERROR_WORD_MAX - 1 && line.at[len] > ' ')
-        len++;
-    for (size_t i = 0; i < ERROR_WORDS; i++) {
-        struct error_count *e = &server->error_counts[i];
-
-        if (e->count == 0) {
-            memcpy(e->word, line.at, len);
-            e->word[len] = 0;
-        }
-        if (span_equal(span_of(line.at, len), span_str(e->word))) {
-            e->count++;
-            return;
-        }
-    }
-}
-
 /* What is not wanted is taken back, so that handlers need not know. */
 void command_silence(struct session *session, size_t start)
 {
@@ -359,8 +336,8 @@ static void count_call(const struct call *call, struct command_figures *figures,
         return;
     if (figures != NULL)
         figures->failed++;
-    call->server->statistics.errors += more;
-    count_error(call->server, span_skip(buffer_span(call->reply->out), start));
+    call->server->statistics.errors += more - 1;
+    server_count_error(call->server, call->reply->out, start);
 }
 
 /* It is counted when it ends. */

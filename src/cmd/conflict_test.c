@@ -529,7 +529,8 @@ TEST(keyspaces_are_listed_with_all_fields)
          "[\"prefix\" \"all:\" \"mode\" \"active-active\" \"conflict\" \"siblings\" \"merge\" \"\" "
          "\"acks\" \"async\" \"ack_timeout\" \"1000ms\" \"reads\" \"local\" \"max_lag\" "
          "\"\" \"then\" \"slow\" \"elsewhere\" \"forward\" \"fence\" \"global\" \"streams\" "
-         "\"latest\" \"evict\" \"demote\"]");
+         "\"latest\" \"evict\" \"demote\" \"outside\" \"\" \"writer\" \"\" \"homes\" \"\" "
+         "\"directory\" \"\" \"readers\" \"\"]");
     EXPECT(holds(ask(&us, "KEYSPACE FOR other"), "[\"prefix\" \"\" "));
     BOTH("KEYSPACE SET all: streams closed conflict lww", "OK");
     EXPECT(holds(ask(&us, "KEYSPACE LIST"), "\"conflict\" \"lww\""));

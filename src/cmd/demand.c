@@ -175,7 +175,8 @@ static bool is_held(const struct server *server, uint32_t fences)
 }
 
 void demand_of_plain(const struct server *server, const struct levels *levels, uint8_t db,
-                     bool has_token, const struct span *argv, size_t argc, struct demand *d)
+                     enum demand_token token, const struct span *argv, size_t argc,
+                     struct demand *d)
 {
     struct asking a = { server, levels, command_resolve(argv, argc), db };
 
@@ -186,7 +187,8 @@ void demand_of_plain(const struct server *server, const struct levels *levels, u
         ask_for_keys(&a, argv, argc, d);
     else
         ask_without_keys(&a, d);
-    d->causal = has_token && (d->causal || (a.command->flags & CMD_WRITE));
+    d->causal = token == DEMAND_OWN_TOKEN ||
+                (token == DEMAND_SESSIONS_TOKEN && (d->causal || a.command->flags & CMD_WRITE));
     d->moves = command_has_keys(a.command) && !(a.command->flags & (CMD_WRITE | CMD_BLOCKING)) &&
                !d->strong && !d->settles && is_held(server, d->fences);
 }
@@ -197,12 +199,14 @@ void demand_of(const struct server *server, const struct session *session, const
     const struct command *command = command_find(argv[0]);
     const struct transaction *t = &session->transaction;
     struct levels levels = session->levels;
-    bool has_token = session->token != NULL || session->with.token != NULL;
+    enum demand_token token = session->with.token != NULL ? DEMAND_OWN_TOKEN
+                              : session->token != NULL    ? DEMAND_SESSIONS_TOKEN
+                                                          : DEMAND_NO_TOKEN;
 
     demand_init(d);
     with_raise(&levels, &session->with);
     if (command != NULL && command->run == cmd_exec)
-        transaction_demand(server, t, &levels, session->db, has_token, d);
+        transaction_demand(server, t, &levels, session->db, token, d);
     else if (!t->open)
-        demand_of_plain(server, &levels, session->db, has_token, argv, argc, d);
+        demand_of_plain(server, &levels, session->db, token, argv, argc, d);
 }

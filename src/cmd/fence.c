@@ -118,6 +118,17 @@ static bool judge_transaction(struct judge *j)
     return true;
 }
 
+/* FLUSHALL writes to all fences at once; what an operator writes goes where it has to by itself. */
+static void refuse_without_keys(struct call *call)
+{
+    if (call->command->flags & CMD_ADMIN)
+        reply_errorf(call->reply, "ERR '%s' is not for MULTI where there are fences",
+                     call->command->name);
+    else
+        reply_errorf(call->reply, "CROSSSLOT %s inside MULTI would span all fences",
+                     call->command->name);
+}
+
 bool fence_admits(struct call *call)
 {
     struct judge j = { .call = call };
@@ -130,8 +141,7 @@ bool fence_admits(struct call *call)
     }
     if (call->session->transaction.open && !call->nested && (call->command->flags & CMD_WRITE) &&
         !command_has_keys(call->command)) {
-        reply_errorf(call->reply, "CROSSSLOT %s inside MULTI would span all fences",
-                     call->command->name);
+        refuse_without_keys(call);
         return false;
     }
     return !command_has_keys(call->command) || (judge_keys(&j) && judge_transaction(&j));

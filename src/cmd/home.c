@@ -24,7 +24,12 @@ static bool may_be_home(const struct deployment *d, const struct keyspace *k, ui
            !(k->readers[region / 64] >> (region % 64) & 1);
 }
 
-static struct home named(const struct server *server, const struct keyspace *k, struct span name)
+#define NO_TAG   NO_HOME "its tag names no region, as in user:{eu-gb}:42"
+#define NO_ENTRY NO_HOME "the directory's entry, directory + tag, names no region"
+
+/* `none`: what is wrong when there is no region of that name. */
+static struct home named(const struct server *server, const struct keyspace *k, struct span name,
+                         const char *none)
 {
     const struct deployment *d = server->deployment;
 
@@ -35,7 +40,7 @@ static struct home named(const struct server *server, const struct keyspace *k, 
             return (struct home){ .region = d->regions[i].id };
         return (struct home){ .error = NO_HOME "that region only reads this keyspace" };
     }
-    return (struct home){ .error = NO_HOME "its tag names no region, as in user:{eu-gb}:42" };
+    return (struct home){ .error = none };
 }
 
 /* FNV-1a over the tag, then mixed with each region's number: the same everywhere and for ever. */
@@ -99,7 +104,7 @@ static struct home listed(const struct server *server, const struct keyspace *k,
 
     if (e != NULL && object_visible(e) == COMPONENT_STRING &&
         !object_expired(e, replica_hlc_ms(server->replica)) && object_string(e, scratch, &value))
-        home = named(server, k, value);
+        home = named(server, k, value, NO_ENTRY);
     home.listed = e != NULL ? object_newest(e, COMPONENT_STRING) : 0;
     buffer_release(&key);
     return home;
@@ -115,7 +120,7 @@ struct home home_of_key(const struct server *server, uint8_t db, struct span key
         return (struct home){ .region = HOME_EVERYWHERE };
     switch (k->homes) {
     case KEYSPACE_HOMES_TAG:
-        return named(server, k, home_tag(key));
+        return named(server, k, home_tag(key), NO_TAG);
     case KEYSPACE_HOMES_HASH:
         return hashed(server, k, home_tag(key));
     case KEYSPACE_HOMES_DIRECTORY:
@@ -126,5 +131,5 @@ struct home home_of_key(const struct server *server, uint8_t db, struct span key
 
 bool home_may_be(const struct server *server, const struct keyspace *k, struct span name)
 {
-    return named(server, k, name).error == NULL;
+    return named(server, k, name, NO_TAG).error == NULL;
 }

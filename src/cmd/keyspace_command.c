@@ -42,12 +42,43 @@ static void put_waits(struct call *call, const struct keyspace_live *live)
     buffer_release(&text);
 }
 
+static void put_readers(struct call *call, const struct keyspace *k)
+{
+    const struct deployment *d = call->server->deployment;
+    struct buffer names = { 0 };
+
+    for (size_t i = 0; i < d->region_count; i++) {
+        uint8_t id = d->regions[i].id;
+
+        if (k->readers[id / 64] >> (id % 64) & 1)
+            buffer_printf(&names, "%s%s", names.len > 0 ? ", " : "", d->regions[i].name);
+    }
+    reply_bulk_text(call->reply, "readers");
+    reply_bulk(call->reply, buffer_span(&names));
+    buffer_release(&names);
+}
+
+/* Who writes the keys, and what is told who may not hold them; "" where there is nothing to say. */
+static void put_places(struct call *call, const struct keyspace *k)
+{
+    const struct region *writer = k->mode == KEYSPACE_PRIMARY
+                                      ? deployment_region_with_id(call->server->deployment,
+                                                                  k->writer)
+                                      : NULL;
+
+    put_text(call, "outside", k->fence != 0 ? keyspace_outside_words[k->outside] : "");
+    put_text(call, "writer", writer != NULL ? writer->name : "");
+    put_text(call, "homes", k->mode == KEYSPACE_PARTITIONED ? keyspace_homes_words[k->homes] : "");
+    put_text(call, "directory", k->directory != NULL ? k->directory : "");
+    put_readers(call, k);
+}
+
 static void put_keyspace(struct call *call, const struct keyspace_live *live)
 {
     const struct deployment *d = call->server->deployment;
     const struct keyspace *k = server_declared(call->server, live);
 
-    reply_map(call->reply, 13);
+    reply_map(call->reply, 18);
     put_text(call, "prefix", k->prefix);
     put_text(call, "mode", keyspace_mode_words[k->mode]);
     put_text(call, "conflict", keyspace_conflict_words[live->promises.conflict]);
@@ -57,6 +88,7 @@ static void put_keyspace(struct call *call, const struct keyspace_live *live)
     put_text(call, "fence", d->fence_count > 0 ? d->fences[k->fence].name : "");
     put_text(call, "streams", keyspace_streams_words[live->promises.streams]);
     put_text(call, "evict", keyspace_evict_words[k->evict]);
+    put_places(call, k);
 }
 
 static void list(struct call *call)
@@ -87,6 +119,16 @@ static struct keyspace_live *find_prefix(struct call *call)
     return NULL;
 }
 
+/* Which of both would hold? */
+static bool is_named_before(const struct call *call, size_t at)
+{
+    for (size_t i = 3; i < at; i += 2) {
+        if (keyspace_setting_same(call->argv[i], call->argv[at]))
+            return true;
+    }
+    return false;
+}
+
 /* All of it is known to be good before any of it is done. */
 static bool is_good(struct call *call, struct keyspace_live *live)
 {
@@ -96,6 +138,11 @@ static bool is_good(struct call *call, struct keyspace_live *live)
     for (size_t i = 3; i < call->argc; i += 2) {
         if (!keyspace_setting_valid(call->argv[i], call->argv[i + 1], problem)) {
             reply_errorf(call->reply, "ERR %s", problem);
+            return false;
+        }
+        if (is_named_before(call, i)) {
+            reply_errorf(call->reply, "ERR \"%.*s\" is given twice", (int)call->argv[i].len,
+                         (const char *)call->argv[i].at);
             return false;
         }
     }
@@ -201,7 +248,8 @@ static void help(struct call *call)
 }
 
 const struct command keyspace_subcommands[] = {
-    COMMAND_ROW("keyspace|for", of_key, 3, CMD_LOADING | CMD_STALE, 2, 2, 1, "keyspace", "0.1.0",
+    /* It has no keys to be judged by: what is promised is told wherever it is asked. */
+    COMMAND_ROW("keyspace|for", of_key, 3, CMD_LOADING | CMD_STALE, 0, 0, 0, "keyspace", "0.1.0",
                 "O(N) where N is the number of keyspaces", "Get the keyspace of a key"),
     COMMAND_ROW("keyspace|help", help, 2, CMD_LOADING | CMD_STALE, 0, 0, 0, "keyspace", "0.1.0",
                 "O(1)", "Show helpful text about the different subcommands"),

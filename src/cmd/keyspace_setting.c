@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/quantity.h"
 #include "cmd/conflict_log.h"
 #include "cmd/system.h"
 
@@ -30,9 +31,10 @@ static bool take_word(struct span value, const char *const *words, size_t count,
 }
 
 #define TAKE_WORD(name)                                                                            \
-    static bool take_##name(struct wanted *w, struct span value)                                   \
+    static bool take_##name(struct wanted *w, struct span value, char *problem)                    \
     {                                                                                              \
         int word;                                                                                  \
+        (void)problem;                                                                             \
         if (!take_word(value, keyspace_##name##_words, COUNT_OF(keyspace_##name##_words), &word))  \
             return false;                                                                          \
         w->promises.name = (enum keyspace_##name)word;                                             \
@@ -44,33 +46,52 @@ TAKE_WORD(streams)
 TAKE_WORD(elsewhere)
 TAKE_WORD(then)
 
-static bool take_acks(struct wanted *w, struct span value)
+/* How many there may be is judged with all that is set (keyspace_settings_fit). */
+static bool take_acks(struct wanted *w, struct span value, char *problem)
 {
+    (void)problem;
     return write_level_parse(value, &w->promises.acks);
 }
 
-static bool take_reads(struct wanted *w, struct span value)
+static bool take_reads(struct wanted *w, struct span value, char *problem)
 {
+    (void)problem;
     return read_level_parse(value, &w->promises.reads);
 }
 
-static bool take_ack_timeout(struct wanted *w, struct span value)
+/* As in the configuration, with the same words. */
+static bool take_duration(struct span value, const char *name, int64_t low, uint32_t *to,
+                          char *problem)
 {
-    return level_take_ms(value, &w->promises.ack_timeout_ms);
+    char what[QUANTITY_PROBLEM_MAX];
+    int64_t ms;
+    bool good = quantity_duration_ms(value, low, LEVEL_STALENESS_MAX_MS, &ms, what);
+
+    if (good)
+        *to = (uint32_t)ms;
+    else
+        snprintf(problem, KEYSPACE_SETTING_PROBLEM_MAX, "%s: %s", name, what);
+    return good;
 }
 
-/* As in the configuration: below a tenth of a second it would only measure heartbeats. */
-static bool take_max_lag(struct wanted *w, struct span value)
+static bool take_ack_timeout(struct wanted *w, struct span value, char *problem)
+{
+    return take_duration(value, "ack_timeout", 1, &w->promises.ack_timeout_ms, problem);
+}
+
+/* Below a tenth of a second it would only measure heartbeats. */
+static bool take_max_lag(struct wanted *w, struct span value, char *problem)
 {
     if (span_equal_nocase(value, "none")) {
         w->promises.max_lag_ms = 0;
         return true;
     }
-    return level_take_ms(value, &w->promises.max_lag_ms) && w->promises.max_lag_ms >= 100;
+    return take_duration(value, "max_lag", 100, &w->promises.max_lag_ms, problem);
 }
 
-static bool take_merge(struct wanted *w, struct span value)
+static bool take_merge(struct wanted *w, struct span value, char *problem)
 {
+    (void)problem;
     w->merge = value;
     return value.len > 0 && value.len < 4096 && memchr(value.at, 0, value.len) == NULL;
 }
@@ -128,17 +149,17 @@ static void put_merge(struct buffer *out, const struct wanted *w)
 static const struct setting {
     const char *name;
     const char *values; /* what it takes, as the end of a sentence */
-    bool (*take)(struct wanted *w, struct span value);
+    /* may say more in `problem` than that it is none of `values` */
+    bool (*take)(struct wanted *w, struct span value, char *problem);
     void (*put)(struct buffer *out, const struct wanted *w);
 } table[] = {
     { "merge", "the name of a file", take_merge, put_merge },
     { "conflict", "one of: lww, siblings, merge", take_conflict, put_conflict },
     { "streams", "one of: latest, closed", take_streams, put_streams },
     { "acks", "one of: " WRITE_LEVEL_WORDS, take_acks, put_acks },
-    { "ack_timeout", "a time of 1ms to 1h, such as 500ms or 5s", take_ack_timeout,
-      put_ack_timeout },
+    { "ack_timeout", "a duration", take_ack_timeout, put_ack_timeout },
     { "reads", "one of: " READ_LEVEL_WORDS, take_reads, put_reads },
-    { "max_lag", "none, or a time of 100ms to 1h, such as 5s", take_max_lag, put_max_lag },
+    { "max_lag", "none, or a duration", take_max_lag, put_max_lag },
     { "then", "one of: slow, refuse", take_then, put_then },
     { "elsewhere", "one of: forward, redirect", take_elsewhere, put_elsewhere },
 };
@@ -188,8 +209,11 @@ bool keyspace_setting_valid(struct span field, struct span value,
         explain_field(field, problem);
         return false;
     }
-    if (is_default(value) || s->take(&scratch, value))
+    problem[0] = 0;
+    if (is_default(value) || s->take(&scratch, value, problem))
         return true;
+    if (problem[0] != 0)
+        return false;
     snprintf(problem, KEYSPACE_SETTING_PROBLEM_MAX, "%s is %s", s->name, s->values);
     return false;
 }
@@ -210,6 +234,11 @@ static struct wanted of_configuration(const struct keyspace *k)
 static struct wanted of_now(const struct keyspace_live *k)
 {
     return wanted_of(&k->promises, k->merge_file);
+}
+
+bool keyspace_setting_same(struct span a, struct span b)
+{
+    return find(a) != NULL && find(a) == find(b);
 }
 
 void keyspace_setting_field(struct span field, struct buffer *out)
@@ -237,13 +266,13 @@ static struct wanted of_system(const struct server *server, const struct keyspac
                                struct scratch *scratch)
 {
     struct wanted wanted = of_configuration(server_declared(server, k));
-    char room[FIELD_MAX];
+    char room[FIELD_MAX], problem[KEYSPACE_SETTING_PROBLEM_MAX];
 
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         struct wanted with = wanted;
         struct span value;
         if (system_get(server, k, field_of(&table[i], room), scratch->of[i], &value) &&
-            table[i].take(&with, value))
+            table[i].take(&with, value, problem))
             wanted = with;
     }
     return wanted;
@@ -290,9 +319,10 @@ static uint32_t others_of(const struct server *server, const struct keyspace_liv
 static void take_pair(struct wanted *w, const struct wanted *file, const struct span pair[2])
 {
     const struct setting *s = find(pair[0]);
+    char problem[KEYSPACE_SETTING_PROBLEM_MAX];
     CHECK(s != NULL);
     if (!is_default(pair[1])) {
-        s->take(w, pair[1]);
+        s->take(w, pair[1], problem);
         return;
     }
     if (s->take == take_merge) {
@@ -301,8 +331,21 @@ static void take_pair(struct wanted *w, const struct wanted *file, const struct 
     }
     struct buffer text = { 0 };
     s->put(&text, file);
-    s->take(w, buffer_span(&text));
+    s->take(w, buffer_span(&text), problem);
     buffer_release(&text);
+}
+
+static bool acks_fit(struct write_level acks, uint32_t others, char *problem)
+{
+    if (acks.acks != KEYSPACE_ACK_COUNT || (acks.count >= 1 && acks.count <= others))
+        return true;
+    if (others == 0)
+        snprintf(problem, KEYSPACE_SETTING_PROBLEM_MAX,
+                 "acks: %u cannot be, no other region holds that keyspace", acks.count);
+    else
+        snprintf(problem, KEYSPACE_SETTING_PROBLEM_MAX, "acks: %u is out of range 1..%u",
+                 acks.count, others);
+    return false;
 }
 
 bool keyspace_settings_fit(struct server *server, struct keyspace_live *k, const struct span *pairs,
@@ -314,12 +357,8 @@ bool keyspace_settings_fit(struct server *server, struct keyspace_live *k, const
 
     for (size_t i = 0; i < count; i++)
         take_pair(&wanted, &file, &pairs[2 * i]);
-    struct write_level acks = wanted.promises.acks;
-    if (acks.acks == KEYSPACE_ACK_COUNT && acks.count > others) {
-        snprintf(problem, KEYSPACE_SETTING_PROBLEM_MAX,
-                 "acks %u cannot be: only %u other regions hold that keyspace", acks.count, others);
+    if (!acks_fit(wanted.promises.acks, others, problem))
         return false;
-    }
     if (wanted.promises.conflict == KEYSPACE_MERGE && wanted.merge.len == 0) {
         snprintf(problem, KEYSPACE_SETTING_PROBLEM_MAX,
                  "conflict merge needs a function: merge FILE");

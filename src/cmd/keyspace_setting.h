@@ -18,6 +18,9 @@ enum { KEYSPACE_SETTING_PROBLEM_MAX = 640 };
 bool keyspace_setting_valid(struct span field, struct span value,
                             char problem[KEYSPACE_SETTING_PROBLEM_MAX]);
 
+/* Whether both name the same field, one that there is. */
+bool keyspace_setting_same(struct span a, struct span b);
+
 /* Appends the name of its system field. */
 void keyspace_setting_field(struct span field, struct buffer *out);
 

@@ -151,6 +151,22 @@ TEST(who_follows_a_token_waits_for_it_where_it_writes_or_reads_causally)
     close_world();
 }
 
+TEST(the_token_of_a_with_is_waited_for_whatever_the_level)
+{
+    open_world_with(prepare);
+    world.session.with.token = mem_zalloc(sizeof(struct token));
+    EXPECT(demand("GET k").causal);
+    EXPECT(demand("DBSIZE").causal);
+    EXPECT(demand("GET s:k").causal);
+    EXPECT(demand("SET k v").causal);
+    EXPECT(!demand("PING").causal);
+    EXPECT_REPLY("MULTI", "OK");
+    EXPECT_REPLY("GET k", "QUEUED");
+    EXPECT(demand("EXEC").causal);
+    EXPECT_REPLY("DISCARD", "OK");
+    close_world();
+}
+
 TEST(a_strong_read_of_one_writer_settles_there_and_asks_nobody_else)
 {
     open_world_with(prepare);
@@ -163,9 +179,19 @@ TEST(a_strong_read_of_one_writer_settles_there_and_asks_nobody_else)
     close_world();
 }
 
+static uint8_t first_member(void *node, const struct session *session, uint32_t fence)
+{
+    (void)node;
+    (void)session;
+    return (uint8_t)(fence + 1);
+}
+
 TEST(writes_go_home)
 {
+    static const struct server_hooks hooks = { .member_for = first_member };
+
     open_world_with(prepare);
+    world.server.hooks = &hooks;
     EXPECT_EQ(route("SET k v").region, 1);
     EXPECT_EQ(route("SET p:k v").region, 2);
     EXPECT_EQ(route("SET mine:k v").region, 1);
@@ -190,7 +216,11 @@ TEST(a_directory_is_a_string_with_the_regions_name)
     EXPECT_EQ(route("SET dir:{7} v").region, 3);
     EXPECT(route("SET dir:{7} v").listed != 0);
     EXPECT_REPLY("SET at:7 nowhere", "OK");
-    EXPECT(route("SET dir:{7} v").error != NULL);
+    EXPECT_TEXT(span_str(route("SET dir:{7} v").error),
+                "NOWRITER the key has no home: the directory's entry, directory + tag, names no "
+                "region");
+    EXPECT_TEXT(span_str(route("SET tag:{7} v").error),
+                "NOWRITER the key has no home: its tag names no region, as in user:{eu-gb}:42");
     close_world();
 }
 
@@ -258,18 +288,32 @@ TEST(keys_that_this_region_may_not_hold_are_refused_by_the_names_of_those_that_m
     close_world();
 }
 
+TEST(what_is_not_for_multi_says_so)
+{
+    open_world_with(prepare);
+    EXPECT_REPLY("MULTI", "OK");
+    EXPECT_REPLY("ERASE user:", "-ERR 'erase' is not for MULTI where there are fences");
+    EXPECT_REPLY("KEYSPACE SET q: acks sync",
+                 "-ERR 'keyspace|set' is not for MULTI where there are fences");
+    EXPECT_REPLY("FLUSHALL", "-CROSSSLOT flushall inside MULTI would span all fences");
+    EXPECT_REPLY("DISCARD", "OK");
+    close_world();
+}
+
 TEST(sort_looks_up_keys_only_where_the_sorted_one_lies_and_is_written)
 {
     static const char crossed[] =
-        "-CROSSSLOT BY or GET of SORT names keys of another fence or home";
+        "-CROSSSLOT BY or GET of SORT names keys of another fence or home",
+                      fenced[] = "-FENCED this region may not hold that key: fence europe is "
+                                 "eu-de, eu-gb";
     open_world_with(prepare);
     EXPECT_REPLY("RPUSH k 2 1", "2");
     EXPECT_REPLY("MSET w1 9 w2 1", "OK");
     EXPECT_REPLY("SORT k BY w* GET #", "[\"2\" \"1\"]");
     EXPECT_REPLY("SORT k BY nosort GET #", "[\"2\" \"1\"]");
-    EXPECT_REPLY("SORT k BY eu:*", crossed);
-    EXPECT_REPLY("SORT k BY eu:w*", crossed);
-    EXPECT_REPLY("SORT k BY w* GET e*", crossed); /* may be one of eu: */
+    EXPECT_REPLY("SORT k BY eu:*", fenced);
+    EXPECT_REPLY("SORT k BY eu:w*", fenced);
+    EXPECT_REPLY("SORT k BY w* GET e*", fenced); /* may be one of eu: */
     EXPECT_REPLY("SORT_RO k GET *", crossed);
     EXPECT_REPLY("SORT k GET p:*", crossed);
     EXPECT_REPLY("SORT k GET mine:*", crossed);
@@ -280,7 +324,34 @@ TEST(sort_looks_up_keys_only_where_the_sorted_one_lies_and_is_written)
     EXPECT_REPLY("SORT tag:{us-east}:k GET tag:*", crossed);
     EXPECT_REPLY("MULTI", "OK");
     EXPECT_REPLY("SORT k GET eu:*", "QUEUED");
-    EXPECT_REPLY("EXEC", "[-CROSSSLOT BY or GET of SORT names keys of another fence or home]");
+    EXPECT_REPLY("EXEC",
+                 "[-FENCED this region may not hold that key: fence europe is eu-de, eu-gb]");
+    close_world();
+}
+
+static bool says(const char *line, const char *want)
+{
+    static char text[2000];
+
+    execute(line);
+    struct span reply = reply_text(false);
+    snprintf(text, sizeof(text), "%.*s", (int)reply.len, (const char *)reply.at);
+    return strstr(text, want) != NULL;
+}
+
+TEST(keyspaces_tell_who_writes_and_who_holds_them)
+{
+    open_world_with(prepare);
+    EXPECT(says("KEYSPACE FOR p:k", "\"outside\" \"\" \"writer\" \"eu-de\" \"homes\" \"\""));
+    EXPECT(
+        says("KEYSPACE FOR tag:k", "\"homes\" \"tag\" \"directory\" \"\" \"readers\" \"eu-gb\"]"));
+    EXPECT(says("KEYSPACE FOR dir:k",
+                "\"homes\" \"directory\" \"directory\" \"at:\" \"readers\" \"\"]"));
+    /* what this region may not hold, or shows only through another, it knows the policy of */
+    EXPECT(says("KEYSPACE FOR eu:k", "\"fence\" \"europe\""));
+    EXPECT(says("KEYSPACE FOR eu:k", "\"outside\" \"refuse\""));
+    EXPECT(says("KEYSPACE FOR through:k", "\"outside\" \"forward\""));
+    EXPECT_EQ(route("KEYSPACE FOR through:k").region, 1);
     close_world();
 }
 
@@ -294,6 +365,57 @@ TEST(a_with_inside_multi_spoils_it)
     EXPECT_REPLY("MULTI", "OK");
     EXPECT_REPLY("WITH acks=1 -- NOSUCH", "-ERR WITH inside MULTI is not allowed: give it to EXEC");
     EXPECT_REPLY("DISCARD", "OK");
+    close_world();
+}
+
+TEST(more_acknowledgements_than_regions_are_refused_at_once)
+{
+    open_world_with(prepare);
+    EXPECT_REPLY("SESSION WRITE 2", "OK");
+    EXPECT_REPLY("SESSION WRITE 3", "-ERR acks 3 cannot be: only 2 other regions are there");
+    EXPECT_EQ(demand("SET k v").others, 2);
+    EXPECT_REPLY("WITH acks=2 -- SET k v", "OK");
+    with_release(&world.session.with);
+    EXPECT_REPLY("WITH acks=9 -- SET k v",
+                 "-ERR acks 9 cannot be: only 2 other regions hold that key");
+    with_release(&world.session.with);
+    EXPECT_REPLY("WITH acks=2 -- SET eu:k v",
+                 "-ERR acks 2 cannot be: only 1 other regions hold that key");
+    with_release(&world.session.with);
+    EXPECT_REPLY("WITH acks=9 -- FLUSHALL",
+                 "-ERR acks 9 cannot be: only 2 other regions hold that key");
+    with_release(&world.session.with);
+    EXPECT_REPLY("MULTI", "OK");
+    EXPECT_REPLY("SET k v", "QUEUED");
+    EXPECT_REPLY("WITH acks=9 -- EXEC",
+                 "-ERR acks 9 cannot be: only 2 other regions hold that key");
+    with_release(&world.session.with);
+    EXPECT_REPLY("EXEC", "-EXECABORT Transaction discarded because of previous errors.");
+    close_world();
+}
+
+/* As host/config_test.c has it. */
+TEST(keyspace_set_takes_what_the_configuration_does_and_says_why_not_with_its_words)
+{
+    static const struct step steps[] = {
+        { "KEYSPACE SET q: ack_timeout 2",
+          "-ERR ack_timeout: \"2\" has no unit; a duration ends in ms, s, m or h" },
+        { "KEYSPACE SET q: ack_timeout 0", "-ERR ack_timeout: 0 is out of range 1ms..1h" },
+        { "KEYSPACE SET q: max_lag 5ms", "-ERR max_lag: 5ms is out of range 100ms..1h" },
+        { "KEYSPACE SET q: max_lag soon",
+          "-ERR max_lag: expected a duration such as 500ms, got \"soon\"" },
+        { "KEYSPACE SET q: acks 0", "-ERR acks: 0 is out of range 1..2" },
+        { "KEYSPACE SET q: acks 3", "-ERR acks: 3 is out of range 1..2" },
+        { "KEYSPACE SET q: acks quorum ACKS sync", "-ERR \"ACKS\" is given twice" },
+        { "KEYSPACE SET q: reads bounded:0", "-ERR reads is one of: " READ_LEVEL_WORDS },
+        { "KEYSPACE SET q: ack_timeout 2s reads bounded:5000 acks 2 max_lag none", "OK" },
+        { "KEYSPACE SET q: reads bounded:5s", "OK" },
+    };
+    open_world_with(prepare);
+    for (size_t i = 0; i < COUNT_OF(steps) && run_step(&steps[i]); i++)
+        ;
+    EXPECT(says("KEYSPACE FOR q:k",
+                "\"acks\" \"2\" \"ack_timeout\" \"2000ms\" \"reads\" \"bounded:5000\""));
     close_world();
 }
 

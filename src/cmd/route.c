@@ -66,6 +66,7 @@ static struct route route_key(const struct routing *r, struct span key)
     } else if (!held) {
         route.region = server->hooks->member_for(server->node, r->session, k->fence);
         route.error = route.region == 0 ? (r->writes ? NO_MEMBER_WRITES : NO_MEMBER_ANSWERS) : NULL;
+        route.unreached = route.region == 0 ? k->fence : 0;
         route.bound = true;
     }
     route.through = !held;

@@ -11,15 +11,16 @@
 #include "cmd/home.h"
 
 struct route {
-    uint8_t region;    /* where; our own number: here */
-    stamp_t listed;    /* of the directory's word that says so (cmd/home.h) */
-    bool bound;        /* it could run nowhere else */
-    bool loose;        /* it writes what every region may write */
-    bool through;      /* it may not be held here: a member of its fence answers */
-    bool refused;      /* it may not be shown to who asks: cmd/fence.h says so */
-    bool redirects;    /* the client is told to go there (MOVED) */
-    struct span key;   /* of the redirect */
-    const char *error; /* it runs nowhere: the reply; else NULL */
+    uint8_t region;     /* where; our own number: here */
+    stamp_t listed;     /* of the directory's word that says so (cmd/home.h) */
+    bool bound;         /* it could run nowhere else */
+    bool loose;         /* it writes what every region may write */
+    bool through;       /* it may not be held here: a member of its fence answers */
+    uint32_t unreached; /* the place of the fence of which no member is reached; 0: one is */
+    bool refused;       /* it may not be shown to who asks: cmd/fence.h says so */
+    bool redirects;     /* the client is told to go there (MOVED) */
+    struct span key;    /* of the redirect */
+    const char *error;  /* it runs nowhere: the reply; else NULL */
 };
 
 /* The command as it stands in its session: in MULTI, or the EXEC of what was gathered. */

@@ -197,6 +197,31 @@ void server_close_session(struct server *server, struct session *session)
     *session = (struct session){ 0 };
 }
 
+void server_count_error(struct server *server, const struct buffer *out, size_t start)
+{
+    struct span line = span_skip(buffer_span(out), start);
+    size_t len = 0;
+
+    server->statistics.errors++;
+    if (line.len == 0 || line.at[0] != '-')
+        return; /* inside an aggregate: counted, but not by its word */
+    line = span_skip(line, 1);
+    while (len < line.len && len < ERROR_WORD_MAX - 1 && line.at[len] > ' ')
+        len++;
+    for (size_t i = 0; i < ERROR_WORDS; i++) {
+        struct error_count *e = &server->error_counts[i];
+
+        if (e->count == 0) {
+            memcpy(e->word, line.at, len);
+            e->word[len] = 0;
+        }
+        if (span_equal(span_of(line.at, len), span_str(e->word))) {
+            e->count++;
+            return;
+        }
+    }
+}
+
 void server_reset_statistics(struct server *server)
 {
     server->statistics = (struct statistics){ .reclaimed_before = server->replica->reclaimed };

@@ -82,8 +82,8 @@ struct command_figures { /* by index in the command table */
     uint64_t calls, rejected, failed;
 };
 
-/* Error replies by their code word ("ERR", "WRONGTYPE"), in order of appearance; what finds no room
- * is in statistics.errors only. */
+/* Error replies by their code word ("ERR", "WRONGTYPE"), in order of appearance; what finds no room, and
+ * what stands within another reply, is in statistics.errors only. */
 enum { ERROR_WORDS = 32, ERROR_WORD_MAX = 16 };
 
 struct error_count {
@@ -214,6 +214,9 @@ void server_drop_merge(struct keyspace_live *k);
 
 /* At the start, once there are hooks: all that the deployment names. */
 bool server_load_merges(struct server *server, char *problem, size_t problem_size);
+
+/* An error was replied, at `start` of what is put out: counts it, and by its word. */
+void server_count_error(struct server *server, const struct buffer *out, size_t start);
 
 /* CONFIG RESETSTAT. */
 void server_reset_statistics(struct server *server);

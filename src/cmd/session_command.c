@@ -7,10 +7,13 @@ static void session_read(struct call *call)
 {
     struct levels *levels = &call->session->levels;
 
-    if (!read_level_parse(call->argv[2], &levels->read)) {
+    struct read_level level;
+
+    if (!read_level_parse(call->argv[2], &level)) {
         reply_error(call->reply, "ERR SESSION READ is one of: " READ_LEVEL_WORDS);
         return;
     }
+    levels->read = level;
     levels->has_read = true;
     reply_ok(call->reply);
 }
@@ -18,11 +21,19 @@ static void session_read(struct call *call)
 static void session_write(struct call *call)
 {
     struct levels *levels = &call->session->levels;
+    struct write_level level;
+    size_t others = call->server->deployment->region_count - 1;
 
-    if (!write_level_parse(call->argv[2], &levels->write)) {
+    if (!write_level_parse(call->argv[2], &level)) {
         reply_error(call->reply, "ERR SESSION WRITE is one of: " WRITE_LEVEL_WORDS);
         return;
     }
+    if (level.acks == KEYSPACE_ACK_COUNT && level.count > others) {
+        reply_errorf(call->reply, "ERR acks %u cannot be: only %zu other regions are there",
+                     level.count, others);
+        return;
+    }
+    levels->write = level;
     levels->has_write = true;
     reply_ok(call->reply);
 }

@@ -342,7 +342,8 @@ uint64_t transaction_put(const struct transaction *t,
 }
 
 void transaction_demand(const struct server *server, const struct transaction *t,
-                        const struct levels *levels, uint8_t db, bool has_token, struct demand *d)
+                        const struct levels *levels, uint8_t db, enum demand_token token,
+                        struct demand *d)
 {
     struct span queue = buffer_span(&t->queue);
     struct queued q = { 0 };
@@ -350,7 +351,7 @@ void transaction_demand(const struct server *server, const struct transaction *t
     while (take_queued(&queue, &q)) {
         struct demand one;
 
-        demand_of_plain(server, levels, db, has_token, q.argv, q.argc, &one);
+        demand_of_plain(server, levels, db, token, q.argv, q.argc, &one);
         demand_merge(d, &one);
     }
     mem_free(q.argv);

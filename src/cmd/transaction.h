@@ -58,7 +58,8 @@ void transaction_refuse(struct call *call, size_t start);
 
 /* What all that is queued asks for, to be waited for by EXEC. */
 void transaction_demand(const struct server *server, const struct transaction *t,
-                        const struct levels *levels, uint8_t db, bool has_token, struct demand *d);
+                        const struct levels *levels, uint8_t db, enum demand_token token,
+                        struct demand *d);
 
 /* Appends each command that is queued, by `put`; returns how many. */
 uint64_t transaction_put(const struct transaction *t,

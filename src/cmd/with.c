@@ -1,5 +1,7 @@
 #include "cmd/with.h"
 
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "cmd/handlers.h"
 
@@ -112,6 +114,29 @@ void with_release(struct with *with)
     *with = (struct with){ 0 };
 }
 
+static uint32_t count_regions(const uint64_t members[4])
+{
+    uint32_t count = 0;
+
+    for (int i = 0; i < 4; i++)
+        count += (uint32_t)__builtin_popcountll(members[i]);
+    return count;
+}
+
+bool with_can_be(const struct server *server, const struct session *session,
+                 const struct span *argv, size_t argc, uint32_t *others)
+{
+    const struct levels *l = &session->with.levels;
+    struct demand d;
+
+    if (!l->has_write || l->write.acks != KEYSPACE_ACK_COUNT)
+        return true;
+    demand_of(server, session, argv, argc, &d);
+    uint32_t holders = count_regions(d.members);
+    *others = holders > 0 ? holders - 1 : UINT32_MAX; /* it has no keys */
+    return l->write.count <= *others;
+}
+
 void with_raise(struct levels *levels, const struct with *with)
 {
     if (with->levels.has_read) {
@@ -140,12 +165,21 @@ void cmd_with(struct call *call)
 {
     struct session *s = call->session;
     const char *problem = NULL;
+    char too_many[80];
+    uint32_t others;
 
     if (!s->with.on)
         problem = with_take(call->argv, call->argc, call->server->deployment->name, &s->with);
     if (problem == NULL && s->transaction.open && !is_exec(call->argv[s->with.command_at])) {
         problem = "ERR WITH inside MULTI is not allowed: give it to EXEC";
         with_release(&s->with);
+    }
+    if (problem == NULL && !with_can_be(call->server, s, call->argv + s->with.command_at,
+                                        call->argc - s->with.command_at, &others)) {
+        snprintf(too_many, sizeof(too_many),
+                 "ERR acks %u cannot be: only %u other regions hold that key",
+                 s->with.levels.write.count, others);
+        problem = too_many;
     }
     if (problem == NULL) {
         command_run_within(call, s->with.command_at);

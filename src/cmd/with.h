@@ -26,6 +26,11 @@ const char *with_take(const struct span *argv, size_t argc, const char *deployme
                       struct with *with);
 void with_release(struct with *with);
 
+/* Whether its command's keys lie in as many other regions as acks= asks for. The command is given; if not,
+ * *others is how many there are. */
+bool with_can_be(const struct server *server, const struct session *session,
+                 const struct span *argv, size_t argc, uint32_t *others);
+
 /* What the options say instead of the session. */
 void with_raise(struct levels *levels, const struct with *with);
 

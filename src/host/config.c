@@ -138,6 +138,13 @@ static void read_reads(struct schema_reader *r, const struct schema_field *f,
     int64_t ms;
     if (node->kind == YAMLTREE_TEXT && strcmp(node->text, "bounded") == 0) {
         schema_problem(r, node->line, "\"bounded\" needs how old a read may be, as in: bounded 5s");
+    } else if (node->kind == YAMLTREE_TEXT && strncmp(node->text, "bounded:", 8) == 0) {
+        /* as KEYSPACE LIST shows it */
+        if (!read_level_parse(span_str(node->text), &k->promises.reads))
+            schema_problem(r, node->line,
+                           "expected bounded:<ms>, up to an hour, or a duration as in bounded 5s, "
+                           "got \"%s\"",
+                           node->text);
     } else if (node->kind != YAMLTREE_TEXT || strncmp(node->text, BOUNDED, strlen(BOUNDED)) != 0) {
         schema_read_choice(r, f, node, &k->promises.reads.reads);
     } else if (schema_duration(r, node->line, node->text + strlen(BOUNDED), 1,
@@ -302,6 +309,28 @@ static void judge_homes(struct schema_reader *r, const struct yamltree *node,
                        "the directory must lie in another keyspace");
 }
 
+/* A fence has fewer regions than the deployment. */
+static void judge_acks(struct schema_reader *r, const struct yamltree *node,
+                       const struct keyspace *k)
+{
+    const struct deployment *d = deployment_of(r);
+    uint32_t members = 0;
+    if (k->fence == 0 || k->fence >= d->fence_count || k->promises.acks.acks != KEYSPACE_ACK_COUNT)
+        return;
+    for (size_t i = 0; i < d->region_count; i++)
+        members += fence_holds(&d->fences[k->fence], d->regions[i].id);
+    if (members == 0 || k->promises.acks.count < members)
+        return;
+    size_t outer = schema_enter(r, ".acks");
+    int line = yamltree_find(node, "acks")->line;
+    if (members == 1)
+        schema_problem(r, line, "%u cannot be, no other region holds that keyspace",
+                       k->promises.acks.count);
+    else
+        schema_problem(r, line, "%u is out of range 1..%u", k->promises.acks.count, members - 1);
+    schema_leave(r, outer);
+}
+
 static void read_keyspace(struct schema_reader *r, const struct yamltree *node,
                           struct deployment *d)
 {
@@ -310,6 +339,8 @@ static void read_keyspace(struct schema_reader *r, const struct yamltree *node,
     judge_writer(r, node, k);
     judge_field(r, node, "then", k->promises.max_lag_ms != 0, "a keyspace with max_lag");
     judge_homes(r, node, k);
+    judge_acks(r, node, k);
+    judge_field(r, node, "outside", k->fence != 0, "a keyspace with a fence");
     if (k->promises.conflict == KEYSPACE_MERGE && !yamltree_find(node, "merge"))
         schema_problem(r, yamltree_find(node, "conflict")->line,
                        "conflict: merge needs the file of a function, as in: merge: cart.lua");

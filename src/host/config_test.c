@@ -560,6 +560,27 @@ TEST(levels_are_words_or_numbers_of_acks_and_bounded_has_a_staleness)
                   "bounded 5s\n");
 }
 
+TEST(what_a_fence_has_to_do_with_is_judged_by_its_members)
+{
+    struct deployment d;
+    EXPECT(parses(TWO_REGIONS "fences: { all: [us-east, eu-de], one: [eu-de] }\n"
+                              "keyspaces:\n"
+                              "  - { prefix: a, acks: 1, fence: all, reads: 'bounded:700' }\n",
+                  &d));
+    EXPECT_EQ(d.keyspaces[0].promises.reads.staleness_ms, 700);
+    deployment_release(&d);
+    EXPECT_ERRORS(
+        TWO_REGIONS "fences: { one: [eu-de] }\n"
+                    "keyspaces:\n"
+                    "  - { prefix: a, acks: 1, fence: one }\n"
+                    "  - { prefix: b, outside: forward }\n"
+                    "  - { prefix: c, reads: 'bounded:700x' }\n",
+        "f.yaml:11: keyspaces[0].acks: 1 cannot be, no other region holds that keyspace\n"
+        "f.yaml:12: keyspaces[1]: outside is only for a keyspace with a fence\n"
+        "f.yaml:13: keyspaces[2].reads: expected bounded:<ms>, up to an hour, or a duration as in "
+        "bounded 5s, got \"bounded:700x\"\n");
+}
+
 TEST(writers_and_homes_belong_to_their_modes)
 {
     struct deployment d;

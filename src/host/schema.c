@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/quantity.h"
 #include "host/suggest.h"
 
 char *schema_copy(const char *text)
@@ -176,87 +177,14 @@ void schema_read_u32(struct schema_reader *r, const struct schema_field *f,
         *(uint32_t *)to = (uint32_t)value;
 }
 
-struct unit {
-    const char *name;
-    int64_t factor;
-};
-
-struct quantity {
-    const char *what;
-    const char *like; /* an example */
-    const char *units_text;
-    struct unit units[4]; /* ascending */
-};
-
-static const struct quantity DURATION = {
-    "a duration",
-    "500ms",
-    "ms, s, m or h",
-    { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } },
-};
-static const struct quantity SIZE = {
-    "a size",
-    "64MB",
-    "B, KB, MB or GB",
-    { { "B", 1 }, { "KB", 1 << 10 }, { "MB", 1 << 20 }, { "GB", 1 << 30 } },
-};
-
-/* As a person would write it: in the largest unit that leaves it whole. */
-static void print_quantity(const struct quantity *q, int64_t value, char *to, size_t to_bytes)
-{
-    size_t i = COUNT_OF(q->units) - 1;
-    while (i > 0 && (value == 0 || value % q->units[i].factor != 0))
-        i--;
-    snprintf(to, to_bytes, "%" PRId64 "%s", value / q->units[i].factor, q->units[i].name);
-}
-
-static bool parse_quantity(struct schema_reader *r, int line, const struct quantity *q,
-                           const char *text, int64_t *value)
-{
-    size_t digits = strspn(text, "0123456789");
-    const char *unit = text + digits;
-    int64_t number = 0;
-    if (digits == 0 || !span_to_int64(span_of(text, digits), &number)) {
-        schema_problem(r, line, "expected %s such as %s, got \"%s\"", q->what, q->like, text);
-        return false;
-    }
-    if (number == 0 && *unit == '\0') { /* in any unit */
-        *value = 0;
-        return true;
-    }
-    if (*unit == '\0') {
-        schema_problem(r, line, "\"%s\" has no unit; %s ends in %s", text, q->what, q->units_text);
-        return false;
-    }
-    for (size_t i = 0; i < COUNT_OF(q->units); i++) {
-        if (strcmp(q->units[i].name, unit) == 0) {
-            *value = number > INT64_MAX / q->units[i].factor ? INT64_MAX
-                                                             : number * q->units[i].factor;
-            return true;
-        }
-    }
-    schema_problem(r, line, "\"%s\" is not a unit; %s ends in %s", unit, q->what, q->units_text);
-    return false;
-}
-
-static bool read_quantity(struct schema_reader *r, int line, const struct quantity *q,
-                          const char *text, int64_t low, int64_t high, int64_t *value)
-{
-    if (!parse_quantity(r, line, q, text, value))
-        return false;
-    if (*value >= low && *value <= high)
-        return true;
-    char low_text[32], high_text[32];
-    print_quantity(q, low, low_text, sizeof(low_text));
-    print_quantity(q, high, high_text, sizeof(high_text));
-    schema_problem(r, line, "%s is out of range %s..%s", text, low_text, high_text);
-    return false;
-}
-
 bool schema_duration(struct schema_reader *r, int line, const char *text, int64_t low, int64_t high,
                      int64_t *ms)
 {
-    return read_quantity(r, line, &DURATION, text, low, high, ms);
+    char problem[QUANTITY_PROBLEM_MAX];
+    bool good = quantity_duration_ms(span_str(text), low, high, ms, problem);
+    if (!good)
+        schema_problem(r, line, "%s", problem);
+    return good;
 }
 
 void schema_read_duration_ms(struct schema_reader *r, const struct schema_field *f,
@@ -273,9 +201,13 @@ void schema_read_size(struct schema_reader *r, const struct schema_field *f,
                       const struct yamltree *node, void *to)
 {
     int64_t value;
-    if (is_given(r, node, "a size such as 64MB") &&
-        read_quantity(r, node->line, &SIZE, node->text, f->low, f->high, &value))
+    char problem[QUANTITY_PROBLEM_MAX];
+    if (!is_given(r, node, "a size such as 64MB"))
+        return;
+    if (quantity_size_bytes(span_str(node->text), f->low, f->high, &value, problem))
         *(uint64_t *)to = (uint64_t)value;
+    else
+        schema_problem(r, node->line, "%s", problem);
 }
 
 /* Words */

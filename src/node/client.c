@@ -154,8 +154,10 @@ static size_t backlog(const struct client *c)
 }
 
 /* The next command of `in` is parsed; false: it is not complete, or never will be. */
-static bool parse(struct session *s, struct span in)
+static bool parse(struct node *n, struct session *s, struct span in)
 {
+    size_t start = s->output.len;
+
     switch (resp_parse(&s->parser, in)) {
     case RESP_COMMAND:
         return true;
@@ -163,6 +165,7 @@ static bool parse(struct session *s, struct span in)
         return false;
     case RESP_BAD:
         reply_errorf(&s->reply, "ERR %s", s->parser.error);
+        server_count_error(&n->server, &s->output, start);
         s->closing = true;
         return false;
     }
@@ -256,7 +259,7 @@ static size_t run_commands(struct node *n, struct client *c, struct span in)
     size_t used = 0;
 
     while (used < in.len && !s->closing && !s->killed && !session_waits(s)) {
-        if (!parse(s, span_skip(in, used)) || !take_command(n, c))
+        if (!parse(n, s, span_skip(in, used)) || !take_command(n, c))
             break;
         used += s->parser.consumed;
     }

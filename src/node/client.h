@@ -23,6 +23,7 @@ struct client {
     struct list dirty;      /* in node.dirty_sessions */
     struct list held;       /* in node.held while there are holds */
     struct list waiting;    /* in node.waiting: WAIT, stalled or full, or just answered */
+    bool paced;             /* it has been slowed for who is behind (max_lag) */
     bool judged;            /* the command at the front has been asked what it waits for */
     uint64_t judged_us;     /* (node/promise.h): when, */
     uint64_t waits_us;      /* since when it waits for something to come; 0: it does not, */

@@ -67,7 +67,8 @@ TEST(the_token_of_a_with_goes_on_in_its_answer)
     stamp_t seen = stamp_make(ALONE_START_US / 1000, 0, ELSEWHERE);
     struct buffer in = { 0 };
     token_see(token, seen, RUN);
-    buffer_put_text(&in, "WITH read=local token=");
+    alone.node.replica.options.foreign[0] = 1u << ELSEWHERE; /* which never comes here */
+    buffer_put_text(&in, "WITH token=");
     token_put(&in, token, "shop");
     buffer_put_text(&in, " -- GET k\r\n");
     node_session_input(&alone.node, s, buffer_span(&in));
@@ -149,10 +150,11 @@ TEST(tokens_of_a_pipeline_of_withs_take_no_more_than_a_backlog)
     struct session *s = alone_session(&alone);
     struct token *token = mem_zalloc(sizeof(*token));
     struct buffer in = { 0 };
+    alone.node.replica.options.foreign[0] = ~(uint64_t)3; /* of all others nothing is waited for */
     for (uint8_t o = 2; o < 60; o++)
         token_see(token, stamp_make(ALONE_START_US / 1000, 0, o), 1);
     for (int i = 0; i < COMMANDS; i++) {
-        buffer_put_text(&in, "WITH acks=1 read=local token=");
+        buffer_put_text(&in, "WITH token=");
         token_put(&in, token, "shop");
         buffer_put_text(&in, " -- GET k\r\n");
     }

@@ -287,7 +287,7 @@ static void refuse(struct node *n, struct client *c, const char *error)
     size_t start = s->output.len;
 
     reply_error(&s->reply, error);
-    n->server.statistics.errors++;
+    server_count_error(&n->server, &s->output, start);
     if (is_exec(s, s->parser.argv + s->with.command_at, s->parser.argc - s->with.command_at))
         end_transaction(n, c);
     else if (s->transaction.open)
@@ -390,15 +390,48 @@ static void redirect(struct node *n, struct client *c, const struct route *route
     refuse(n, c, text);
 }
 
+enum { SINCE_MAX = 40 };
+
+/* How long ago that was; what was never there is missing since we serve. */
+static void put_since(const struct node *n, uint64_t then_us, char text[SINCE_MAX])
+{
+    uint64_t ms = (n->now_us - (then_us > n->start_us ? then_us : n->start_us)) / 1000;
+
+    if (ms < 10000)
+        snprintf(text, SINCE_MAX, "since %llu ms", (unsigned long long)ms);
+    else
+        snprintf(text, SINCE_MAX, "since %llu s", (unsigned long long)ms / 1000);
+}
+
 static void refuse_unreached(struct node *n, struct client *c, const struct peer *p, uint8_t region)
 {
     const struct region *known = deployment_region_with_id(n->options.deployment, region);
-    char text[400];
+    char text[400], since[SINCE_MAX];
 
-    snprintf(text, sizeof(text), "NOWRITER %s writes that key, and is not reached%s%s",
-             known != NULL ? known->name : "a region that is not in the configuration",
+    put_since(n, p != NULL ? p->down_us : 0, since);
+    snprintf(text, sizeof(text), "NOWRITER %s writes that key, and is not reached %s%s%s",
+             known != NULL ? known->name : "a region that is not in the configuration", since,
              p != NULL && p->problem[0] != 0 ? ": " : "", p != NULL ? p->problem : "");
     refuse(n, c, text);
+}
+
+/* What it says of a fence without a member that is reached, with since when. */
+static enum forward_verdict refuse_fence(struct node *n, struct client *c,
+                                         const struct route *route)
+{
+    const struct fence *f = &n->options.deployment->fences[route->unreached];
+    uint64_t then_us = 0;
+    char text[400], since[SINCE_MAX];
+
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peer *p = &n->peers[i];
+
+        if (fence_holds(f, p->region->id) && p->down_us > then_us)
+            then_us = p->down_us;
+    }
+    put_since(n, then_us, since);
+    snprintf(text, sizeof(text), "%s (fence %s) %s", route->error, f->name, since);
+    return refuse_in_order(n, c, text);
 }
 
 /* Those before it must have been answered, when it is not to follow them. */
@@ -570,7 +603,8 @@ enum forward_verdict forward_judge(struct node *n, struct client *c, const struc
     if (gathers && !s->transaction.refused)
         route.error = route_gather(&s->transaction, &route);
     if (route.error != NULL)
-        return refuse_in_order(n, c, route.error);
+        return route.unreached != 0 ? refuse_fence(n, c, &route)
+                                    : refuse_in_order(n, c, route.error);
     const struct command *command = command_find(argv[at]); /* NULL: it is refused when it runs */
 
     if (gathers && (command == NULL || !ends_watch(c, command)))
@@ -653,8 +687,10 @@ static void take_seen(struct node *n, struct client *c, struct span reply)
         if (c->forward.kept_stamp != 0)
             hold_until_applied(n, c, start, c->forward.kept_stamp);
     } else {
+        size_t start = s->output.len;
         reply_error(&s->reply, "STALE the command was answered elsewhere, and what else is there "
                                "is not known");
+        server_count_error(&n->server, &s->output, start);
     }
     buffer_release(kept);
     mem_free(t);
@@ -708,6 +744,7 @@ static void fail_first(struct node *n, struct client *c, const char *what)
     const struct forwarded *first = first_of(c);
     const char *name = c->forward.peer->region->name;
     bool told = first->token ? c->forward.kept.len > 0 : !first->silent;
+    size_t start = c->session.output.len;
 
     if (told && first->token)
         reply_errorf(
@@ -720,7 +757,8 @@ static void fail_first(struct node *n, struct client *c, const char *what)
                      what);
     else if (told)
         reply_errorf(&c->session.reply, "STALE the read was sent to %s, and %s", name, what);
-    n->server.statistics.errors += told;
+    if (told)
+        server_count_error(&n->server, &c->session.output, start);
     buffer_release(&c->forward.kept);
     forget_first(c);
 }

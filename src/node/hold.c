@@ -18,8 +18,9 @@ static const uint64_t HOLD_OPEN = UINT64_MAX;
 
 /* What a reply waits for of others, and what it will tell. */
 struct hold_acks {
-    uint64_t end; /* of the reply, as hold.start */
-    stamp_t stamp;
+    uint64_t end;  /* of the reply, as hold.start */
+    stamp_t stamp; /* of the write; of a strong read: of the last that it may show */
+    bool wrote;
     uint64_t began_us, deadline_us;
     uint32_t wanted;
     bool told;           /* it came in a WITH: its answer tells of all this */
@@ -99,6 +100,7 @@ static struct hold_acks *ask(struct node *n, struct client *c, bool told)
         .stamp = s->wrote     ? s->last_write
                  : d->settles ? newest_own(n, d->fences)
                               : 0,
+        .wrote = s->wrote,
         .began_us = n->now_us,
         .deadline_us = promise_deadline_us(n, c),
         .wanted = s->wrote || d->settles ? d->others : 0,
@@ -112,6 +114,7 @@ static struct hold_acks *ask(struct node *n, struct client *c, bool told)
         a->lost = warning_of(n, s);
     if (told && s->with.token != NULL)
         token_put(&a->token, s->with.token, n->options.deployment->name);
+    n->acks_waited += a->wanted > 0;
     if (a->wanted == 0) /* it only is to be told */
         a->deadline_us = n->now_us;
     if (a->deadline_us < n->hold_due_us)
@@ -249,12 +252,12 @@ static void put_noacks(const struct node *n, const struct hold_acks *a, struct r
     put_names(n, a, false, &silent);
     buffer_put_u8(&acked, 0);
     buffer_put_u8(&silent, 0);
-    reply_errorf(
-        reply,
-        "NOACKS the write stands here, but %u of %u regions acknowledged it in %llu ms: %s; "
-        "not: %s",
-        a->count, a->wanted, (unsigned long long)((a->deadline_us - a->began_us) / 1000),
-        (char *)acked.at, (char *)silent.at);
+    reply_errorf(reply,
+                 "NOACKS %s stands here, but %u of %u regions acknowledged it in %llu ms: %s; "
+                 "not: %s",
+                 a->wrote ? "the write" : "what was read", a->count, a->wanted,
+                 (unsigned long long)((a->deadline_us - a->began_us) / 1000), (char *)acked.at,
+                 (char *)silent.at);
     buffer_release(&acked);
     buffer_release(&silent);
 }
@@ -287,10 +290,11 @@ static void put_token(struct node *n, const struct session *s, const struct hold
     buffer_release(&token);
 }
 
+/* What a strong read has waited for others wrote: of that it tells nothing. */
 static void put_acks(const struct node *n, const struct hold_acks *a, struct reply *reply)
 {
-    reply_array(reply, a->count);
-    for (size_t i = 0; i < n->matrix.count; i++) {
+    reply_array(reply, a->wrote ? a->count : 0);
+    for (size_t i = 0; i < n->matrix.count && a->wrote; i++) {
         if (a->acked_ms[i] == NO_ACK)
             continue;
         reply_array(reply, 2);
@@ -327,7 +331,7 @@ static void put_with(struct node *n, struct client *c, const struct hold_acks *a
     reply_bulk_text(reply, "region");
     reply_bulk_text(reply, n->options.self->name);
     reply_bulk_text(reply, "stamp");
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)a->stamp);
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)(a->wrote ? a->stamp : 0));
     reply_bulk_text(reply, text);
     reply_bulk_text(reply, "token");
     put_token(n, &c->session, a, reply);
@@ -378,7 +382,8 @@ static void answer(struct node *n, struct client *c, size_t at)
         put_noacks(n, a, &reply);
     else
         put_with(n, c, a, span_of(c->session.output.at + start, end - start), &reply);
-    n->server.statistics.errors += failed;
+    if (failed)
+        server_count_error(&n->server, &text, 0);
     replace(c, at, buffer_span(&text));
     buffer_release(&text);
 }
@@ -469,6 +474,7 @@ void hold_fail(struct node *n)
         s->output.len = c->holds[0].start - c->sent_total;
         reply_errorf(&s->reply,
                      "UNKNOWN the log failed before this was durable: a restart may lose it");
+        server_count_error(&n->server, &s->output, c->holds[0].start - c->sent_total);
         s->closing = true;
         hold_forget(n, c);
         list_remove(&c->held);

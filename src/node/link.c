@@ -104,6 +104,8 @@ static void end(struct node *n, struct link *l, const char *why)
         l->peer->bytes_out += l->bytes_out;
         *(l->is_intake ? &l->peer->batch_bytes_in : &l->peer->batch_bytes_out) += l->batch_bytes;
     }
+    if (l->peer != NULL && l->peer->intake == l && l->ready)
+        l->peer->down_us = n->now_us;
     if (l->peer != NULL && l->peer->intake == l)
         detach_intake(n, l);
     if (l->peer != NULL && l->peer->feed == l)

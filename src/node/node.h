@@ -94,6 +94,7 @@ struct peer {
     struct link *feed;            /* dialled by it: it subscribes, we send */
     uint64_t bytes_in, bytes_out; /* of connections that have ended */
     uint64_t batch_bytes_in, batch_bytes_out; /* likewise: writes alone */
+    uint64_t down_us; /* when the last intake that was ready ended; 0: none has */
     bool dialing;
     uint64_t dial_at_us;        /* next try */
     uint32_t failures;          /* dials failed in a row: the backoff */
@@ -135,8 +136,10 @@ struct node {
     struct table remotes_by_key; /* the same */
     struct list remotes_due;     /* those of them that may have answers */
     uint64_t forwards_sent, forwards_taken;
-    uint64_t barrier_wanted;        /* the newest number that a command waits for */
-    uint8_t writers[STAMP_ORIGINS]; /* origins of all writers that we may hold */
+    uint64_t acks_waited;             /* answers that had to wait for acknowledgements */
+    uint64_t lag_slowed, lag_refused; /* writes that waited for, or gave way to, who is behind */
+    uint64_t barrier_wanted;          /* the newest number that a command waits for */
+    uint8_t writers[STAMP_ORIGINS];   /* origins of all writers that we may hold */
     size_t writer_count;
     uint8_t fence_of[STAMP_ORIGINS]; /* each origin's fence */
     uint64_t closed[4];              /* bitmap of origins without an owner (node/closed.h) */

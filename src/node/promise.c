@@ -158,16 +158,20 @@ static enum promise_verdict judge_lag(struct node *n, struct client *c)
         reply_errorf(&s->reply,
                      "BUSY nothing was heard of %s yet, and max_lag is %u: try again later",
                      who->name, d->max_lag_ms);
-        n->server.statistics.errors++;
+        n->lag_refused++;
         return PROMISE_OVER;
     }
     if (lag_ms > d->max_lag_ms && d->refuses) {
         reply_errorf(&s->reply, "BUSY %s is %u ms behind, and max_lag is %u: try again later",
                      who->name, lag_ms, d->max_lag_ms);
-        n->server.statistics.errors++;
+        n->lag_refused++;
         return PROMISE_OVER;
     }
-    return n->now_us - c->judged_us < pace_us(lag_ms, d->max_lag_ms) ? PROMISE_WAIT : PROMISE_RUN;
+    if (n->now_us - c->judged_us >= pace_us(lag_ms, d->max_lag_ms))
+        return PROMISE_RUN;
+    n->lag_slowed += !c->paced;
+    c->paced = true;
+    return PROMISE_WAIT;
 }
 
 /* --- a command --- */
@@ -237,10 +241,15 @@ void promise_begin(struct node *n, struct client *c, const struct span *argv, si
     if (c->judged || asks_nothing(n, s, argv[0]))
         return;
     c->judged = true;
+    c->paced = false;
     c->judged_us = n->now_us;
     c->waits_us = c->waited_us = 0;
     if (is_with(argv[0]) && with_take(argv, argc, n->options.deployment->name, &s->with) != NULL)
         return; /* it is told when it runs */
+    uint32_t others;
+    if (s->with.on &&
+        !with_can_be(&n->server, s, argv + s->with.command_at, argc - s->with.command_at, &others))
+        return; /* so is this */
     demand_of(&n->server, s, argv + s->with.command_at, argc - s->with.command_at, &s->demand);
     if (s->demand.strong)
         c->barrier = ++n->barrier_wanted;
@@ -294,9 +303,10 @@ static bool may_go(struct node *n, const struct client *c, const struct lack *la
     return hopeless && elsewhere_find(n, c) != NULL;
 }
 
-/* It has been answered with an error. */
-static void give_up(struct node *n, struct client *c)
+/* It has been answered with an error, at `start`. */
+static void give_up(struct node *n, struct client *c, size_t start)
 {
+    server_count_error(&n->server, &c->session.output, start);
     if (c->session.transaction.open)
         transaction_discard(&n->server, &c->session.transaction);
     promise_end(c);
@@ -305,6 +315,7 @@ static void give_up(struct node *n, struct client *c)
 enum promise_verdict promise_judge(struct node *n, struct client *c)
 {
     struct session *s = &c->session;
+    size_t start = s->output.len;
 
     if (!c->judged)
         return PROMISE_RUN;
@@ -312,7 +323,7 @@ enum promise_verdict promise_judge(struct node *n, struct client *c)
         enum promise_verdict paced = judge_lag(n, c);
 
         if (paced == PROMISE_OVER)
-            give_up(n, c);
+            give_up(n, c, start);
         if (paced != PROMISE_RUN)
             return paced;
     }
@@ -335,8 +346,7 @@ enum promise_verdict promise_judge(struct node *n, struct client *c)
     if (!is_late(n, c))
         return may_go(n, c, &lack) ? PROMISE_AWAY : PROMISE_WAIT;
     reply_errorf(&s->reply, "STALE %s: waited %u ms", lack.text, s->demand.timeout_ms);
-    n->server.statistics.errors++;
-    give_up(n, c);
+    give_up(n, c, start);
     return PROMISE_OVER;
 }
 
@@ -365,7 +375,11 @@ bool promise_end_follow(struct node *n, struct client *c)
              "STALE writes of %s that the token names have not come in time; the session waits for "
              "them on",
              name_of(n, origin));
+    size_t start = s->output.len;
+    bool silent = s->wait_silent;
     session_follow_end(s, problem);
+    if (!silent)
+        server_count_error(&n->server, &s->output, start);
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include "node/link_info.h"
 #include "node/node.h"
 #include "node/report_conflicts.h"
+#include "node/report_promises.h"
 
 static uint64_t key_count(const struct node *n)
 {
@@ -499,7 +500,7 @@ void node_metrics(struct node *n, struct buffer *out)
     metric(out, "meridian_rejected_connections_total", "counter",
            "Client connections over limits.clients.", s->rejected_connections);
     metric(out, "meridian_commands_total", "counter", "Commands run.", s->commands);
-    metric(out, "meridian_errors_total", "counter", "Error replies.", s->errors);
+    report_promise_metrics(out, n);
     metric(out, "meridian_expired_keys_total", "counter", "Expired keys reclaimed by this region.",
            r->reclaimed);
     metric(out, "meridian_client_input_bytes_total", "counter", "Bytes read from clients.",

@@ -27,6 +27,15 @@ const char *const keyspace_then_words[] = {
     [KEYSPACE_SLOW] = "slow",
     [KEYSPACE_REFUSE_WRITES] = "refuse",
 };
+const char *const keyspace_outside_words[] = {
+    [KEYSPACE_REFUSE] = "refuse",
+    [KEYSPACE_THROUGH] = "forward",
+};
+const char *const keyspace_homes_words[] = {
+    [KEYSPACE_HOMES_TAG] = "tag",
+    [KEYSPACE_HOMES_HASH] = "hash",
+    [KEYSPACE_HOMES_DIRECTORY] = "directory",
+};
 
 bool keyspace_promises_equal(const struct keyspace_promises *a, const struct keyspace_promises *b)
 {

@@ -79,6 +79,8 @@ extern const char *const keyspace_streams_words[2];
 extern const char *const keyspace_evict_words[3];
 extern const char *const keyspace_elsewhere_words[2];
 extern const char *const keyspace_then_words[2];
+extern const char *const keyspace_outside_words[2];
+extern const char *const keyspace_homes_words[3];
 
 /* What may be changed while regions run (KEYSPACE SET), but for the merge function. */
 struct keyspace_promises {

@@ -1,6 +1,7 @@
 #include "policy/level.h"
 
 #include "base/check.h"
+#include "base/quantity.h"
 
 static const char *const acks_words[] = {
     [KEYSPACE_ASYNC] = "async",
@@ -32,28 +33,18 @@ bool write_level_parse(struct span text, struct write_level *level)
     return true;
 }
 
-bool level_take_ms(struct span text, uint32_t *ms)
+/* What follows the word: ':' and milliseconds, or a time with its unit. */
+static bool take_staleness(struct span text, uint32_t *ms)
 {
-    static const struct {
-        const char *unit;
-        int64_t ms;
-    } units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
-    size_t digits = 0;
-    int64_t number, times = 0;
+    char problem[QUANTITY_PROBLEM_MAX];
+    struct span rest = span_skip(text, 1);
+    int64_t number;
+    bool plain = text.at[0] == ':' && span_to_int64(rest, &number);
 
-    while (digits < text.len && text.at[digits] >= '0' && text.at[digits] <= '9')
-        digits++;
-    if (!span_to_int64(span_of(text.at, digits), &number))
+    if (plain ? number < 1 || number > LEVEL_STALENESS_MAX_MS
+              : !quantity_duration_ms(rest, 1, LEVEL_STALENESS_MAX_MS, &number, problem))
         return false;
-    if (digits == text.len)
-        times = 1;
-    for (size_t i = 0; i < COUNT_OF(units); i++) {
-        if (span_equal_nocase(span_skip(text, digits), units[i].unit))
-            times = units[i].ms;
-    }
-    if (times == 0 || number < 1 || number > LEVEL_STALENESS_MAX_MS / times)
-        return false;
-    *ms = (uint32_t)(number * times);
+    *ms = (uint32_t)number;
     return true;
 }
 
@@ -64,7 +55,7 @@ bool read_level_parse(struct span text, struct read_level *level)
 
     if (text.len > len && span_equal_nocase(span_of(text.at, len), "bounded") &&
         (text.at[len] == ':' || text.at[len] == ' ')) {
-        if (!level_take_ms(span_skip(text, len + 1), &ms))
+        if (!take_staleness(span_skip(text, len), &ms))
             return false;
         *level = (struct read_level){ KEYSPACE_READ_BOUNDED, ms };
         return true;

@@ -4,7 +4,7 @@
  *     a write     async | semi-sync | quorum | sync | <n>     n other regions
  *     a read      local | bounded:<ms> | causal | strong
  *
- * `bounded 5s`, as the configuration has it, is understood as well.
+ * `bounded 5s` and `bounded:5s` are understood as well; a number behind a space has to have its unit.
  */
 #ifndef POLICY_LEVEL_H
 #define POLICY_LEVEL_H
@@ -54,9 +54,6 @@ enum {
 /* False when the text is no level; words in any case. */
 bool write_level_parse(struct span text, struct write_level *level);
 bool read_level_parse(struct span text, struct read_level *level);
-
-/* A time of 1ms to 1h, in milliseconds, or with a unit: ms, s, m, h. */
-bool level_take_ms(struct span text, uint32_t *ms);
 
 /* Appends the level's word. */
 void write_level_put(struct buffer *out, struct write_level level);

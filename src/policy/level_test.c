@@ -50,10 +50,11 @@ TEST(read_levels_are_words_and_bounded_has_a_time)
     EXPECT(is_read_level("bounded:500", KEYSPACE_READ_BOUNDED, 500));
     EXPECT(is_read_level("bounded 5s", KEYSPACE_READ_BOUNDED, 5000));
     EXPECT(is_read_level("bounded:1h", KEYSPACE_READ_BOUNDED, 3600000));
+    EXPECT(is_read_level("bounded:5s", KEYSPACE_READ_BOUNDED, 5000));
     static const char *const bad[] = { "bounded",    "bounded:",     "bounded:0",
                                        "bounded:-1", "bounded:61m",  "bounded:5 s",
                                        "bounded5s",  "bounded:5sec", "",
-                                       "eventual",   "bounded: 5" };
+                                       "eventual",   "bounded: 5",   "bounded 5" };
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         EXPECT(!read_level_parse(span_str(bad[i]), &level));
 }

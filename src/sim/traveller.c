@@ -139,11 +139,12 @@ static uint32_t members_of(const struct sim_world *w, uint32_t keyspace)
     return is_fenced(w, keyspace) ? (uint32_t)__builtin_popcount(w->plan.fence) : w->plan.regions;
 }
 
-/* The strictest of all keys; with a token a write and a causal read come after what it names. */
+/* The strictest of all keys; a write and a causal read come after what a token names, and whatever carries
+ * one in its WITH. */
 static void expect(const struct sim_world *w, struct sim_traveller *t, const struct levels *with)
 {
     struct sim_ask *a = &t->ask;
-    bool has_token = t->follows || a->with_token, causal = false;
+    bool causal = false;
     a->staleness_ms = STALENESS_ANY;
     a->timeout_ms = with->timeout_ms;
     for (uint32_t i = 0; i < a->board_count; i++) {
@@ -165,17 +166,18 @@ static void expect(const struct sim_world *w, struct sim_traveller *t, const str
         if (read.reads == KEYSPACE_READ_BOUNDED && read.staleness_ms < a->staleness_ms)
             a->staleness_ms = read.staleness_ms;
     }
-    a->causal = has_token && (causal || a->kind == ASK_POST);
+    a->causal = a->with_token || (t->follows && (causal || a->kind == ASK_POST));
 }
 
-static struct write_level some_acks(struct prng *p)
+/* No more than there are: that is refused. */
+static struct write_level some_acks(struct prng *p, uint32_t others)
 {
     static const enum keyspace_acks LEVELS[] = { KEYSPACE_ASYNC,  KEYSPACE_SEMI_SYNC,
                                                  KEYSPACE_QUORUM, KEYSPACE_QUORUM,
                                                  KEYSPACE_SYNC,   KEYSPACE_ACK_COUNT };
     enum keyspace_acks acks = LEVELS[prng_below(p, COUNT_OF(LEVELS))];
     uint32_t count = acks == KEYSPACE_ACK_COUNT ? (uint32_t)prng_below(p, 4) : 0;
-    return (struct write_level){ acks, count };
+    return (struct write_level){ acks, count < others ? count : others };
 }
 
 static struct read_level some_reads(struct prng *p)
@@ -188,7 +190,9 @@ static struct read_level some_reads(struct prng *p)
     return (struct read_level){ reads, reads == KEYSPACE_READ_BOUNDED ? ms : 0 };
 }
 
-static struct levels some_options(struct sim_traveller *t, struct prng *p, bool write)
+/* Of a write to keys that so many other regions hold. */
+static struct levels some_options(struct sim_traveller *t, struct prng *p, bool write,
+                                  uint32_t others)
 {
     struct levels with = { 0 };
     t->ask.with = prng_below(p, 2) == 0;
@@ -197,7 +201,7 @@ static struct levels some_options(struct sim_traveller *t, struct prng *p, bool 
     t->ask.with_token = t->token.len > 0 && prng_below(p, 3) > 0;
     with.has_write = write && prng_below(p, 3) > 0;
     with.has_read = !write && prng_below(p, 3) > 0;
-    with.write = some_acks(p);
+    with.write = some_acks(p, others);
     with.read = some_reads(p);
     if (prng_below(p, 2) == 0)
         with.timeout_ms = 1 + (uint32_t)prng_below(p, prng_below(p, 3) ? 300 : 2000);
@@ -280,16 +284,16 @@ static void do_something(struct sim_world *w, struct sim_traveller *t, struct pr
         t->ask.session = t->levels;
         t->ask.session.has_write = write;
         if (write)
-            t->ask.session.write = some_acks(p);
+            t->ask.session.write = some_acks(p, w->plan.regions - 1);
         else
             t->ask.session.read = some_reads(p);
         send(w, t, &none);
     } else if (which < 55 && w->posts.count + POSTS_KEPT < POSTS_MAX) {
         uint32_t keyspace = some_keyspace(w, p, t);
-        struct levels with = some_options(t, p, true);
+        struct levels with = some_options(t, p, true, members_of(w, keyspace) - 1);
         post_on(w, t, keyspace, &with);
     } else {
-        struct levels with = some_options(t, p, false);
+        struct levels with = some_options(t, p, false, 0);
         read_boards(w, t, p, &with);
     }
 }
