@@ -56,7 +56,7 @@ class Places:
     def back_up(self, *more, region=0, to="backup"):
         return good("backup", "--data", self.world.data_dir(region), "--to", self.path(to), *more)
 
-    def config(self, name, regions, deployment="test", closed=()):
+    def config(self, name, regions, deployment="test", closed=(), extra=""):
         """A configuration of {region: number}, on ports of their own."""
         path = self.path(name + ".yaml")
         ports = support.free_ports(3 * len(regions))
@@ -67,7 +67,7 @@ class Places:
         if closed:
             lines += [f"closed: {list(closed)}"]
         with open(path, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines + [CHECKPOINTS, ""]))
+            file.write("\n".join(lines + [CHECKPOINTS, extra, ""]))
         return path
 
     def restore(self, data, config, region, *more, of="backup"):
@@ -461,6 +461,64 @@ def test_a_region_that_lost_its_disk_comes_back_from_its_back_up_among_the_other
         world.client(0).set("again", "writable")
         found = world.wait_equal()
         assert found[b"after"][1] == b"the back-up" and found[b"again"][1] == b"writable"
+
+
+FENCED = """
+fences:
+  gdpr: [eu-de, jp-tok]
+keyspaces:
+  - { prefix: "eu:", fence: gdpr }
+"""
+
+
+def test_a_member_of_a_fence_comes_back_by_its_number_alone():
+    """What a region wrote to a fence goes with its number: nobody has to list more than that."""
+    with Places(regions=3, extra=CHECKPOINTS + FENCED) as place:
+        world = place.world
+        world.wait_linked()
+        for i in (1, 2):
+            world.client(i).set(f"eu:{i}", i)
+            world.client(i).set(f"all:{i}", i)
+        wait_until(lambda: world.contents(1) == world.contents(2) and len(world.contents(1)) == 4)
+        world.client(1).save()
+        place.back_up(region=1)
+        world.kill(1)
+        shutil.rmtree(world.data_dir(1))
+
+        def refusal(*numbers, deployment="test", closed=()):
+            config = place.config("no", dict(zip(world.names, numbers)), deployment, closed, FENCED)
+            return bad("restore", "--from", place.path("backup"), "--data", place.path("no"), "--config", config,
+                       "--region", "eu-de")
+
+        told = refusal(1, 2, 3)
+        assert "free: 4 to 15)" in told and told.endswith("closed: 2\n"), told
+        told = refusal(1, 4, 3)
+        assert told.endswith("closed: 2\n") or told.endswith("every region: 2\n"), told
+        told = refusal(5, 6, 7, deployment="other")
+        assert told.rstrip().endswith(": 1 to 3"), told
+        told = refusal(1, 17, 3, closed=[2])
+        assert "at most 15" in told, told
+
+        with open(world.config, encoding="utf-8") as file:
+            text = file.read()
+        for number, name in zip((1, 4, 3), world.names):
+            text = text.replace(f"- name: {name}", f"- name: {name}\n    id: {number}")
+        with open(world.config, "w", encoding="utf-8") as file:
+            file.write(text + "closed: [2]\n")
+        place.restore("world/eu-de", world.config, "eu-de")
+        for i in (0, 2):
+            world.restart(i)
+        world.start(1)
+        world.wait_linked()
+        world.client(1).set("eu:again", "writable")
+        wait_until(lambda: world.client(2).get("eu:again") == "writable" and world.contents(1) == world.contents(2))
+        assert sorted(world.contents(1)) == [b"all:1", b"all:2", b"eu:1", b"eu:2", b"eu:again"]
+        wait_until(lambda: sorted(world.contents(0)) == [b"all:1", b"all:2"])
+        assert {(c["number"], c.get("fence")) for c in world.status(2)["closed"]} == {(2, None), (2, "gdpr")}
+        assert not any("ev=origin.unknown" in world.log(i) for i in range(3))
+
+        config = place.config("new", dict(zip(world.names, (5, 6, 7))), "other", [1, 2, 3], FENCED)
+        place.restore("new", config, "eu-de")
 
 
 def filled(world, i, wanted):
