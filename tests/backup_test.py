@@ -205,13 +205,35 @@ def test_times_are_read_as_people_write_them():
         place.back_up()
         utc = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
         texts = [utc + "Z", utc + ".5+00:00", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)), str(int(at)),
-                 hex(int(at * 1000) << 20)]
+                 hex(int(at * 1000) << 20), f"{int(at * 1000) << 20:016x}"]
         for number, text in enumerate(texts):
             assert contents_after(place, f"r{number}", "--to", text)[b"k"][1] == b"before", text
         for text in ("soon", "2026-02-30T10:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21T10:60:00Z", "2026-11-21T10:00:60Z",
-                     "2026-11-21 10:00:00 or so", "2026-11-21T10:00:00.Z", "2026-11-21T10:00:00+1:00", "2026-1-2T10:00:00Z"):
+                     "2026-11-21 10:00:00 or so", "2026-11-21T10:00:00.Z", "2026-11-21T10:00:00+1:00", "2026-1-2T10:00:00Z",
+                     "1a200f52d7b0000", "1a200f52d7b00001f", "1a200f52d7b0000g", "0x", "0x1a 0"):
             status, _, told = run("restore", "--from", "x", "--data", "y", "--config", "z", "--region", "r", "--to", text)
             assert status == 2 and text in told, (text, told)
+
+
+def test_a_stamp_is_taken_as_conflict_versions_prints_it():
+    siblings = CHECKPOINTS + "\nkeyspaces:\n  - { prefix: '', conflict: siblings }"
+    with Places(regions=2, extra=siblings) as place:
+        world = place.world
+        world.wait_linked()
+        world.cut(0, 1)
+        for i in range(2):
+            world.client(i).set("k", i)
+        world.heal(0, 1)
+        world.wait_equal()
+        versions = world.client(0).execute_command("CONFLICT", "VERSIONS", "k")
+        stamps = sorted(re.findall(r"\b[0-9a-f]{16}\b", str(versions)))
+        assert len(stamps) == 2, versions
+        place.back_up()
+        assert len(contents_after(place, "first", "--to", stamps[0], numbers=2)) == 1
+        # sixteen digits are a stamp's, also when none is a letter: in decimal it would be one of 1970
+        told = bad("restore", "--from", place.path("backup"), "--data", place.path("no"), "--config",
+                   place.config("no", {"us-east": 9}, "other", [1, 2]), "--region", "us-east", "--to", "9999999999999999")
+        assert "newest moment" in told, told
 
 
 # --- while it is written to ---
