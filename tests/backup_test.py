@@ -567,6 +567,76 @@ def test_a_new_deployment_grows_from_a_back_up():
             assert world.wait_equal()[b"new"][1] == b"write"
 
 
+def health(world, i):
+    """A region that is filled opens everything anew: then nobody answers for a moment."""
+    try:
+        return world.get(i, "/health")
+    except OSError:
+        return 0, ""
+
+
+APART = """
+fences:
+  gdpr: [eu-de, br-sao]
+  us: [us-east, jp-tok]
+keyspaces:
+  - { prefix: "eu:", fence: gdpr }
+  - { prefix: "us:", fence: us }
+"""
+
+
+def test_a_new_deployment_with_disjoint_fences_grows_from_one_back_up():
+    """Nobody has anything of a fence that the back-up is without: its members may be filled by who is no member."""
+    with Places(regions=4, extra=CHECKPOINTS + APART) as place:
+        world = place.world
+        world.wait_linked()
+        for i in range(4):
+            for k in range(50):
+                world.client(i).set(f"all:{i}:{k}", k)
+        world.client(0).set("us:1", 1)
+        world.client(1).set("eu:1", 1)
+        wait_until(lambda: all(len(world.contents(i)) == 201 for i in range(4)))
+        world.client(0).execute_command("CHECKPOINT", "SCRUB")
+        place.back_up()
+        config = place.config("new", dict(zip(world.names, (5, 6, 7, 8))), "other", [1, 2, 3, 4], APART)
+        told = place.restore("r0", config, "us-east")
+        assert "us-east is no member of fence gdpr" in told and "start all of eu-de, br-sao" in told, told
+        world.stop()
+        with Restored(place, config, ["r0"]) as new:
+            new.directories += [place.path(f"r{i}") for i in (1, 2, 3)]
+            for i in (1, 2):
+                new.start_quietly(i)
+            wanted = new.contents(0)
+            assert len(wanted) == 201
+            wait_until(lambda: filled(new, 2, wanted), 60, "jp-tok was not filled")
+
+            # while one member is not there, which may hold something of the fence, the other does not serve
+            for again in (False, True):
+                if again:
+                    new.kill(1)
+                    new.start_quietly(1)
+                wait_until(lambda: "it waits: " in health(new, 1)[1], 60, "it does not say why it waits")
+                status, page = health(new, 1)
+                assert status == 503 and "has to be filled from another" in page, (status, page)
+                try:
+                    assert not new.client(1).get("all:0:1"), "it serves"
+                    raise AssertionError("it serves as if it held nothing")
+                except redis.RedisError as problem:
+                    assert "has to be filled" in str(problem), problem
+
+            new.start_quietly(3)
+            del wanted[b"us:1"]
+            for i in (1, 3):
+                wait_until(lambda i=i: health(new, i)[0] == 200, 60, "it does not serve")
+                assert new.contents(i) == wanted, (i, len(new.contents(i)))
+            new.client(1).set("eu:2", 2)
+            new.client(1).set("all:new", 2)
+            wait_until(lambda: all(new.client(i).get("all:new") == "2" for i in range(4)))
+            assert new.client(3).get("eu:2") == "2"
+            for i in range(4):      # nobody holds log for a bootstrap that is done
+                new.client(i).execute_command("CHECKPOINT", "SCRUB")
+
+
 def test_a_back_up_of_a_stopped_region_claims_no_moment_after_its_last_write():
     for checkpoint in (False, True):
         with Places(regions=1, extra="") as place:

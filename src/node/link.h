@@ -82,10 +82,12 @@ struct link {
     uint64_t heartbeat_us;   /* when the next is due */
     uint64_t pass_us;        /* not before: heartbeats of others are passed on */
 
+    struct vector told; /* last ops of the peer's HELLO */
+
     /* intake */
     struct vector floor; /* up to there, of the origins in `behind` */
     uint64_t
-        behind[4]; /* bitmap of wanted origins of which the peer has dropped log that we lack */
+        behind[4];     /* bitmap of wanted origins of which the peer has dropped log that we lack */
     uint64_t asked[4]; /* bitmap of those in the last SUBSCRIBE of which nothing was lost since */
     uint64_t paused[4];        /* bitmap of wanted origins that are not subscribed to now */
     uint64_t round_trips_told; /* version of the newest row told (node/topology.h) */
