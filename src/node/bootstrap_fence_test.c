@@ -143,6 +143,99 @@ TEST(who_has_something_of_the_fence_is_asked_and_nobody_else)
     end_world();
 }
 
+/* As if it had decided so. */
+static void mark_by_hand(size_t i)
+{
+    const struct replica *r = &node_at(i)->replica;
+    struct marker *marker = &kept[i].marker;
+    while (r->log_durable < r->log_end || r->open_ops > 0)
+        run(1);
+    *marker = (struct marker){ .instance = 7, .began_us = world.now_us, .end_lsn = r->log_end };
+    tail_floor(&node_at(i)->tail, &marker->floor);
+    vector_copy(&marker->had, &r->last_op);
+    kept[i].marked = true;
+}
+
+/* Each refuses the other until it is through. */
+TEST(two_members_that_are_filled_at_once_do_not_wait_for_each_other)
+{
+    begin_world_as(3, test_seed(), shape);
+    for (int t = 0; t < 1000 && kept[0].drops < 3; t++)
+        write_at(0, 50);
+    uint64_t at_us;
+    do { /* both at one moment */
+        mark_by_hand(1);
+        at_us = world.now_us;
+        mark_by_hand(2);
+    } while (world.now_us != at_us);
+    for (size_t i = 1; i < 3; i++)
+        restart_machine(i);
+    for (size_t i = 1; i < 3; i++)
+        EXPECT_EQ(node_at(i)->bootstrap.phase, BOOTSTRAP_IMAGE);
+    for (size_t i = 1; i < 3; i++) {
+        EXPECT(serve_within(i, LONG_US));
+        EXPECT_EQ(node_at(i)->bootstrap.note.source, 1);
+    }
+    end_world();
+}
+
+/* A process dies, what it had written is there or not; or a connection is lost; or neither. */
+static void disturb(size_t i)
+{
+    struct connection *c = &world.connections[prng_below(&world.rng, 12)];
+    uint64_t what = prng_below(&world.rng, 4);
+    if (what == 0 && prng_chance(&world.rng, 500000))
+        world.machines[i].synced = world.machines[i].written;
+    if (what == 0)
+        restart_machine(i);
+    for (int e = 0; what == 1 && c->used && e < 2; e++) {
+        buffer_clear(&c->ends[e].inbox);
+        close_end(&c->ends[e], "connection reset");
+    }
+}
+
+static void write_something(size_t i)
+{
+    char key[16];
+    if (loads(i) || replica_write_refusal(&node_at(i)->replica) != NULL)
+        return;
+    snprintf(key, sizeof(key), "eu:%u", (unsigned)prng_below(&world.rng, 100));
+    if (i > 0 && prng_chance(&world.rng, 300000))
+        write_fenced(i, key);
+    else
+        write_key(i);
+}
+
+static bool members_agree(void)
+{
+    return vector_equal(&node_at(1)->replica.last_op, &node_at(2)->replica.last_op) &&
+           vector_covers(&node_at(1)->replica.last_op, &node_at(0)->replica.last_op);
+}
+
+TEST(members_are_filled_though_they_are_killed_and_cut_and_write_as_soon_as_they_can)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        begin_world_as(3, test_seed() + (uint64_t)round, shape);
+        world.deployment.bootstrap_rate_bytes = 64 << 10;
+        for (int t = 0; t < 1000 && kept[0].drops < 3; t++)
+            write_at(0, 50);
+        empty(1);
+        empty(2);
+        for (int t = 0; t < 1500; t++) {
+            write_something((size_t)prng_below(&world.rng, 3));
+            run(20);
+            if (prng_chance(&world.rng, 30000))
+                disturb(1 + (size_t)prng_below(&world.rng, 2));
+        }
+        EXPECT(serve_within(1, LONG_US) && serve_within(2, LONG_US));
+        for (int t = 0; t < 20000 && !members_agree(); t++)
+            run(30);
+        EXPECT(members_agree());
+        EXPECT(!node_at(1)->replica.amnesiac && !node_at(2)->replica.amnesiac);
+        end_world();
+    }
+}
+
 /* The objects may have what was written after it. */
 TEST(nothing_is_served_before_members_were_met_that_may_have_written_to_the_fence)
 {
@@ -160,14 +253,7 @@ TEST(nothing_is_served_before_members_were_met_that_may_have_written_to_the_fenc
     uint64_t lsn = node_at(0)->replica.log_end;
     for (int t = 0; t < 1000 && node_at(0)->checkpoint.start_lsn <= lsn; t++)
         write_at(0, 50);
-    struct marker *marker = &kept[2].marker;
-    *marker = (struct marker){ .instance = 7, .began_us = world.now_us };
-    while (node_at(2)->replica.log_durable < node_at(2)->replica.log_end)
-        run(1);
-    marker->end_lsn = node_at(2)->replica.log_end;
-    tail_floor(&node_at(2)->tail, &marker->floor);
-    vector_copy(&marker->had, &node_at(2)->replica.last_op);
-    kept[2].marked = true;
+    mark_by_hand(2);
     restart_machine(2);
     node_cut(node_at(2), peer_of(2, 1), true);
     EXPECT(!serve_within(2, 60 * 1000 * 1000));
