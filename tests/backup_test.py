@@ -56,7 +56,7 @@ class Places:
     def back_up(self, *more, region=0, to="backup"):
         return good("backup", "--data", self.world.data_dir(region), "--to", self.path(to), *more)
 
-    def config(self, name, regions, deployment="test", closed=()):
+    def config(self, name, regions, deployment="test", closed=(), extra=""):
         """A configuration of {region: number}, on ports of their own."""
         path = self.path(name + ".yaml")
         ports = support.free_ports(3 * len(regions))
@@ -67,7 +67,7 @@ class Places:
         if closed:
             lines += [f"closed: {list(closed)}"]
         with open(path, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines + [CHECKPOINTS, ""]))
+            file.write("\n".join(lines + [CHECKPOINTS, extra, ""]))
         return path
 
     def restore(self, data, config, region, *more, of="backup"):
@@ -205,13 +205,35 @@ def test_times_are_read_as_people_write_them():
         place.back_up()
         utc = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
         texts = [utc + "Z", utc + ".5+00:00", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)), str(int(at)),
-                 hex(int(at * 1000) << 20)]
+                 hex(int(at * 1000) << 20), f"{int(at * 1000) << 20:016x}"]
         for number, text in enumerate(texts):
             assert contents_after(place, f"r{number}", "--to", text)[b"k"][1] == b"before", text
         for text in ("soon", "2026-02-30T10:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21T10:60:00Z", "2026-11-21T10:00:60Z",
-                     "2026-11-21 10:00:00 or so", "2026-11-21T10:00:00.Z", "2026-11-21T10:00:00+1:00", "2026-1-2T10:00:00Z"):
+                     "2026-11-21 10:00:00 or so", "2026-11-21T10:00:00.Z", "2026-11-21T10:00:00+1:00", "2026-1-2T10:00:00Z",
+                     "1a200f52d7b0000", "1a200f52d7b00001f", "1a200f52d7b0000g", "0x", "0x1a 0"):
             status, _, told = run("restore", "--from", "x", "--data", "y", "--config", "z", "--region", "r", "--to", text)
             assert status == 2 and text in told, (text, told)
+
+
+def test_a_stamp_is_taken_as_conflict_versions_prints_it():
+    siblings = CHECKPOINTS + "\nkeyspaces:\n  - { prefix: '', conflict: siblings }"
+    with Places(regions=2, extra=siblings) as place:
+        world = place.world
+        world.wait_linked()
+        world.cut(0, 1)
+        for i in range(2):
+            world.client(i).set("k", i)
+        world.heal(0, 1)
+        world.wait_equal()
+        versions = world.client(0).execute_command("CONFLICT", "VERSIONS", "k")
+        stamps = sorted(re.findall(r"\b[0-9a-f]{16}\b", str(versions)))
+        assert len(stamps) == 2, versions
+        place.back_up()
+        assert len(contents_after(place, "first", "--to", stamps[0], numbers=2)) == 1
+        # sixteen digits are a stamp's, also when none is a letter: in decimal it would be one of 1970
+        told = bad("restore", "--from", place.path("backup"), "--data", place.path("no"), "--config",
+                   place.config("no", {"us-east": 9}, "other", [1, 2]), "--region", "us-east", "--to", "9999999999999999")
+        assert "newest moment" in told, told
 
 
 # --- while it is written to ---
@@ -463,6 +485,64 @@ def test_a_region_that_lost_its_disk_comes_back_from_its_back_up_among_the_other
         assert found[b"after"][1] == b"the back-up" and found[b"again"][1] == b"writable"
 
 
+FENCED = """
+fences:
+  gdpr: [eu-de, jp-tok]
+keyspaces:
+  - { prefix: "eu:", fence: gdpr }
+"""
+
+
+def test_a_member_of_a_fence_comes_back_by_its_number_alone():
+    """What a region wrote to a fence goes with its number: nobody has to list more than that."""
+    with Places(regions=3, extra=CHECKPOINTS + FENCED) as place:
+        world = place.world
+        world.wait_linked()
+        for i in (1, 2):
+            world.client(i).set(f"eu:{i}", i)
+            world.client(i).set(f"all:{i}", i)
+        wait_until(lambda: world.contents(1) == world.contents(2) and len(world.contents(1)) == 4)
+        world.client(1).save()
+        place.back_up(region=1)
+        world.kill(1)
+        shutil.rmtree(world.data_dir(1))
+
+        def refusal(*numbers, deployment="test", closed=()):
+            config = place.config("no", dict(zip(world.names, numbers)), deployment, closed, FENCED)
+            return bad("restore", "--from", place.path("backup"), "--data", place.path("no"), "--config", config,
+                       "--region", "eu-de")
+
+        told = refusal(1, 2, 3)
+        assert "free: 4 to 15)" in told and told.endswith("closed: 2\n"), told
+        told = refusal(1, 4, 3)
+        assert told.endswith("closed: 2\n") or told.endswith("every region: 2\n"), told
+        told = refusal(5, 6, 7, deployment="other")
+        assert told.rstrip().endswith(": 1 to 3"), told
+        told = refusal(1, 17, 3, closed=[2])
+        assert "at most 15" in told, told
+
+        with open(world.config, encoding="utf-8") as file:
+            text = file.read()
+        for number, name in zip((1, 4, 3), world.names):
+            text = text.replace(f"- name: {name}", f"- name: {name}\n    id: {number}")
+        with open(world.config, "w", encoding="utf-8") as file:
+            file.write(text + "closed: [2]\n")
+        place.restore("world/eu-de", world.config, "eu-de")
+        for i in (0, 2):
+            world.restart(i)
+        world.start(1)
+        world.wait_linked()
+        world.client(1).set("eu:again", "writable")
+        wait_until(lambda: world.client(2).get("eu:again") == "writable" and world.contents(1) == world.contents(2))
+        assert sorted(world.contents(1)) == [b"all:1", b"all:2", b"eu:1", b"eu:2", b"eu:again"]
+        wait_until(lambda: sorted(world.contents(0)) == [b"all:1", b"all:2"])
+        assert {(c["number"], c.get("fence")) for c in world.status(2)["closed"]} == {(2, None), (2, "gdpr")}
+        assert not any("ev=origin.unknown" in world.log(i) for i in range(3))
+
+        config = place.config("new", dict(zip(world.names, (5, 6, 7))), "other", [1, 2, 3], FENCED)
+        place.restore("new", config, "eu-de")
+
+
 def filled(world, i, wanted):
     try:
         return world.contents(i) == wanted
@@ -485,6 +565,76 @@ def test_a_new_deployment_grows_from_a_back_up():
             world.wait_linked(60)
             world.client(2).set("new", "write")
             assert world.wait_equal()[b"new"][1] == b"write"
+
+
+def health(world, i):
+    """A region that is filled opens everything anew: then nobody answers for a moment."""
+    try:
+        return world.get(i, "/health")
+    except OSError:
+        return 0, ""
+
+
+APART = """
+fences:
+  gdpr: [eu-de, br-sao]
+  us: [us-east, jp-tok]
+keyspaces:
+  - { prefix: "eu:", fence: gdpr }
+  - { prefix: "us:", fence: us }
+"""
+
+
+def test_a_new_deployment_with_disjoint_fences_grows_from_one_back_up():
+    """Nobody has anything of a fence that the back-up is without: its members may be filled by who is no member."""
+    with Places(regions=4, extra=CHECKPOINTS + APART) as place:
+        world = place.world
+        world.wait_linked()
+        for i in range(4):
+            for k in range(50):
+                world.client(i).set(f"all:{i}:{k}", k)
+        world.client(0).set("us:1", 1)
+        world.client(1).set("eu:1", 1)
+        wait_until(lambda: all(len(world.contents(i)) == 201 for i in range(4)))
+        world.client(0).execute_command("CHECKPOINT", "SCRUB")
+        place.back_up()
+        config = place.config("new", dict(zip(world.names, (5, 6, 7, 8))), "other", [1, 2, 3, 4], APART)
+        told = place.restore("r0", config, "us-east")
+        assert "us-east is no member of fence gdpr" in told and "start all of eu-de, br-sao" in told, told
+        world.stop()
+        with Restored(place, config, ["r0"]) as new:
+            new.directories += [place.path(f"r{i}") for i in (1, 2, 3)]
+            for i in (1, 2):
+                new.start_quietly(i)
+            wanted = new.contents(0)
+            assert len(wanted) == 201
+            wait_until(lambda: filled(new, 2, wanted), 60, "jp-tok was not filled")
+
+            # while one member is not there, which may hold something of the fence, the other does not serve
+            for again in (False, True):
+                if again:
+                    new.kill(1)
+                    new.start_quietly(1)
+                wait_until(lambda: "it waits: " in health(new, 1)[1], 60, "it does not say why it waits")
+                status, page = health(new, 1)
+                assert status == 503 and "has to be filled from another" in page, (status, page)
+                try:
+                    assert not new.client(1).get("all:0:1"), "it serves"
+                    raise AssertionError("it serves as if it held nothing")
+                except redis.RedisError as problem:
+                    assert "has to be filled" in str(problem), problem
+
+            new.start_quietly(3)
+            del wanted[b"us:1"]
+            for i in (1, 3):
+                wait_until(lambda i=i: health(new, i)[0] == 200, 60, "it does not serve")
+                assert new.contents(i) == wanted, (i, len(new.contents(i)))
+            new.client(1).set("eu:2", 2)
+            new.client(1).set("all:new", 2)
+            wait_until(lambda: all(new.client(i).get("all:new") == "2" for i in range(4)))
+            assert new.client(3).get("eu:2") == "2"
+            for i in range(4):      # nobody holds log for a bootstrap that is done
+                new.client(i).execute_command("CHECKPOINT", "SCRUB")
 
 
 def test_a_back_up_of_a_stopped_region_claims_no_moment_after_its_last_write():

@@ -311,13 +311,15 @@ def test_a_region_that_nobody_can_fill_says_so():
     with World(fences={"gdpr": ["eu-de"], "ocean": ["us-east", "jp-tok"]}) as world:
         world.start_all()
         for i in range(3):
-            world.write(i, {"gdpr": ["eu-de", "jp-tok"], "ocean": ["us-east", "jp-tok"]}, EU)
+            world.write(i, {"gdpr": ["eu-de", "jp-tok"], "ocean": ["us-east", "jp-tok"]}, EU | {"oc:": "ocean"})
         status, out, warning = support.run("check", world.files[2])
         assert status == 0 and "ok" in out
         assert "warning: no other region is a member of all fences of jp-tok" in warning
         assert warning.count("warning") == 1, warning
         for i in (0, 1):
             world.restart(i)
+        world.client(0).set("oc:1", "1")        # of a fence without anything nothing would be missed
+        world.client(1).set("eu:1", "1")
         world.kill(2, signal.SIGTERM)
         world.start_quietly(2)
         support.wait_until(lambda: "no other region is a member of all fences" in world.log(2), 20, "its log does not say it")

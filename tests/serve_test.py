@@ -269,7 +269,8 @@ def test_wrong_usage_is_status_2_and_one_line():
     for arguments in (["serve"], ["serve", "--confg", "x"], ["serve", "--config"], ["serve", "x"],
                       ["serve", "--config", "x", "--region", "y", "--dial", "nothing"],
                       ["serve", "--faults=yes"], ["demo", "--regions", "11"], ["demo", "--regions", "x"],
-                      ["demo", "--config", "x", "--port", "7001"], ["status", "--http", "a:b:c"],
+                      ["demo", "--config", "x", "--regions", "2"], ["demo", "--port", "64000"],
+                      ["serve", "--ports-from", "0"], ["status", "--http", "a:b:c"],
                       ["link"], ["link", "cut", "a"], ["link", "slow", "a", "b"], ["link", "break", "a", "b"]):
         status, out, err = run(*arguments)
         assert status == 2 and out == "" and one_line(err), (arguments, status, out, err)
@@ -372,6 +373,26 @@ def test_a_demo_world_starts_replicates_and_stops():
     finally:
         demo.kill()
         demo.wait()
+
+
+def test_a_demo_of_a_configuration_may_have_other_ports():
+    with World(regions=2, start=False) as world:
+        first = support.free_ports(1)[0]
+        demo = subprocess.Popen([support.BINARY, "demo", "--config", world.config, "--port", str(first), "--no-wan"],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            lines = [demo.stdout.readline() for _ in range(2)]
+            for i in range(2):
+                assert any(f"redis-cli -p {first + i} " in line and f":{first + i + 2000}/" in line for line in lines), lines
+            clients = [support.redis.Redis(port=first + i, decode_responses=True) for i in range(2)]
+            clients[0].set("greeting", "hello")
+            wait_until(lambda: clients[1].get("greeting") == "hello", what="the write did not arrive")
+            demo.send_signal(signal.SIGINT)
+            out, err = demo.communicate(timeout=30)
+            assert demo.returncode == 0 and err == "", (demo.returncode, out, err)
+        finally:
+            demo.kill()
+            demo.wait()
 
 
 def test_regions_of_a_demo_die_with_it():

@@ -275,7 +275,7 @@ class World:
         """What the region has of every origin: the stamp of its last write."""
         status = self.status(i)
         heads = {origin["region"]: origin["last_op"] for origin in status["origins"]}
-        return heads | {str(origin["number"]): origin["last_op"] for origin in status["closed"]}
+        return heads | {f'{origin["number"]} {origin.get("fence", "")}': origin["last_op"] for origin in status["closed"]}
 
     def wait_equal(self, seconds=30):
         """Waits until all running regions have the same writes; then their contents must be the same. Returns them."""

@@ -31,15 +31,16 @@ static void sum_up(const char *file, const struct deployment *d)
     printf("), %zu keyspace%s\n", d->keyspace_count, plural(d->keyspace_count));
 }
 
-/* A bootstrap has one source, which must be a member of all fences of who is given. */
+/* A bootstrap has one source, which must be a member of all fences of who is given that hold anything. */
 static void warn_of_no_source(const char *file, const struct deployment *d)
 {
     for (size_t i = 0; i < d->region_count && d->region_count > 1; i++) {
         if (residency_source(d, &d->regions[i]) == NULL)
             fprintf(stderr,
-                    "%s: warning: no other region is a member of all fences of %s: it cannot be "
-                    "bootstrapped, and cannot come back when it was away for longer than the logs "
-                    "reach back, or lost its disk\n",
+                    "%s: warning: no other region is a member of all fences of %s: once something "
+                    "was written there it cannot be bootstrapped, and cannot come back when it was "
+                    "away for longer than the logs reach back, or lost its disk: it answers "
+                    "LOADING then\n",
                     file, d->regions[i].name);
     }
 }

@@ -27,7 +27,8 @@ const char demo_help[] =
     "  --config FILE  the regions of this configuration instead\n"
     "  --port PORT    of the first region's clients; further regions count up, and other regions "
     "reach\n"
-    "                 a region 1000 above its port, HTTP 2000 above; by default 7001\n"
+    "                 a region 1000 above its port, HTTP 2000 above; by default 7001, or the\n"
+    "                 addresses of the configuration\n"
     "  --data DIR     keep the regions' data and logs there; by default they are removed at the "
     "end\n"
     "  --no-wan       without the distances: every region as near as this machine is to itself\n";
@@ -45,7 +46,6 @@ enum {
     ANSWER_MS = 500, /* of a region that is asked for its status */
     TABLE_MS = 1000,
     LINE_MS = 10 * 1000, /* between lines, when nobody looks at a terminal */
-    PORT_MAX = 65535 - 2000 - 9,
 };
 
 struct demo {
@@ -78,7 +78,7 @@ static bool take_option(struct demo *d, const struct options *o, int option)
         return options_number(o, "--regions", 1, WAN_DEMO_PLACES, &d->regions);
     case OPTION_PORT:
         d->port_given = true;
-        return options_number(o, "--port", 1, PORT_MAX, &d->port);
+        return options_number(o, "--port", 1, WORLD_PORT_MAX, &d->port);
     case OPTION_CONFIG:
         d->config_file = o->value;
         return true;
@@ -108,10 +108,9 @@ static bool read_options(struct demo *d, int argc, char **argv)
         if (!take_option(d, &o, option))
             return false;
     }
-    if (d->config_file == NULL || !(d->regions_given || d->port_given))
+    if (d->config_file == NULL || !d->regions_given)
         return true;
-    usage_error("demo",
-                "--config brings its own regions and ports: no --regions or --port with it");
+    usage_error("demo", "--config brings its own regions: no --regions with it");
     return false;
 }
 
@@ -315,7 +314,8 @@ static bool prepare(struct demo *d)
 
     if (d->config_file == NULL && !world_invent(w, (size_t)d->regions, (uint16_t)d->port))
         return false;
-    return world_load(w, d->config_file, !d->no_wan);
+    return world_load(w, d->config_file, !d->no_wan,
+                      d->config_file != NULL && d->port_given ? (uint16_t)d->port : 0);
 }
 
 static int run(struct demo *d)

@@ -11,14 +11,20 @@
 #include "host/clocks.h"
 #include "store/cut.h"
 
-/* A number is seconds up to the year 5138, milliseconds up to there, else a stamp. */
+/* As CONFLICT VERSIONS prints one; in decimal, stamps of this century have 19 digits. */
+enum { STAMP_DIGITS = 16 };
+
+/* Another number is seconds up to the year 5138, milliseconds up to there, else a stamp. */
 static const uint64_t seconds_end = 100000000000, ms_end = 100000000000000;
 
 static bool parse_number(const char *text, stamp_t *moment)
 {
     char *end;
-    bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
-    if (text[strspn(text, hex ? "0123456789abcdefABCDEFxX" : "0123456789")] != '\0')
+    bool prefixed = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+    bool hex = prefixed || strlen(text) == STAMP_DIGITS;
+    if (prefixed)
+        text += 2;
+    if (text[strspn(text, hex ? "0123456789abcdefABCDEF" : "0123456789")] != '\0')
         return false;
     errno = 0;
     unsigned long long value = strtoull(text, &end, hex ? 16 : 10);

@@ -308,6 +308,40 @@ static bool make(struct restore *r)
     return good;
 }
 
+/* What a back-up of this region is without: there it can fill others only while nobody has anything. */
+static void warn_of_fence(const struct restore *r, const struct fence *f)
+{
+    const char *between = "";
+    printf(
+        "warning: %s is no member of fence %s: nothing of what that held is restored, and its "
+        "members "
+        "take what there is from %s only when all are there and nothing was written to it: start "
+        "all of ",
+        r->self->name, f->name, r->self->name);
+    for (size_t i = 0; i < r->deployment.region_count; i++) {
+        if (!fence_holds(f, r->deployment.regions[i].id))
+            continue;
+        printf("%s%s", between, r->deployment.regions[i].name);
+        between = ", ";
+    }
+    printf("; they answer LOADING until then\n");
+}
+
+static void report_others(const struct restore *r)
+{
+    const struct deployment *d = &r->deployment;
+    if (d->region_count == 1)
+        return;
+    printf("the other regions of deployment %s: start them with empty directories; they take all "
+           "from this "
+           "one\n",
+           d->name);
+    for (size_t i = 1; i < d->fence_count; i++) {
+        if (!fence_holds(&d->fences[i], r->self->id))
+            warn_of_fence(r, &d->fences[i]);
+    }
+}
+
 static void report(struct restore *r)
 {
     char text[MOMENT_TEXT_MAX];
@@ -322,9 +356,7 @@ static void report(struct restore *r)
     printf("\nstart it: meridian serve --config %s --region %s --data %s\n", r->config_file,
            r->self->name, r->data_path);
     if (strcmp(r->deployment.name, r->manifest.identity.deployment) != 0)
-        printf("the other regions of deployment %s: start them with empty directories; they take "
-               "all from this one\n",
-               r->deployment.name);
+        report_others(r);
     else if (r->deployment.region_count > 1)
         printf("what the other regions of deployment %s hold comes back from them, also what is "
                "later\n",

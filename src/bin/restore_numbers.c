@@ -9,7 +9,7 @@ struct fitting {
     const char *config_file;
     const struct deployment *d;
     const struct region *self;
-    uint64_t used[4]; /* by the back-up */
+    uint64_t used[4]; /* by the back-up, of regions: their streams of fences are known with them */
     char *problem;
 };
 
@@ -45,17 +45,6 @@ static void put_ranges(struct buffer *out, const uint64_t numbers[4])
         buffer_put_text(out, "none");
 }
 
-/* Neither in the back-up, nor closed, nor another region's. */
-static void free_numbers(const struct fitting *f, uint64_t numbers[4])
-{
-    memset(numbers, 0, 4 * sizeof(numbers[0]));
-    for (unsigned n = 1; n <= REGION_ID_MAX; n++) {
-        const struct region *r = deployment_region_with_id(f->d, (uint8_t)n);
-        if (!has(f->used, n) && !deployment_closes(f->d, (uint8_t)n) && (r == NULL || r == f->self))
-            numbers[n / 64] |= UINT64_C(1) << (n % 64);
-    }
-}
-
 static const char *name_in_backup(const struct fitting *f, unsigned number)
 {
     const struct identity *id = &f->m->identity;
@@ -64,6 +53,53 @@ static const char *name_in_backup(const struct fitting *f, unsigned number)
             return id->regions[i].name;
     }
     return NULL;
+}
+
+static void add(uint64_t numbers[4], unsigned number)
+{
+    numbers[number / 64] |= UINT64_C(1) << (number % 64);
+}
+
+/* The region that wrote under a number of the back-up: its own, or of its stream of a fence. */
+static unsigned writer_of(const struct fitting *f, unsigned number)
+{
+    const struct identity *id = &f->m->identity;
+    unsigned inner_of = origin_inner_of((uint8_t)number, id->residency.fence_count + 1);
+    bool is_region = name_in_backup(f, number) != NULL ||
+                     (has(id->closed, number) && !has(id->closed, inner_of));
+    return inner_of != 0 && !is_region ? inner_of : number;
+}
+
+static void find_used(struct fitting *f)
+{
+    uint64_t numbers[4];
+    manifest_numbers(f->m, numbers);
+    for (unsigned n = 1; n < STAMP_ORIGINS; n++) {
+        if (has(numbers, n))
+            add(f->used, writer_of(f, n));
+    }
+}
+
+/* A member of a fence has a low number, and nobody has one that a stream of a fence may have. */
+static bool may_be_given(const struct fitting *f, unsigned number)
+{
+    for (uint32_t fence = 1; fence < f->d->fence_count; fence++) {
+        if (number > FENCED_REGION_MAX && fence_holds(&f->d->fences[fence], f->self->id))
+            return false;
+    }
+    return origin_inner_of((uint8_t)number, f->d->fence_count) == 0;
+}
+
+/* Neither in the back-up, nor closed, nor another region's. */
+static void free_numbers(const struct fitting *f, uint64_t numbers[4])
+{
+    memset(numbers, 0, 4 * sizeof(numbers[0]));
+    for (unsigned n = 1; n <= REGION_ID_MAX; n++) {
+        const struct region *r = deployment_region_with_id(f->d, (uint8_t)n);
+        if (!has(f->used, n) && !deployment_closes(f->d, (uint8_t)n) &&
+            (r == NULL || r == f->self) && may_be_given(f, n))
+            add(numbers, n);
+    }
 }
 
 static bool same_deployment(const struct fitting *f)
@@ -86,7 +122,7 @@ static void numbers_to_close(const struct fitting *f, uint64_t numbers[4])
     memset(numbers, 0, 4 * sizeof(numbers[0]));
     for (unsigned n = 1; n < STAMP_ORIGINS; n++) {
         if (has(f->used, n) && !goes_on(f, n))
-            numbers[n / 64] |= UINT64_C(1) << (n % 64);
+            add(numbers, n);
     }
 }
 
@@ -157,6 +193,6 @@ bool restore_numbers_fit(const struct manifest *m, const char *config_file,
         .self = self,
         .problem = problem,
     };
-    manifest_numbers(m, f.used);
+    find_used(&f);
     return fits(&f);
 }

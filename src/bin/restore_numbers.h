@@ -3,7 +3,8 @@
  *
  * A number stands in the stamps of all that was written under it. Who goes on writing under it must
  * know all of that; a back-up does not. So a restored region gets a number that the back-up has
- * never seen, and the numbers that nobody has any more are closed.
+ * never seen, and the numbers that nobody has any more are closed. Only regions' numbers are spoken of:
+ * those of their streams of fences (policy/origin.h) follow from them.
  */
 #ifndef BIN_RESTORE_NUMBERS_H
 #define BIN_RESTORE_NUMBERS_H

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "bin/bin.h"
 #include "bin/options.h"
+#include "bin/world.h"
 #include "host/clocks.h"
 #include "host/config.h"
 #include "host/datadir.h"
@@ -24,7 +25,7 @@
 
 const char serve_help[] =
     "usage: meridian serve --config FILE --region NAME [--data DIR] [--dial REGION=HOST:PORT]...\n"
-    "                      [--wan FILE.csv] [--faults]\n"
+    "                      [--wan FILE.csv] [--faults] [--ports-from PORT]\n"
     "\n"
     "Runs one region of a deployment until SIGTERM or SIGINT.\n"
     "\n"
@@ -35,20 +36,28 @@ const char serve_help[] =
     "  --wan FILE.csv            add the round trips of this matrix to the links with other "
     "regions\n"
     "  --faults                  allow LINK CUT, HEAL and SLOW\n"
+    "  --ports-from PORT         all regions are on this machine, on the ports that meridian demo "
+    "counts\n"
+    "                            from this one on, not where the configuration says\n"
     "\n"
     "A line that begins with \"ready\" on standard error says that it serves, and where. Before,\n"
     "while it replays its log, clients are answered LOADING.\n";
 
-enum { OPTION_CONFIG, OPTION_REGION, OPTION_DATA, OPTION_DIAL, OPTION_WAN, OPTION_FAULTS };
+enum {
+    OPTION_CONFIG,
+    OPTION_REGION,
+    OPTION_DATA,
+    OPTION_DIAL,
+    OPTION_WAN,
+    OPTION_FAULTS,
+    OPTION_PORTS,
+};
 
 static const struct option OPTIONS[] = {
-    [OPTION_CONFIG] = { "--config", true },
-    [OPTION_REGION] = { "--region", true },
-    [OPTION_DATA] = { "--data", true },
-    [OPTION_DIAL] = { "--dial", true },
-    [OPTION_WAN] = { "--wan", true },
-    [OPTION_FAULTS] = { "--faults", false },
-    { NULL, false },
+    [OPTION_CONFIG] = { "--config", true },    [OPTION_REGION] = { "--region", true },
+    [OPTION_DATA] = { "--data", true },        [OPTION_DIAL] = { "--dial", true },
+    [OPTION_WAN] = { "--wan", true },          [OPTION_FAULTS] = { "--faults", false },
+    [OPTION_PORTS] = { "--ports-from", true }, { NULL, false },
 };
 
 enum { DIALS_MAX = 255 };
@@ -57,6 +66,7 @@ struct serve {
     const char *config_file, *region_name, *data_dir, *wan_file;
     const char *dial_texts[DIALS_MAX];
     size_t dial_count;
+    uint64_t port; /* of the first region's clients; 0: as configured */
     bool faults;
 
     struct deployment deployment;
@@ -118,6 +128,10 @@ static bool read_options(struct serve *s, int argc, char **argv)
         case OPTION_DIAL:
             if (!take_dial(s, o.value))
                 return false;
+            break;
+        case OPTION_PORTS:
+            if (!options_number(&o, "--ports-from", 1, WORLD_PORT_MAX, &s->port))
+                return false;
         }
     }
 }
@@ -170,6 +184,8 @@ static int read_files(struct serve *s)
 
     if (!config_load(s->config_file, &s->deployment, &errors))
         return print_errors(&errors);
+    if (s->port != 0)
+        world_place(&s->deployment, (uint16_t)s->port);
     s->self = deployment_region_named(&s->deployment, s->region_name);
     if (s->self == NULL)
         return unknown_region(s, s->region_name);

@@ -96,7 +96,21 @@ bool world_invent(struct world *w, size_t count, uint16_t port)
     return good;
 }
 
-bool world_load(struct world *w, const char *config_file, bool wan)
+static struct endpoint here(unsigned port)
+{
+    return (struct endpoint){ .host = "127.0.0.1", .port = (uint16_t)port };
+}
+
+void world_place(struct deployment *d, uint16_t port)
+{
+    for (size_t i = 0; i < d->region_count; i++) {
+        d->regions[i].clients = here(port + (unsigned)i);
+        d->regions[i].peers = here(port + (unsigned)i + PEERS_ABOVE);
+        d->regions[i].http = here(port + (unsigned)i + HTTP_ABOVE);
+    }
+}
+
+bool world_load(struct world *w, const char *config_file, bool wan, uint16_t port)
 {
     struct buffer errors = { 0 };
     char path[WORLD_PATH_MAX];
@@ -110,6 +124,9 @@ bool world_load(struct world *w, const char *config_file, bool wan)
     buffer_release(&errors);
     if (!good)
         return false;
+    w->port = port;
+    if (port != 0)
+        world_place(&w->deployment, port);
     w->count = w->deployment.region_count;
     w->regions = mem_zalloc(w->count * sizeof(*w->regions));
     for (size_t i = 0; i < w->count; i++)
@@ -125,17 +142,24 @@ bool world_load(struct world *w, const char *config_file, bool wan)
 static _Noreturn void become(const struct world *w, const struct world_region *r, pid_t parent,
                              int log)
 {
-    char data[WORLD_PATH_MAX], wan[WORLD_PATH_MAX];
+    char data[WORLD_PATH_MAX], wan[WORLD_PATH_MAX], port[8];
     const char *argv[] = { "meridian",     "serve",    "--config",
                            w->config_file, "--region", r->region->name,
                            "--data",       data,       "--faults",
-                           NULL,           NULL,       NULL };
+                           NULL,           NULL,       NULL,
+                           NULL,           NULL };
+    size_t argc = 9;
     int nothing = open("/dev/null", O_RDONLY);
 
     path_in(w, r->region->name, "", data);
     if (w->wan) {
-        argv[9] = "--wan";
-        argv[10] = path_in(w, "wan", ".csv", wan);
+        argv[argc++] = "--wan";
+        argv[argc++] = path_in(w, "wan", ".csv", wan);
+    }
+    if (w->port != 0) {
+        snprintf(port, sizeof(port), "%u", w->port);
+        argv[argc++] = "--ports-from";
+        argv[argc++] = port;
     }
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);

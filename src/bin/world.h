@@ -18,7 +18,11 @@
 
 #include "policy/deployment.h"
 
-enum { WORLD_PATH_MAX = 4096, WORLD_LINE_MAX = 512 };
+enum {
+    WORLD_PATH_MAX = 4096,
+    WORLD_LINE_MAX = 512,
+    WORLD_PORT_MAX = 65535 - 2000 - REGION_ID_MAX, /* of the first region's clients */
+};
 
 struct world_region {
     const struct region *region;
@@ -32,6 +36,7 @@ struct world {
     bool temporary; /* removed at the end */
     char config_file[WORLD_PATH_MAX];
     bool wan;
+    uint16_t port; /* of the first region's clients; 0: as configured */
     struct deployment deployment;
     struct world_region *regions; /* [count] */
     size_t count;
@@ -44,8 +49,12 @@ bool world_open(struct world *w, const char *dir);
 /* Writes the configuration of the first `count` demo regions with client ports from `port` on. */
 bool world_invent(struct world *w, size_t count, uint16_t port);
 
-/* Reads the configuration (world_invent's, or the user's), and writes the matrix. */
-bool world_load(struct world *w, const char *config_file, bool wan);
+/* Reads the configuration (world_invent's, or the user's), and writes the matrix. With a port the user's
+ * regions are placed on this machine. */
+bool world_load(struct world *w, const char *config_file, bool wan, uint16_t port);
+
+/* Clients' ports count up from this one; other regions reach a region 1000 above, HTTP is 2000 above. */
+void world_place(struct deployment *d, uint16_t port);
 
 bool world_start(struct world *w);
 

@@ -4,6 +4,7 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,7 +55,7 @@ static unsigned write_metrics(struct loop *l, struct buffer *out)
 static const char *unhealthy(const struct loop *l)
 {
     if (l->node->server.loading != NULL)
-        return l->node->loading ? "loading" : "being bootstrapped";
+        return l->node->loading ? "loading" : l->node->server.loading + strlen("LOADING ");
     if (l->node->server.refusal != NULL)
         return l->node->server.refusal;
     if (l->stalled)

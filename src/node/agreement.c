@@ -66,7 +66,8 @@ static void add_streams(const struct node *n, uint32_t place, uint64_t origins[4
     const struct deployment *d = n->options.deployment;
     for (uint32_t id = 1; id <= FENCED_REGION_MAX; id++) {
         uint8_t origin = (uint8_t)(id + place * FENCE_PLACES);
-        if (deployment_region_with_id(d, origin) == NULL && !deployment_closes(d, origin))
+        bool is_closed = deployment_closes(d, origin) && !deployment_closes(d, (uint8_t)id);
+        if (deployment_region_with_id(d, origin) == NULL && !is_closed)
             origins_add(origins, origin);
     }
 }

@@ -83,15 +83,17 @@ void bootstrap_enter(struct node *n, enum bootstrap_phase phase)
                 bootstrap_source_name(n));
 }
 
-/* Whoever answered now would show what a fence holds as if it had never been written. */
+/* Whoever answered now would show what a fence holds, or all, as if it had never been written. */
 void bootstrap_await_fence(struct node *n)
 {
     struct bootstrap *b = &n->bootstrap;
     if (n->known.joining == 0 || n->peer_count == 0)
         return;
-    snprintf(b->text, sizeof(b->text),
-             "LOADING this region has become a member of a fence, and takes what that holds from "
-             "another%s%s",
+    const char
+        *what = (n->known.joining & IDENTITY_JOINS_ALL) != 0
+                    ? "holds nothing yet, and has to be filled from another"
+                    : "has become a member of a fence, and takes what that holds from another";
+    snprintf(b->text, sizeof(b->text), "LOADING this region %s%s%s", what,
              b->waits != NULL ? "; it waits: " : "", b->waits != NULL ? b->waits : "");
     n->server.loading = b->text;
 }
@@ -197,6 +199,7 @@ static void catch_up_turn(struct node *n)
         l->resubscribe |= l->origins[i] != UINT64_MAX;
         l->origins[i] = UINT64_MAX;
     }
+    bootstrap_ask_members(n);
 }
 
 /* --- after it --- */
@@ -204,7 +207,13 @@ static void catch_up_turn(struct node *n)
 static void tidy_turn(struct node *n)
 {
     struct bootstrap *b = &n->bootstrap;
-    b->unmark |= b->log_starts >= b->marker.end_lsn && !n->replica.tail_unknown;
+    if (b->awaits_members && bootstrap_members_met(n)) {
+        b->awaits_members = false;
+        n->server.loading = NULL;
+        bootstrap_await_fence(n);
+    }
+    b->unmark |= b->log_starts >= b->marker.end_lsn && !n->replica.tail_unknown &&
+                 !b->awaits_members;
     bootstrap_consider(n);
 }
 

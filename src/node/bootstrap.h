@@ -115,6 +115,7 @@ struct bootstrap {
     bool own_reading, own_asked;
     uint64_t own_retry_us;
     uint64_t own_applied; /* batches that nobody else had, or not this way */
+    bool awaits_members;  /* it is through, and does not serve (bootstrap_fence.c) */
     bool own_through;     /* all of it is applied, */
     uint64_t own_end;     /* and durable when the log is, up to here */
     uint64_t skipped[4];  /* bitmap of origins of which something did not fit */
@@ -191,8 +192,21 @@ void bootstrap_leave(struct node *n, const struct marker *marker);
 int bootstrap_note_load(struct checkpoint *store, struct bootstrap_note *note); /* E_MISSING */
 void bootstrap_note_put(struct buffer *notes, const struct bootstrap_note *note);
 void bootstrap_note_release(struct bootstrap_note *note);
-struct peer *bootstrap_source(struct node *n);      /* NULL: none was chosen */
-struct link *bootstrap_source_link(struct node *n); /* ready; NULL: it is not reached */
-bool bootstrap_reaches_source(struct node *n);      /* else all may have to begin anew */
+struct peer *bootstrap_source(struct node *n);             /* NULL: none was chosen */
+struct link *bootstrap_source_link(struct node *n);        /* ready; NULL: it is not reached */
+bool bootstrap_reaches_source(struct node *n);             /* else all may have to begin anew */
+struct link *bootstrap_ready_intake(const struct peer *p); /* NULL: there is none */
+
+/* --- bootstrap_fence.c --- */
+
+/* Whether a peer may hold all that we may. */
+bool bootstrap_holds_all(const struct node *n, const struct peer *p);
+/* Whether one that may not is a source all the same: nobody in reach has anything of fences of ours that
+ * it is no member of; `all_reached`: and all their other members are in reach. */
+bool bootstrap_stands_in(const struct node *n, const struct peer *source, bool all_reached);
+/* What is written to such fences comes from their members. */
+void bootstrap_ask_members(struct node *n);
+/* Whether what these told of, since the objects came, is here. */
+bool bootstrap_members_met(struct node *n);
 
 #endif

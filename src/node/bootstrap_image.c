@@ -98,11 +98,11 @@ void bootstrap_declined(struct node *n, struct link *l, struct span body)
     b->choose_us = n->now_us;
 }
 
-/* The source may hold streams that we may not. */
-static void leave_out_foreign(const struct node *n, struct vector *v)
+/* The source may hold streams that we may not, and knows nothing of those that it may not. */
+static void leave_out_foreign(const struct node *n, const struct peer *source, struct vector *v)
 {
     for (uint32_t o = 0; o < v->high; o++) {
-        if (!replica_may_hold(&n->replica, (uint8_t)o))
+        if (!replica_may_hold(&n->replica, (uint8_t)o) || origins_have(source->foreign, (uint8_t)o))
             vector_drop(v, (uint8_t)o);
     }
 }
@@ -122,8 +122,8 @@ void bootstrap_start(struct node *n, struct link *l, struct span body)
         return;
     }
     if (m.start.len > 0) {
-        leave_out_foreign(n, &start.applied);
-        leave_out_foreign(n, &start.last_op);
+        leave_out_foreign(n, l->peer, &start.applied);
+        leave_out_foreign(n, l->peer, &start.last_op);
         copy_start_put(&b->note.start, &start);
     }
     b->note.keys_total = m.keys;
@@ -180,7 +180,7 @@ void bootstrap_end(struct node *n, struct link *l, struct span body)
         link_refuse(n, l, "a malformed END");
     else
         b->ended = true;
-    leave_out_foreign(n, &b->note.target);
+    leave_out_foreign(n, l->peer, &b->note.target);
 }
 
 /* --- writing --- */

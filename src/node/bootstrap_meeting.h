@@ -223,11 +223,11 @@ static inline void end_world(void)
     world = (struct world){ .count = 0 };
 }
 
-static inline void begin_world(size_t count, uint64_t seed)
+static inline void begin_world_as(size_t count, uint64_t seed, void (*shape)(struct deployment *))
 {
     if (world.count > 0)
         end_world();
-    world_start(count, seed);
+    world_start_as(count, seed, shape);
     world.deployment.log.retain_bytes = RETAIN_BYTES;
     world.deployment.checkpoint.log_bytes = CHECKPOINT_BYTES;
     world.turn_ends = turn_ends;
@@ -237,6 +237,11 @@ static inline void begin_world(size_t count, uint64_t seed)
         kept[i].instance = 1;
         open_machine(i);
     }
+}
+
+static inline void begin_world(size_t count, uint64_t seed)
+{
+    begin_world_as(count, seed, NULL);
 }
 
 /* One key, of many. */

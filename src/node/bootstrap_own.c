@@ -172,6 +172,18 @@ bool bootstrap_ask_everybody(struct node *n)
     return all;
 }
 
+/* Of fences that the source was no member of; while they are not met a restart finds the marker. */
+static void await_members(struct node *n)
+{
+    struct bootstrap *b = &n->bootstrap;
+    const struct peer *source = bootstrap_source(n);
+    b->awaits_members = source != NULL && !bootstrap_holds_all(n, source);
+    if (b->awaits_members)
+        n->server
+            .loading = "LOADING this region was bootstrapped from one that is no member of all "
+                       "of its fences: it waits until it has met every other member";
+}
+
 static void finish(struct node *n)
 {
     struct bootstrap *b = &n->bootstrap;
@@ -183,6 +195,7 @@ static void finish(struct node *n)
         n->known_changed = true;
     }
     bootstrap_await_fence(n);
+    await_members(n);
     bootstrap_enter(n, BOOTSTRAP_TIDY);
     node_notice(n, NOTICE_INFO,
                 "ev=bootstrap.done from=%s keys=%llu bytes=%llu ms=%llu bytes_per_second=%llu "

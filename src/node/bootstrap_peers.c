@@ -14,7 +14,7 @@
 
 /* --- who is behind --- */
 
-static struct link *ready_intake(const struct peer *p)
+struct link *bootstrap_ready_intake(const struct peer *p)
 {
     return p->intake != NULL && p->intake->ready && !p->intake->close ? p->intake : NULL;
 }
@@ -42,10 +42,13 @@ void bootstrap_behind(struct node *n, struct link *l, struct span body)
         origins_add(l->behind, (uint8_t)o);
         origins_add(l->paused, (uint8_t)o); /* it is tried again with the others */
     }
+    newcomer_lacks(n, &m.floor);
     if (bootstrap_is_kept(n))
         bootstrap_kept_behind(n, &m.floor);
     else if (n->bootstrap.phase == BOOTSTRAP_CATCHUP && any_left)
-        bootstrap_anew(n, "the source has dropped log that is still needed");
+        bootstrap_anew(n, l->peer == bootstrap_source(n)
+                              ? "the source has dropped log that is still needed"
+                              : "a member of a fence has dropped log that is still needed");
 }
 
 static bool holds_more(struct node *n, const struct peer *p, uint8_t origin)
@@ -60,7 +63,7 @@ static bool comes_elsewhere(struct node *n, uint8_t origin)
 {
     for (size_t i = 0; i < n->peer_count; i++) {
         const struct peer *p = &n->peers[i];
-        struct link *l = ready_intake(p);
+        struct link *l = bootstrap_ready_intake(p);
         if (l == NULL || origins_have(l->behind, origin))
             continue;
         /* Asked already; but one that relays, and is as far behind as we are, waits as we do. */
@@ -95,37 +98,38 @@ static bool is_lacking(struct node *n, const struct link *l)
 
 /* --- the decision --- */
 
+static bool joins_fence(const struct node *n)
+{
+    return (n->known.joining & ~(uint32_t)IDENTITY_JOINS_ALL) != 0;
+}
+
 static void begin(struct node *n, const struct peer *p, const struct vector *floor)
 {
     struct marker marker = { .began_us = n->now_us };
     vector_copy(&marker.floor, floor);
     vector_copy(&marker.had, &n->replica.last_op);
     node_notice(n, NOTICE_WARNING, "ev=bootstrap.begin peer=%s why=\"%s\"", p->region->name,
-                n->known.joining != 0
+                joins_fence(n)
                     ? "this region has become a member of a fence, and lacks what that holds"
                     : "the log that this region lacks is kept nowhere any more");
     bootstrap_leave(n, &marker);
 }
 
-/* It may hold all that we may, and means the same by it: else something would be missing that nobody told us
- * of, or here that may not be. */
-static bool holds_our_fences(const struct node *n, const struct peer *p)
+/* It may hold all that we may, or misses nothing by what it may not (`stands_in`), and means the same by
+ * it: else something would be missing that nobody told us of, or here that may not be. */
+static bool fits_our_fences(const struct node *n, const struct peer *p, bool stands_in)
 {
     if (p->differs[0] != '\0')
         return false;
-    for (int i = 0; i < 4; i++) {
-        if (p->foreign[i] & ~n->replica.options.foreign[i])
-            return false;
-    }
-    return true;
+    return bootstrap_holds_all(n, p) || (stands_in && bootstrap_stands_in(n, p, true));
 }
 
 /* The peer must have what we have dropped; asked, it sees to it that its checkpoint has too. */
 static bool may_give(struct node *n, const struct peer *p, const struct vector *floor)
 {
     const struct peers_row *row = peers_row(&n->matrix, p->region->id);
-    return ready_intake(p) != NULL && row != NULL && vector_covers(&row->durable, floor) &&
-           holds_our_fences(n, p);
+    return bootstrap_ready_intake(p) != NULL && row != NULL &&
+           vector_covers(&row->durable, floor) && fits_our_fences(n, p, true);
 }
 
 /* What the link's peer has dropped, and we lack: the source must have it. A peer that is as far behind as
@@ -144,9 +148,10 @@ static void want_more(struct node *n, const struct link *l, struct vector *floor
 static const char *obstacle(const struct node *n)
 {
     if (residency_source(n->options.deployment, n->options.self) == NULL)
-        return "no other region is a member of all fences of this one";
+        return "no other region is a member of all fences of this one; one that is not may fill it "
+               "while all members of these are in reach, and nothing was ever written there";
     for (size_t i = 0; i < n->peer_count; i++) {
-        if (ready_intake(&n->peers[i]) != NULL && n->peers[i].differs[0] != '\0')
+        if (bootstrap_ready_intake(&n->peers[i]) != NULL && n->peers[i].differs[0] != '\0')
             return "a region in reach has another configuration of fences";
     }
     return "no region in reach that is a member of all fences of this one holds all that it has "
@@ -187,13 +192,13 @@ void bootstrap_consider(struct node *n)
     struct bootstrap *b = &n->bootstrap;
     const struct link *lacking = NULL;
     for (size_t i = 0; i < n->peer_count; i++) {
-        struct link *l = ready_intake(&n->peers[i]);
+        struct link *l = bootstrap_ready_intake(&n->peers[i]);
         if (l != NULL)
             forget_met(n, l);
         if (l != NULL && any(l->behind) && is_lacking(n, l) && lacking == NULL)
             lacking = l;
     }
-    if ((lacking == NULL && n->known.joining == 0) || n->replica.amnesiac || b->store == NULL) {
+    if ((lacking == NULL && !joins_fence(n)) || n->replica.amnesiac || b->store == NULL) {
         b->behind_us = 0;
         b->waits = NULL;
         return;
@@ -218,7 +223,7 @@ struct peer *bootstrap_source(struct node *n)
 struct link *bootstrap_source_link(struct node *n)
 {
     const struct peer *p = bootstrap_source(n);
-    return p != NULL ? ready_intake(p) : NULL;
+    return p != NULL ? bootstrap_ready_intake(p) : NULL;
 }
 
 static uint64_t distance_us(const struct node *n, const struct peer *p)
@@ -228,32 +233,52 @@ static uint64_t distance_us(const struct node *n, const struct peer *p)
     return link_info_rtt_us(n, p, &offset_us, &rtt_us) ? rtt_us : UINT64_MAX - 1;
 }
 
-static bool may_be_asked(const struct node *n, const struct peer *p)
+static bool may_be_asked(const struct node *n, const struct peer *p, bool stands_in)
 {
-    return ready_intake(p) != NULL && n->now_us >= p->declined_until_us && holds_our_fences(n, p);
+    return bootstrap_ready_intake(p) != NULL && n->now_us >= p->declined_until_us &&
+           fits_our_fences(n, p, stands_in);
+}
+
+/* Two that are filled at once do not reach each other, and one of them may be all that is missing. When
+ * nobody else comes for a while, who is not reached is met later: whoever has written to the fence has
+ * log of it, or is a source, and nothing is served before that is known. */
+static bool is_last_resort(const struct node *n, const struct peer *p)
+{
+    return n->now_us >= n->bootstrap.choose_us + BOOTSTRAP_DECLINED_US &&
+           bootstrap_ready_intake(p) != NULL && n->now_us >= p->declined_until_us &&
+           p->differs[0] == '\0' && bootstrap_stands_in(n, p, false);
 }
 
 static bool all_are_here(const struct node *n)
 {
     for (size_t i = 0; i < n->peer_count; i++) {
-        if (!may_be_asked(n, &n->peers[i]) || distance_us(n, &n->peers[i]) == UINT64_MAX - 1)
+        if (!may_be_asked(n, &n->peers[i], false) || distance_us(n, &n->peers[i]) == UINT64_MAX - 1)
             return false;
     }
     return true;
+}
+
+static const struct peer *nearest_of(const struct node *n, bool stands_in)
+{
+    const struct peer *nearest = NULL;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peer *p = &n->peers[i];
+        if ((may_be_asked(n, p, stands_in) || (stands_in && is_last_resort(n, p))) &&
+            (nearest == NULL || distance_us(n, p) < distance_us(n, nearest)))
+            nearest = p;
+    }
+    return nearest;
 }
 
 /* The nearest that may have all. */
 void bootstrap_choose(struct node *n)
 {
     struct bootstrap *b = &n->bootstrap;
-    const struct peer *nearest = NULL;
     if (n->now_us < b->choose_us && !all_are_here(n))
         return;
-    for (size_t i = 0; i < n->peer_count; i++) {
-        const struct peer *p = &n->peers[i];
-        if (may_be_asked(n, p) && (nearest == NULL || distance_us(n, p) < distance_us(n, nearest)))
-            nearest = p;
-    }
+    const struct peer *nearest = nearest_of(n, false);
+    if (nearest == NULL)
+        nearest = nearest_of(n, true);
     b->waits = nearest != NULL ? NULL : b->waits;
     if (nearest == NULL)
         wait_for_source(n);
@@ -264,7 +289,7 @@ void bootstrap_choose(struct node *n)
 static bool reaches_another(const struct node *n, const struct peer *source)
 {
     for (size_t i = 0; i < n->peer_count; i++) {
-        if (&n->peers[i] != source && may_be_asked(n, &n->peers[i]))
+        if (&n->peers[i] != source && may_be_asked(n, &n->peers[i], true))
             return true;
     }
     return false;

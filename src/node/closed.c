@@ -18,6 +18,16 @@ bool closed_is(const struct node *n, uint8_t origin)
     return origins_have(n->closed, origin);
 }
 
+/* A region's streams of fences come with its own number: it is told once. */
+static bool is_told(const struct node *n, uint8_t region)
+{
+    for (uint32_t o = 0; origins_next(n->closed, &o); o++) {
+        if (origin_region(n->options.deployment, (uint8_t)o) == region)
+            return true;
+    }
+    return false;
+}
+
 void closed_note(struct node *n, const struct vector *v)
 {
     for (uint32_t o = 0; o < v->high; o++) {
@@ -25,14 +35,18 @@ void closed_note(struct node *n, const struct vector *v)
         if (v->at[o] == 0 || node_writer_of(n, origin) != NULL || closed_is(n, origin) ||
             !replica_may_hold(&n->replica, origin))
             continue;
+        uint8_t region = origin_region(n->options.deployment, origin);
+        bool told = is_told(n, region);
         origins_add(n->closed, origin);
+        if (told)
+            continue;
         node_notice(
             n, NOTICE_WARNING,
             "ev=origin.unknown number=%u what=\"there are writes of it, and no region of the "
             "configuration has that number: they are fetched as those of a region that is "
             "gone; list it under closed, or, if it is a new region's, give this region the "
             "new configuration\"",
-            o);
+            region);
     }
 }
 

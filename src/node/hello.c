@@ -272,6 +272,7 @@ void hello_take(struct node *n, struct link *l, struct span body)
     if (!bootstrap_is_on(n))
         runs_compared(n, peer);
     learn(n, &m);
+    vector_copy(&l->told, &m.last_op);
     if (!l->is_intake)
         welcome(n, l, peer);
     l->ready = true;

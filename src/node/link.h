@@ -83,6 +83,8 @@ struct link {
     uint64_t heartbeat_us;   /* when the next is due */
     uint64_t pass_us;        /* not before: heartbeats of others are passed on */
 
+    struct vector told; /* last ops of the peer's HELLO */
+
     /* intake */
     struct vector floor; /* up to there, of the origins in `behind` */
     /* Bitmap of wanted origins of which the peer has dropped log that we lack. */

@@ -5,6 +5,7 @@
 #include "cmd/call.h"
 #include "node/faults.h"
 #include "node/node.h"
+#include "policy/origin.h"
 
 /* --- figures --- */
 
@@ -72,7 +73,9 @@ bool link_info_next_taken(const struct node *n, const struct peer *peer, uint32_
     const struct region *owner = node_writer_of(n, (uint8_t)*o);
     uint32_t fence = n->fence_of[*o];
     if (owner == NULL)
-        snprintf(name, LINK_INFO_STREAM_MAX, "%u", *o);
+        snprintf(name, LINK_INFO_STREAM_MAX, "%u%s%s",
+                 origin_region(n->options.deployment, (uint8_t)*o), fence != 0 ? ":" : "",
+                 fence != 0 ? n->options.deployment->fences[fence].name : "");
     else
         snprintf(name, LINK_INFO_STREAM_MAX, "%s%s%s", owner->name, fence != 0 ? ":" : "",
                  fence != 0 ? n->options.deployment->fences[fence].name : "");

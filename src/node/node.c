@@ -305,8 +305,8 @@ static void tell_fork(struct node *n, uint8_t origin, stamp_t stamp)
                        : "another region holds another history of this closed number: one of "
                          "the two must be started with an empty data directory";
     node_notice(n, NOTICE_ERROR, "ev=fork origin=%s number=%u ms=%llu what=\"%s\"",
-                region ? region->name : "closed", origin, (unsigned long long)stamp_ms(stamp),
-                what);
+                region ? region->name : "closed", origin_region(n->options.deployment, origin),
+                (unsigned long long)stamp_ms(stamp), what);
     for (size_t i = 0; i < n->peer_count; i++) {
         if (n->peers[i].region == region && n->peers[i].intake != NULL)
             link_close(n, n->peers[i].intake, "its stream disagrees with what we hold");

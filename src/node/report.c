@@ -6,6 +6,7 @@
 #include "node/node.h"
 #include "node/report_conflicts.h"
 #include "node/report_promises.h"
+#include "policy/origin.h"
 
 static uint64_t key_count(const struct node *n)
 {
@@ -235,8 +236,11 @@ static void json_closed(struct buffer *out, const struct node *n)
 {
     buffer_put_text(out, "\"closed\":[");
     for (uint32_t o = 0; origins_next(n->closed, &o); o++) {
+        uint32_t fence = n->fence_of[o];
         buffer_put_u8(out, '{');
-        number(out, "number", o);
+        number(out, "number", origin_region(n->options.deployment, (uint8_t)o));
+        if (fence != 0)
+            member(out, "fence", n->options.deployment->fences[fence].name);
         json_stamp(out, "last_op", vector_get(&n->replica.last_op, (uint8_t)o));
         json_stamp(out, "durable", vector_get(&n->replica.durable, (uint8_t)o));
         end(out, "},");

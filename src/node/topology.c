@@ -293,7 +293,8 @@ void topology_relay(struct node *n, uint8_t origin, const struct peer *at, const
     t->delivers = false;
     n->topology.changed = true;
     node_notice(n, NOTICE_INFO, "ev=relay origin=%s number=%u via=%s why=\"%s\"",
-                region ? region->name : "unknown", origin, at->region->name, why);
+                region ? region->name : "unknown", origin_region(n->options.deployment, origin),
+                at->region->name, why);
 }
 
 static void end_relay(struct node *n, struct take *t)

@@ -13,12 +13,20 @@ uint8_t origin_of(const struct deployment *d, uint8_t region_id, uint32_t fence)
                : 0;
 }
 
-uint32_t origin_fence(const struct deployment *d, uint8_t origin)
+uint8_t origin_inner_of(uint8_t origin, size_t fence_count)
 {
     uint32_t fence = origin >> FENCE_SHIFT;
-    bool is_region = deployment_region_with_id(d, origin) != NULL || deployment_closes(d, origin);
 
-    return !is_region && fence < d->fence_count && (origin & FENCED_REGION_MAX) != 0 ? fence : 0;
+    return fence > 0 && fence < fence_count ? origin & FENCED_REGION_MAX : 0;
+}
+
+uint32_t origin_fence(const struct deployment *d, uint8_t origin)
+{
+    uint8_t inner_of = origin_inner_of(origin, d->fence_count);
+    bool is_region = deployment_region_with_id(d, origin) != NULL ||
+                     (deployment_closes(d, origin) && !deployment_closes(d, inner_of));
+
+    return inner_of != 0 && !is_region ? origin >> FENCE_SHIFT : 0;
 }
 
 uint8_t origin_region(const struct deployment *d, uint8_t origin)

@@ -20,10 +20,15 @@
 
 enum { FENCE_PLACES = 16, FENCED_REGION_MAX = 15 };
 
+/* The region whose stream this would be, by its number alone, of one of so many fences (the global one
+ * counted); 0: nobody's, so it can only be a region's own number. */
+uint8_t origin_inner_of(uint8_t origin, size_t fence_count);
+
 /* The origin of what a region writes to a fence; 0: it is no member. */
 uint8_t origin_of(const struct deployment *d, uint8_t region_id, uint32_t fence);
 
-/* The fence of an origin; 0 for one that stands nowhere. */
+/* The fence of an origin; 0 for one that stands nowhere. Closing a region's number closes those of its
+ * streams; where both are closed the origin is a stream: what a fence holds must not get out by a list. */
 uint32_t origin_fence(const struct deployment *d, uint8_t origin);
 
 /* The number of the region that writes it, be it still there or not. */

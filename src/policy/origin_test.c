@@ -73,6 +73,25 @@ TEST(an_origin_tells_its_fence_and_its_region)
     deployment_release(&d);
 }
 
+TEST(a_closed_number_closes_its_streams_and_does_not_open_them_when_they_are_listed_too)
+{
+    struct deployment d;
+
+    build(&d);
+    EXPECT_EQ(origin_inner_of(21, d.fence_count), 5);
+    EXPECT_EQ(origin_inner_of(5, d.fence_count), 0);
+    EXPECT_EQ(origin_inner_of(32, d.fence_count), 0);
+    EXPECT_EQ(origin_inner_of(53, d.fence_count), 0);
+    deployment_close(&d, 5);
+    EXPECT_EQ(origin_fence(&d, 21), 1);
+    EXPECT_EQ(origin_region(&d, 21), 5);
+    deployment_close(&d, 21);
+    EXPECT_EQ(origin_fence(&d, 21), 1);
+    deployment_close(&d, 22); /* a region's own, for nobody had 6 */
+    EXPECT_EQ(origin_fence(&d, 22), 0);
+    deployment_release(&d);
+}
+
 TEST(a_region_may_not_hold_the_streams_of_fences_that_it_is_no_member_of)
 {
     struct deployment d;

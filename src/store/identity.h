@@ -28,14 +28,17 @@ struct identity_run {
     uint64_t run;      /* its random number; 0: not known */
 };
 
+enum { IDENTITY_JOINS_ALL = 1 }; /* the place of the global fence */
+
 /* What a run has learned and later ones must know. */
 struct identity_known {
     bool amnesiac; /* others hold log of this region that it has not: it writes no more */
     struct identity_run latest[256]; /* by number: the latest run of that region that was met */
     /* By place: fences of which this region became a member with data of its own, and whose objects it
-     * has not taken from another member yet. */
+     * has not taken from another member yet. IDENTITY_JOINS_ALL: it began with nothing, and nobody has
+     * filled it yet (node/newcomer.h). */
     uint32_t joining;
-    uint64_t joined_instance; /* of the run that became a member last */
+    uint64_t joined_instance; /* of the run that became a member, or began with nothing, last */
 };
 
 struct identity {
