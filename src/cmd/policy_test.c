@@ -139,6 +139,23 @@ TEST(who_follows_a_token_waits_for_it_where_it_writes_or_reads_causally)
     close_world();
 }
 
+/* Else the client would not find it where it takes the token, for all that the token says. */
+TEST(a_token_names_what_its_session_has_written_elsewhere_though_it_has_not_come)
+{
+    struct token *t = mem_alloc(sizeof(*t));
+    struct buffer text = { 0 };
+    open_world_with(prepare);
+    world.session.last_write = stamp_make(5000, 0, 2);
+    world.session.last_write_run = 7;
+    session_token_put(&world.server, &world.session, &text);
+    EXPECT(token_take(buffer_span(&text), t, world.server.deployment->name));
+    EXPECT_EQ(vector_get(&t->seen, 2), stamp_make(5000, 0, 2));
+    EXPECT_EQ(t->instance[2], 7);
+    buffer_release(&text);
+    mem_free(t);
+    close_world();
+}
+
 TEST(a_strong_read_of_one_writer_settles_there_and_asks_nobody_else)
 {
     open_world_with(prepare);

@@ -60,6 +60,7 @@ struct session {
     bool following;           /* SESSION FOLLOW; ended by session_follow_end */
     bool gathering;           /* GATHER; ended by the node */
     stamp_t last_write;       /* stamp of the newest own write of this session; 0: none */
+    uint64_t last_write_run;  /* instance of the region that made it, if that is another */
     bool wrote;               /* in the command that runs now */
     bool unfinished;          /* that command is to be run again, and has not replied yet */
     struct flush flush;       /* how far it is: cmd/keys_flush.c */

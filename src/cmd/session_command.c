@@ -27,7 +27,8 @@ static void session_write(struct call *call)
     reply_ok(call->reply);
 }
 
-/* All that this region has applied, for the session may have read any of it, and what it followed. */
+/* All that this region has applied, for the session may have read any of it, what it followed, and what it
+ * has written in another region, which need not have come. */
 void session_token_put(const struct server *server, const struct session *s, struct buffer *out)
 {
     const struct replica *r = server->replica;
@@ -37,6 +38,8 @@ void session_token_put(const struct server *server, const struct session *s, str
         if (r->last_op.at[o] != 0)
             token_see(t, r->last_op.at[o], r->streams[o].instance);
     }
+    if (s->last_write != 0 && !replica_owns(r, stamp_origin(s->last_write)))
+        token_see(t, s->last_write, s->last_write_run);
     if (s->token != NULL)
         token_merge(t, s->token);
     if (replica_hlc_ms(r) > t->time_ms)

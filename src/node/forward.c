@@ -602,15 +602,26 @@ static void take_seen(struct node *n, struct client *c, struct span reply)
     mem_free(t);
 }
 
+/* The run of the region that made an op which came with an answer over `l`; it may have sent it on. */
+static uint64_t run_of(struct node *n, const struct link *l, stamp_t stamp)
+{
+    uint8_t region = origin_region(n->options.deployment, stamp_origin(stamp));
+    const struct peers_row *row = peers_row(&n->matrix, region);
+
+    return region == l->peer->region->id || row == NULL ? l->instance : row->instance;
+}
+
 /* The answer of a command; the first that was on its way. */
-static void take_reply_of(struct node *n, struct client *c, const struct forwarded *first,
-                          const struct message_answer *m)
+static void take_reply_of(struct node *n, struct client *c, const struct link *l,
+                          const struct forwarded *first, const struct message_answer *m)
 {
     struct session *s = &c->session;
     size_t start = s->output.len;
 
-    if (m->stamp != 0 && first->writes)
+    if (m->stamp != 0 && first->writes) {
         s->last_write = m->stamp;
+        s->last_write_run = run_of(n, l, m->stamp);
+    }
     if (first->silent)
         return;
     if (first->seen && m->reply.len > 0 && m->reply.at[0] != '-') {
@@ -638,7 +649,7 @@ void forward_take_answer(struct node *n, struct link *l, struct span body)
     if (first.token)
         take_seen(n, c, m.reply);
     else
-        take_reply_of(n, c, &first, &m);
+        take_reply_of(n, c, l, &first, &m);
     wake(n, c);
 }
 

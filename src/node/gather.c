@@ -79,6 +79,7 @@ static void begin_part(struct node *n, struct gather *g, struct gather_part *par
     part->agent->gather = g;
     part->agent->sent_to = part->region;
     s->last_write = g->asker->session.last_write;
+    s->last_write_run = g->asker->session.last_write_run;
     g->open++;
     put_question(&bytes, q, db, fences);
     client_input(n, s, buffer_span(&bytes));
