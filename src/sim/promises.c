@@ -87,7 +87,7 @@ bool sim_plan_has_focus(const struct sim_plan *plan)
 void sim_plan_promises(struct sim_plan *plan, struct prng p, bool fixed_steps, bool fixed_regions)
 {
     bool alone = !sim_plan_has_focus(plan) && often(&p, 30);
-    if ((!alone && !often(&p, 25)) ||
+    if ((!alone && !often(&p, plan->bootstraps ? 80 : 25)) ||
         plan->memory_keys != 0) /* a write may wait for memory as long as it likes */
         return;
     plan->travellers = (uint32_t)between(&p, 2, SIM_CLIENTS_MAX);
@@ -103,9 +103,11 @@ void sim_plan_promises(struct sim_plan *plan, struct prng p, bool fixed_steps, b
         plan->regions = (uint32_t)between(&p, 3, 5);
     if (plan->regions >= 3 && often(&p, 30))
         slow_one_link(plan, &p);
-    bool fenced = often(&p, 60);
+    bool fenced = often(&p, plan->bootstraps ? 90 : 60);
     if (fenced && plan->regions >= 3 && !plan->losses && !sim_plan_parts(plan))
         plan->fence = some_members(plan, &p);
+    plan->audit_us = often(&p, 70) ? plan->sync_us : between(&p, 20000, 300000);
+    plan->audit_fails = often(&p, 60) ? 0 : often(&p, 50) ? 50000 : 400000;
 }
 
 void sim_plan_print_promises(const struct sim_plan *plan, FILE *to)
@@ -127,6 +129,7 @@ void sim_plan_print_promises(const struct sim_plan *plan, FILE *to)
         if (plan->fence >> i & 1)
             fprintf(to, " r%u", i + 1);
     }
-    fprintf(to, "\n");
+    fprintf(to, "; its audit is written in %llu us, or not, %u ppm\n",
+            (unsigned long long)plan->audit_us, plan->audit_fails);
     buffer_release(&text);
 }

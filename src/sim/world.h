@@ -125,6 +125,8 @@ struct sim_plan {
     struct sim_keyspace keyspaces[POST_KEYSPACES]; /* "k1:" is the second */
     uint32_t
         fence; /* regions that may hold keys of SIM_FENCE_PREFIX, by place, as bits; 0: no fence */
+    uint64_t audit_us;    /* typical time of a write of its audit */
+    uint32_t audit_fails; /* chance that one fails */
 
     enum topology topology;
     uint32_t centre;                  /* of a star, counted from 1; 0: the cheapest */
@@ -336,6 +338,12 @@ struct sim_pipe {
     bool ended; /* the sender has closed: nothing comes after what is in flight */
 };
 
+/* A command with keys of the fence that was sent to the other end, and not answered yet. */
+struct sim_asked {
+    uint32_t from; /* which end */
+    uint64_t session, number;
+};
+
 /* [0] dialled, [1] accepted. */
 struct sim_conn {
     struct list link;
@@ -347,6 +355,9 @@ struct sim_conn {
     struct sim_pipe pipe[2]; /* from that end */
     struct list held[2];     /* pieces that wait for the end of a stall or sleep, from that end */
     struct buffer tapped[2]; /* of a message that is not all sent, from that end: secret.c */
+    uint64_t audit_made[2];  /* lines that the end had made when it was opened: audited.c */
+    struct sim_asked *asked; /* [asked_count] */
+    size_t asked_count;
 };
 
 /* What is wrong with one way between two regions; each by the number of its fault, whose end heals
@@ -692,14 +703,18 @@ const char *sim_word_stands(struct sim_region *r, struct span word);
 
 void sim_secrets_kept(struct sim_world *w);  /* from everybody outside */
 void sim_secrets_found(struct sim_world *w); /* by the same search, within */
-/* Bytes that go; `tapped` keeps what is no whole message yet. */
-void sim_tap(struct sim_world *w, const struct sim_region *from, const struct sim_region *to,
-             struct buffer *tapped, struct span bytes);
+/* Whether they have a word of what a fence holds. */
+bool sim_secrets_in(struct span bytes);
+/* Bytes that go, from that end. */
+void sim_tap(struct sim_world *w, struct sim_conn *c, uint32_t from, struct span bytes);
 
 /* --- audited.c --- */
 
 void sim_audited_start(struct sim_world *w, struct sim_region *r);
 void sim_audited_turn(struct sim_world *w, struct sim_region *r); /* ended */
+/* A message goes to a member of the fence; `content`: of its frame, or its body. */
+void sim_audited_pass(struct sim_world *w, struct sim_conn *c, uint32_t from,
+                      enum message_type type, struct span content);
 void sim_audited_release(struct sim_region *r);
 
 /* --- watch.c --- */
