@@ -305,7 +305,8 @@ struct sim_region {
     struct oplog log;
     struct sim_store store;
     struct ceiling_file ceiling;
-    bool writing;             /* a sync is on its way */
+    bool writing;             /* a sync is on its way, or a roll, */
+    bool rolls;               /* which comes after that */
     bool ceiling_busy;        /* a ceiling is being written, */
     uint64_t ceiling_next_ms; /* and this one after it; 0: none */
     uint64_t armed_us;        /* a turn is planned for then; 0: none */
