@@ -195,7 +195,7 @@ void audited_image_begins(struct node *n, struct link *l)
 bool audited_holds_image(const struct node *n, const struct link *l)
 {
     return n->audit.on && l->audit_line != 0 &&
-           (n->audit.broken || l->audit_line > n->audit.written) && !MUTATION(copies_unannounced);
+           (n->audit.broken || l->audit_line > n->audit.written);
 }
 
 void audited_objects(struct node *n, const struct link *l, bool taken, struct span changes)

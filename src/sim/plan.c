@@ -364,6 +364,7 @@ void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions, uint
     sim_plan_promises(plan, prng_split(p), steps != 0, regions != 0);
     sim_plan_shape(plan, prng_split(p));
     sim_plan_homes(plan, prng_split(p), steps != 0);
+    sim_plan_persons(plan, prng_split(p));
 }
 
 static const char *fsync_name(enum fsync_policy rule)
@@ -426,6 +427,7 @@ void sim_plan_print(const struct sim_plan *plan, FILE *to)
     sim_plan_print_promises(plan, to);
     sim_plan_print_shape(plan, to);
     sim_plan_print_homes(plan, to);
+    sim_plan_print_persons(plan, to);
     for (uint32_t i = 0; i < plan->regions; i++)
         fprintf(to, "plan: region %u clock %+lld us %+d ppm, delay to 0 %llu us\n", i + 1,
                 (long long)plan->clock_offset_us[i], plan->clock_drift_ppm[i],

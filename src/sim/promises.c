@@ -106,6 +106,8 @@ void sim_plan_promises(struct sim_plan *plan, struct prng p, bool fixed_steps, b
     bool fenced = often(&p, plan->bootstraps ? 90 : 60);
     if (fenced && plan->regions >= 3 && !plan->losses && !sim_plan_parts(plan))
         plan->fence = some_members(plan, &p);
+    if (plan->fence != 0 && often(&p, 60)) /* so that other members answer */
+        plan->keyspaces[0].reads = (struct read_level){ KEYSPACE_READ_BOUNDED, 100 };
     plan->audit_us = often(&p, 70) ? plan->sync_us : between(&p, 20000, 300000);
     plan->audit_fails = often(&p, 60) ? 0 : often(&p, 50) ? 50000 : 400000;
 }

@@ -371,6 +371,8 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
             sim_traveller_answers(w, session->host);
         else if (sim_is_caller(w, session->host))
             sim_caller_answers(w, session->host);
+        else if (sim_is_person_writer(w, session->host))
+            sim_person_answers(w, session->host);
         else
             sim_load_answers(w, session->host);
     }
@@ -667,6 +669,8 @@ static void stop(struct sim_world *w, struct sim_region *r, bool power)
     sim_reader_region_down(w, r);
     sim_travellers_region_down(w, r);
     sim_callers_region_down(w, r);
+    if (r->index == r->place)
+        sim_persons_region_down(w, r);
     vector_copy(&r->durable, &r->node.replica.durable);
     node_release(&r->node);
     r->up = false;

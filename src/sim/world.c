@@ -18,6 +18,7 @@ enum {
     WRITE_MAX_US = 10 * 1000 * 1000,
     SAVE_MAX_US = 20 * 1000 * 1000, /* a full disk is looked at again after ten */
     RECLAIM_MAX_US = 20 * 1000 * 1000,
+    ERASE_MAX_US = 3 * 60 * 1000 * 1000, /* what fails once is tried again after a minute */
     CHAOS_MAX_US = 60 * 1000 *
                    1000, /* clients that wait for a region that is gone may never send all */
 };
@@ -240,6 +241,7 @@ static void split_streams(struct sim_world *w, const struct sim_options *options
     w->fenced = prng_split(&root);
     for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++)
         w->callers[i].prng = prng_split(&root);
+    w->persons.prng = prng_split(&root);
 }
 
 void sim_world_init(struct sim_world *w, const struct sim_plan *plan,
@@ -271,6 +273,7 @@ void sim_world_release(struct sim_world *w)
     mem_free(w->reclaims);
     sim_travellers_release(w);
     sim_callers_release(w);
+    sim_persons_release(w);
     frame_codec_release(&w->tap_codec);
     oracle_release(&w->oracle);
     for (struct heap_node *top; (top = heap_top(&w->events));) {
@@ -355,6 +358,11 @@ static void heal(struct sim_world *w)
         sim_fail(w, "some caller is refused something %d s after all is well",
                  TRAVEL_MAX_US / 1000000);
     settle(w, sim_verify_settled, "the last writes");
+    if (!w->failed && !run_until(w, sim_persons_done, ERASE_MAX_US))
+        sim_persons_fail(w, ERASE_MAX_US / 1000000);
+    if (!w->failed)
+        sim_persons_judge(w);
+    settle(w, sim_verify_settled, "everybody was erased who was to be");
 }
 
 /* Everything is known now: what GATHER says is measured by that. */
@@ -391,6 +399,7 @@ static void run_world(struct sim_world *w)
         sim_region_start(w, &w->regions[i]);
     sim_travellers_start(w);
     sim_callers_start(w);
+    sim_persons_start(w);
     verify_often(w, NULL);
     run_until(w, all_sent, CHAOS_MAX_US);
     heal(w);
@@ -402,6 +411,8 @@ static void run_world(struct sim_world *w)
         sim_fail(w, "%d s later %s", RECLAIM_MAX_US / 1000000, w->left);
     if (!w->failed)
         save_all(w);
+    if (!w->failed)
+        sim_persons_judge(w);
     if (!w->failed)
         sim_secrets_kept(w);
     if (!w->failed)

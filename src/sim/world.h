@@ -22,6 +22,7 @@
  *     caller.c   clients of those               ledger.c   what they must be answered
  *     lag.c      what max_lag keeps           ledger_end.c  what must have come of it
  *     post.c     what they write                secret.c   what a fence holds, looked for outside
+ *     persons.c  what is written of somebody who is erased then
  *     quiet.c    a world that is moved by hand        audited.c  the audit of fences
  *
  * See docs/design/simulator.md.
@@ -132,6 +133,7 @@ struct sim_plan {
     uint32_t centre;                  /* of a star, counted from 1; 0: the cheapest */
     uint32_t parent[SIM_REGIONS_MAX]; /* in a hierarchy, counted from 1; 0: none */
     struct call_plan calls;
+    uint64_t person_us; /* how often something of persons is said; 0: there are none */
 
     uint32_t clients; /* of each region */
     uint32_t keys, fields;
@@ -241,6 +243,32 @@ struct sim_traveller {
     uint64_t due;          /* the number of the event that makes it act */
     uint32_t visits;       /* still to be made, when all faults have ended */
     uint32_t visit_step;
+    struct prng prng;
+};
+
+/* A word that was written of a person. */
+struct sim_word {
+    uint32_t person;
+    bool may_stay; /* its region may have heard before that he is erased */
+};
+
+/* Who writes of persons in one region. */
+struct sim_person_writer {
+    uint32_t region;
+    struct session *session; /* NULL: not connected */
+    struct buffer answers;
+    bool asking, erases;
+    uint32_t person; /* whom it erases */
+    uint32_t word;   /* the number of what it writes; 0: nothing */
+};
+
+/* persons.c */
+struct sim_persons {
+    struct sim_person_writer writers[SIM_REGIONS_MAX];
+    struct sim_word *words; /* [word_count], numbered from 1 */
+    uint32_t word_count;
+    uint32_t erased; /* the first so many were to be, */
+    uint32_t told;   /* and these are, as somebody was told: as bits */
     struct prng prng;
 };
 
@@ -401,6 +429,7 @@ struct sim_world {
     struct posts posts;
     struct sim_caller callers[SIM_CLIENTS_MAX];
     struct calls calls;
+    struct sim_persons persons;
     bool history_lost;    /* a directory was: what travellers must see nobody knows any more */
     struct oracle oracle; /* what was written by disks that are lost; at the end, by all */
     struct oracle_reclaim *reclaims;
@@ -553,6 +582,24 @@ bool sim_calls_are_kept(const struct sim_world *w); /* nothing that a client was
 void sim_calls_end(struct sim_world *w); /* the oracle has judged */
 /* What all counters of a keyspace come to; `keys`: how many there are. */
 int64_t sim_calls_sum(const struct sim_world *w, enum call_space space, bool keys);
+
+/* --- persons.c --- */
+
+void sim_plan_persons(struct sim_plan *plan, struct prng p);
+void sim_plan_print_persons(const struct sim_plan *plan, FILE *to);
+void sim_persons_start(struct sim_world *w);
+void sim_person_answers(struct sim_world *w, struct sim_person_writer *c);
+void sim_persons_region_down(struct sim_world *w, struct sim_region *r); /* it is there still */
+bool sim_persons_done(struct sim_world *w); /* every region has finished all erasures */
+void sim_persons_fail(struct sim_world *w,
+                      int seconds);          /* they have not: says what is waited for */
+void sim_persons_judge(struct sim_world *w); /* then */
+void sim_persons_release(struct sim_world *w);
+static inline bool sim_is_person_writer(const struct sim_world *w, const void *host)
+{
+    return (const char *)host >= (const char *)w->persons.writers &&
+           (const char *)host < (const char *)(w->persons.writers + SIM_REGIONS_MAX);
+}
 
 /* --- lag.c --- */
 
