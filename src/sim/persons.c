@@ -24,7 +24,7 @@ enum {
 /* A directory that is lost may be all that had an erasure. */
 void sim_plan_persons(struct sim_plan *plan, struct prng p)
 {
-    bool has = prng_below(&p, 100) < 20 && !plan->losses;
+    bool has = prng_percent(&p, 20) && !plan->losses;
     uint64_t every_us = 2000 + prng_below(&p, 40000) + plan->think_us / 4;
     plan->person_us = has ? every_us : 0;
 }
@@ -144,11 +144,6 @@ static void say(struct sim_world *w, struct sim_person_writer *c, struct prng *p
     buffer_release(&out);
 }
 
-static bool serves(const struct sim_world *w, const struct sim_region *r)
-{
-    return r->up && !r->node.server.loading && !r->node.log_broken && !sim_region_is_asleep(w, r);
-}
-
 static void connect(struct sim_world *w, struct sim_person_writer *c, struct prng *p)
 {
     struct sim_region *r = &w->regions[c->region];
@@ -173,9 +168,10 @@ static void act(struct sim_world *w, struct sim_event *e)
     struct sim_person_writer *c = &all->writers[r->index];
     if (w->healed || w->sent >= w->plan.steps)
         return;
-    if (serves(w, r) && !c->session)
+    bool serves = sim_region_serves(r) && !sim_region_is_asleep(w, r);
+    if (serves && !c->session)
         connect(w, c, &p);
-    else if (serves(w, r) && !c->asking)
+    else if (serves && !c->asking)
         say(w, c, &p);
     sim_at(w, w->now_us + sim_around(&p, w->plan.person_us, 50000), act);
 }

@@ -415,6 +415,11 @@ bool sim_region_is_asleep(const struct sim_world *w, const struct sim_region *r)
     return r->up && r->asleep_until_us > w->now_us;
 }
 
+bool sim_region_serves(const struct sim_region *r)
+{
+    return r->up && !r->node.server.loading && !r->node.log_broken;
+}
+
 /* After the events that waited for it. */
 static void awake(struct sim_world *w, struct sim_event *e)
 {

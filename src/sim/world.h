@@ -473,6 +473,8 @@ bool sim_step(struct sim_world *w); /* the next event; false when the world has 
 /* By the number in stamps; NULL: nobody has it any more. */
 struct sim_region *sim_region_with_id(const struct sim_world *w, uint8_t id);
 void sim_world_configure(struct sim_world *w); /* a new configuration of w->ids and w->closed */
+char *sim_text_of(const char *text);           /* gives */
+struct keyspace *sim_add_keyspace(struct deployment *d, const char *prefix);
 /* By its place: "r1" is the first. */
 struct sim_region *sim_region_named(const struct sim_world *w, const char *name);
 
@@ -481,12 +483,19 @@ struct sim_event *sim_at(struct sim_world *w, uint64_t when_us,
 struct sim_event *sim_for_region(struct sim_world *w, struct sim_region *r, uint64_t delay_us,
                                  void (*run)(struct sim_world *, struct sim_event *));
 
+/* While who comes and goes is in a region (`session`), he acts as its processes let him; else by himself. */
+struct sim_event *sim_for_visitor(struct sim_world *w, const struct session *session,
+                                  uint32_t region, uint64_t delay_us,
+                                  void (*run)(struct sim_world *, struct sim_event *));
+
 /* The first failure counts; the world stops at it. */
 void sim_fail(struct sim_world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A time around `typical`: half to one and a half of it, or with chance `tail` up to 20 times as
  * long. */
 uint64_t sim_around(struct prng *p, uint64_t typical_us, uint32_t tail);
+
+uint64_t sim_between(struct prng *p, uint64_t low, uint64_t high); /* both may be */
 
 /* --- trace.c --- */
 
@@ -509,6 +518,10 @@ void sim_tell_reply(struct sim_world *w, const struct sim_client *c, const struc
 void sim_put_reply(struct buffer *out, struct span resp);
 enum { SIM_STAMP_BYTES = 40 };
 const char *sim_stamp_text(stamp_t s, char text[SIM_STAMP_BYTES]); /* without its origin */
+
+/* An answer to a traveller or a caller: `who` asked. */
+void sim_tell_answer(struct sim_world *w, const struct sim_region *r, const char *who,
+                     struct span reply);
 
 void sim_tell_end(struct sim_world *w); /* nothing comes any more */
 
@@ -573,8 +586,6 @@ static inline bool sim_is_caller(const struct sim_world *w, const void *host)
 /* What the caller asked is answered by this whole reply. */
 void sim_call_judge(struct sim_world *w, struct sim_caller *c, struct span reply);
 void sim_call_lost(struct sim_world *w, struct sim_caller *c); /* nobody will answer any more */
-/* "r2"; false when there is none of that name. */
-bool sim_named_region(const struct sim_world *w, struct span name, uint32_t *region);
 bool sim_calls_are_kept(const struct sim_world *w); /* nothing that a client was told is lost */
 
 /* --- ledger_end.c --- */
@@ -622,6 +633,7 @@ void sim_region_disk_failed(struct sim_world *w, struct sim_region *r, const cha
 /* Its process gets no processor until then: what is for it waits. Never shorter than before. */
 void sim_region_sleep(struct sim_world *w, struct sim_region *r, uint64_t until_us);
 bool sim_region_is_asleep(const struct sim_world *w, const struct sim_region *r);
+bool sim_region_serves(const struct sim_region *r); /* its clients; when it is awake */
 
 /* Every input to a node stands between these two. The turn ends at once, or a little later with
  * whatever comes until then. */
