@@ -145,12 +145,15 @@ TEST(a_token_names_what_its_session_has_written_elsewhere_though_it_has_not_come
     struct token *t = mem_alloc(sizeof(*t));
     struct buffer text = { 0 };
     open_world_with(prepare);
-    world.session.last_write = stamp_make(5000, 0, 2);
-    world.session.last_write_run = 7;
+    session_wrote_elsewhere(&world.session, stamp_make(5000, 0, 2), 7);
+    session_wrote_elsewhere(&world.session, stamp_make(4000, 0, 3), 1);
+    session_wrote_elsewhere(&world.session, stamp_make(6000, 0, 3), 2);
     session_token_put(&world.server, &world.session, &text);
     EXPECT(token_take(buffer_span(&text), t, world.server.deployment->name));
     EXPECT_EQ(vector_get(&t->seen, 2), stamp_make(5000, 0, 2));
     EXPECT_EQ(t->instance[2], 7);
+    EXPECT_EQ(vector_get(&t->seen, 3), stamp_make(6000, 0, 3));
+    EXPECT_EQ(t->instance[3], 2);
     buffer_release(&text);
     mem_free(t);
     close_world();

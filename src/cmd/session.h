@@ -28,6 +28,12 @@ struct flush {
     uint64_t cursor;
 };
 
+/* What another region has written for a session. */
+struct session_write {
+    stamp_t stamp;
+    uint64_t run; /* instance of that region */
+};
+
 struct session {
     struct list link; /* in server.sessions */
     uint64_t id;      /* never reused */
@@ -60,7 +66,6 @@ struct session {
     bool following;           /* SESSION FOLLOW; ended by session_follow_end */
     bool gathering;           /* GATHER; ended by the node */
     stamp_t last_write;       /* stamp of the newest own write of this session; 0: none */
-    uint64_t last_write_run;  /* instance of the region that made it, if that is another */
     bool wrote;               /* in the command that runs now */
     bool unfinished;          /* that command is to be run again, and has not replied yet */
     struct flush flush;       /* how far it is: cmd/keys_flush.c */
@@ -71,6 +76,9 @@ struct session {
     struct levels levels; /* SESSION READ and WRITE */
     struct token *token;  /* followed; owned; NULL: none */
     bool token_timed;     /* its time has moved the clock (node/seen.h) */
+    /* [elsewhere_count] the newest writes in other regions, one of each origin; owned */
+    struct session_write *elsewhere;
+    uint32_t elsewhere_count;
     struct with with;     /* around the command that runs or waits */
     struct demand demand; /* of that command: node/promise.h */
 
@@ -78,6 +86,8 @@ struct session {
 };
 
 enum { SESSION_FOLLOW_MS = 1000 }; /* as ack_timeout by default */
+
+void session_wrote_elsewhere(struct session *s, stamp_t stamp, uint64_t run);
 
 /* Appends all that the session may have seen, as a token (policy/token.h). */
 struct server;
