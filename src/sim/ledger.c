@@ -145,6 +145,14 @@ static void learn(struct sim_caller *c, int64_t count)
         *seen = count;
 }
 
+/* Where the disk may lag, what another region has told may be lost with its power, and come never. */
+static bool is_seen_for_good(const struct sim_world *w, const struct sim_caller *c)
+{
+    const struct replica *here = &w->regions[c->region].node.replica;
+    return w->plan.fsync == FSYNC_ALWAYS ||
+           replica_owns(here, stamp_origin(c->session->last_write));
+}
+
 static void judge_count(struct sim_world *w, struct sim_caller *c, struct span reply)
 {
     const struct call *call = &c->call;
@@ -168,7 +176,8 @@ static void judge_count(struct sim_world *w, struct sim_caller *c, struct span r
                  sim_call_prefixes[call->space], call->tag, (long long)count);
     call_bits_add(&key->counts, (uint32_t)count);
     key->told = count > key->told ? count : key->told;
-    learn(c, count);
+    if (is_seen_for_good(w, c))
+        learn(c, count);
 }
 
 /* A key that a disk does not give is one command's error, and not the other's. */
