@@ -59,3 +59,8 @@ bool prng_chance(struct prng *p, uint32_t ppm)
 {
     return prng_below(p, 1000000) < ppm;
 }
+
+bool prng_percent(struct prng *p, uint32_t percent)
+{
+    return prng_below(p, 100) < percent;
+}

@@ -22,5 +22,6 @@ uint64_t prng_next(struct prng *p);
 /* 0 <= x < bound; bound > 0; unbiased */
 uint64_t prng_below(struct prng *p, uint64_t bound);
 bool prng_chance(struct prng *p, uint32_t ppm); /* true with ppm / 1,000,000 */
+bool prng_percent(struct prng *p, uint32_t percent);
 
 #endif

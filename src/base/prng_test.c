@@ -89,6 +89,20 @@ TEST(chance_is_in_parts_per_million)
     EXPECT(hits > 9400 && hits < 10600);
 }
 
+TEST(percent_is_in_hundredths)
+{
+    struct prng p;
+    int hits = 0;
+
+    prng_seed(&p, test_seed());
+    for (int i = 0; i < 40000; i++) {
+        EXPECT(!prng_percent(&p, 0));
+        EXPECT(prng_percent(&p, 100));
+        hits += prng_percent(&p, 25);
+    }
+    EXPECT(hits > 9400 && hits < 10600);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

@@ -167,6 +167,26 @@ TEST(the_token_of_a_with_is_waited_for_whatever_the_level)
     close_world();
 }
 
+/* Else the client would not find it where it takes the token, for all that the token says. */
+TEST(a_token_names_what_its_session_has_written_elsewhere_though_it_has_not_come)
+{
+    struct token *t = mem_alloc(sizeof(*t));
+    struct buffer text = { 0 };
+    open_world_with(prepare);
+    session_wrote_elsewhere(&world.session, stamp_make(5000, 0, 2), 7);
+    session_wrote_elsewhere(&world.session, stamp_make(4000, 0, 3), 1);
+    session_wrote_elsewhere(&world.session, stamp_make(6000, 0, 3), 2);
+    session_token_put(&world.server, &world.session, &text);
+    EXPECT(token_take(buffer_span(&text), t, world.server.deployment->name));
+    EXPECT_EQ(vector_get(&t->seen, 2), stamp_make(5000, 0, 2));
+    EXPECT_EQ(t->instance[2], 7);
+    EXPECT_EQ(vector_get(&t->seen, 3), stamp_make(6000, 0, 3));
+    EXPECT_EQ(t->instance[3], 2);
+    buffer_release(&text);
+    mem_free(t);
+    close_world();
+}
+
 TEST(a_strong_read_of_one_writer_settles_there_and_asks_nobody_else)
 {
     open_world_with(prepare);

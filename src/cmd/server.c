@@ -186,6 +186,7 @@ void server_close_session(struct server *server, struct session *session)
     server->session_count--;
     transaction_discard(server, &session->transaction);
     session_forget(session);
+    mem_free(session->elsewhere);
     session_forget_gather(session);
     with_release(&session->with);
     mem_free(session->name);

@@ -28,6 +28,12 @@ struct flush {
     uint64_t cursor;
 };
 
+/* What another region has written for a session. */
+struct session_write {
+    stamp_t stamp;
+    uint64_t run; /* instance of that region */
+};
+
 struct session {
     struct list link; /* in server.sessions */
     uint64_t id;      /* never reused */
@@ -61,7 +67,6 @@ struct session {
     bool following;           /* SESSION FOLLOW; ended by session_follow_end */
     bool gathering;           /* GATHER; ended by the node */
     stamp_t last_write;       /* stamp of the newest own write of this session; 0: none */
-    uint64_t last_write_run;  /* of the region that made it, when that is another */
     bool wrote;               /* in the command that runs now */
     bool unfinished;          /* that command is to be run again, and has not replied yet */
     struct flush flush;       /* how far it is: cmd/keys_flush.c */
@@ -72,6 +77,9 @@ struct session {
     struct levels levels; /* SESSION READ and WRITE */
     struct token *token;  /* followed; owned; NULL: none */
     bool token_timed;     /* its time has moved the clock (node/seen.h) */
+    /* [elsewhere_count] the newest writes in other regions, one of each origin; owned */
+    struct session_write *elsewhere;
+    uint32_t elsewhere_count;
     struct with with;     /* around the command that runs or waits */
     struct demand demand; /* of that command: node/promise.h */
 
@@ -79,6 +87,10 @@ struct session {
 };
 
 enum { SESSION_FOLLOW_MS = 1000 }; /* as ack_timeout by default */
+
+void session_wrote_elsewhere(struct session *s, stamp_t stamp, uint64_t run);
+uint64_t session_run_of(const struct session *s,
+                        stamp_t write); /* 0: it made no such write elsewhere */
 
 /* Appends all that the session may have seen, as a token (policy/token.h). */
 struct server;

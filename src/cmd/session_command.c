@@ -38,7 +38,30 @@ static void session_write(struct call *call)
     reply_ok(call->reply);
 }
 
-/* All that this region has applied, for the session may have read any of it, what it followed, and wrote. */
+void session_wrote_elsewhere(struct session *s, stamp_t stamp, uint64_t run)
+{
+    uint32_t at = 0;
+
+    while (at < s->elsewhere_count && stamp_origin(s->elsewhere[at].stamp) != stamp_origin(stamp))
+        at++;
+    if (at == s->elsewhere_count)
+        s->elsewhere = mem_realloc(s->elsewhere, ++s->elsewhere_count * sizeof(*s->elsewhere));
+    else if (s->elsewhere[at].stamp > stamp)
+        return;
+    s->elsewhere[at] = (struct session_write){ stamp, run };
+}
+
+uint64_t session_run_of(const struct session *s, stamp_t write)
+{
+    for (uint32_t i = 0; i < s->elsewhere_count; i++) {
+        if (s->elsewhere[i].stamp == write)
+            return s->elsewhere[i].run;
+    }
+    return 0;
+}
+
+/* All that this region has applied, for the session may have read any of it, what it followed, and what it
+ * has written in another region, which need not have come. */
 void session_token_put(const struct server *server, const struct session *s, struct buffer *out)
 {
     const struct replica *r = server->replica;
@@ -48,11 +71,10 @@ void session_token_put(const struct server *server, const struct session *s, str
         if (r->last_op.at[o] != 0)
             token_see(t, r->last_op.at[o], r->streams[o].instance);
     }
+    for (uint32_t i = 0; i < s->elsewhere_count; i++)
+        token_see(t, s->elsewhere[i].stamp, s->elsewhere[i].run);
     if (s->token != NULL)
         token_merge(t, s->token);
-    if (s->last_write > vector_get(&r->last_op, stamp_origin(s->last_write)))
-        token_see(t, s->last_write,
-                  s->last_write_run); /* it was made elsewhere, and is on its way */
     if (replica_hlc_ms(r) > t->time_ms)
         t->time_ms = replica_hlc_ms(r);
     token_put(out, t, server->deployment->name);

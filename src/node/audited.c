@@ -1,6 +1,7 @@
 #include "node/audited.h"
 
 #include "base/check.h"
+#include "base/mutation.h"
 #include "cmd/fence.h"
 #include "core/copier.h"
 #include "node/forward.h"
@@ -124,7 +125,8 @@ void audited_subscribe(struct node *n, struct link *l, uint64_t origins[4],
 
 bool audited_holds_log(const struct node *n, const struct link *l)
 {
-    return n->audit.on && !n->audit.broken && l->audit_line > n->audit.written;
+    return n->audit.on && !n->audit.broken && l->audit_line > n->audit.written &&
+           !MUTATION(sends_unannounced);
 }
 
 void audited_frame_begins(const struct node *n, struct feed_frame *f)
@@ -248,7 +250,7 @@ bool audited_may_answer(struct node *n, const struct link *l, uint32_t about)
         if (!n->audit.broken && !audit_is_announced(&n->audit, key, l->id))
             audit_begin(&n->audit, key, l->id, 0, n->now_us);
     }
-    return may;
+    return may || MUTATION(answers_unannounced);
 }
 
 void audited_answer(struct node *n, const struct link *l, bool taken, uint32_t about, size_t bytes)

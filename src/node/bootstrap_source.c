@@ -127,9 +127,11 @@ void source_subscribed(struct node *n, struct link *l, const uint64_t origins[4]
 {
     struct source *s = &l->peer->source;
     bool all = (origins[0] & origins[1] & origins[2] & origins[3]) == UINT64_MAX;
-    if (s->phase == SOURCE_NONE || (s->phase == SOURCE_IMAGE && !all && l->id == s->link_id))
-        return; /* who takes objects asks for all origins, and, on another link, for fewer when it is
-                   through: at once when there was no log to catch up with */
+    /* Who takes objects asks for all origins, and for fewer when it is through: it may be before it has
+     * asked for any on the link of the objects, and comes back on another. */
+    bool through = s->end_sent && s->link_id != l->id;
+    if (s->phase == SOURCE_NONE || (s->phase == SOURCE_IMAGE && !all && !through))
+        return;
     if (!all) {
         end(n, l->peer, "done");
         return;

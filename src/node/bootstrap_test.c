@@ -315,6 +315,23 @@ TEST(log_that_another_still_has_is_taken_from_there)
     end_world();
 }
 
+/* It had all at once, so its link closed before it had asked for the log on it. What 0 keeps of its log for it
+ * would else be kept for minutes, and an erasure waits for that. */
+TEST(who_was_given_all_and_comes_back_on_another_link_holds_no_log)
+{
+    uint64_t origins[4] = { 1u << 1, 0, 0, 0 };
+    begin_world(3, test_seed());
+    EXPECT(settle());
+    struct peer *p = peer_of(0, 2);
+    p->source = (struct source){ .phase = SOURCE_IMAGE, .link_id = p->feed->id, .end_sent = true };
+    source_subscribed(node_at(0), p->feed, origins);
+    EXPECT_EQ(p->source.phase, SOURCE_IMAGE); /* asked before the objects */
+    p->source.link_id = p->feed->id + 1;
+    source_subscribed(node_at(0), p->feed, origins);
+    EXPECT_EQ(p->source.phase, SOURCE_NONE);
+    end_world();
+}
+
 /* 2 had writes of 1 that 0 has not, and has them in no log any more. */
 TEST(who_lacks_what_was_dropped_is_no_source)
 {

@@ -103,6 +103,10 @@ static uint32_t rank(struct node *n, const struct client *c, const struct peer *
         return UINT32_MAX;
     if (s->last_write != 0 && !has_op(p, row, s->last_write))
         return UINT32_MAX;
+    for (uint32_t i = 0; i < s->elsewhere_count; i++) {
+        if (!has_op(p, row, s->elsewhere[i].stamp))
+            return UINT32_MAX;
+    }
     age_ms = staleness_ms(n, p, row, &s->demand);
     return age_ms <= s->demand.staleness_ms && age_ms < UINT32_MAX / 2
                ? age_ms + round_trip_ms(n, p)

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/mutation.h"
 #include "cmd/system.h"
 #include "core/emit.h"
 #include "crdt/resident.h"
@@ -259,8 +260,9 @@ static enum due judge(struct node *n, const struct erasure *e)
     if (own.state == ERASURE_WAITS)
         return DUE_REMOVE;
     if (own.state == ERASURE_REMOVED)
-        return erasure_all_are(&n->server, e, ERASURE_REMOVED, &last_ms) &&
-                       scrub_done(n, scrub_of(n, e)->number)
+        return (erasure_all_are(&n->server, e, ERASURE_REMOVED, &last_ms) ||
+                MUTATION(scrubs_too_early)) &&
+                       (MUTATION(erases_without_scrub) || scrub_done(n, scrub_of(n, e)->number))
                    ? DUE_DONE
                    : DUE_NOTHING;
     bool old = erasure_all_are(&n->server, e, ERASURE_DONE, &last_ms) &&

@@ -548,14 +548,18 @@ static const char *divided(const struct node *n, const struct client *c, uint8_t
     return NULL;
 }
 
-/* It has had the answer of a write that is not here yet. */
-static bool lags_behind(const struct node *n, const struct session *s)
+/* A write whose answer it has had, and which is not here yet; 0: there is none. */
+static stamp_t lacking(const struct node *n, const struct session *s)
 {
-    uint8_t origin = stamp_origin(s->last_write);
+    for (uint32_t i = 0; i < s->elsewhere_count && !MUTATION(answers_unapplied); i++) {
+        stamp_t stamp = s->elsewhere[i].stamp;
+        uint8_t origin = stamp_origin(stamp);
 
-    return s->last_write != 0 && !replica_owns(&n->replica, origin) &&
-           replica_may_hold(&n->replica, origin) && !MUTATION(answers_unapplied) &&
-           vector_get(&n->replica.applied, origin) < s->last_write;
+        if (replica_may_hold(&n->replica, origin) &&
+            vector_get(&n->replica.applied, origin) < stamp)
+            return stamp;
+    }
+    return 0;
 }
 
 /* Reads come after what the session has written elsewhere, or are told that they cannot. */
@@ -566,7 +570,8 @@ static enum forward_verdict follow_own_write(struct node *n, struct client *c,
     uint32_t timeout_ms = s->demand.timeout_ms > 0 ? s->demand.timeout_ms : FORWARD_SETTLE_MS;
     char text[300];
 
-    if (!lags_behind(n, s))
+    stamp_t stamp = lacking(n, s);
+    if (stamp == 0)
         return FORWARD_HERE;
     if (n->now_us - c->judged_us < (uint64_t)timeout_ms * 1000)
         return FORWARD_WAIT;
@@ -574,7 +579,7 @@ static enum forward_verdict follow_own_write(struct node *n, struct client *c,
         return FORWARD_HERE;
     snprintf(text, sizeof(text),
              "STALE what this session has written in %s has not come here: waited %u ms",
-             server_region_of(&n->server, s->last_write), timeout_ms);
+             server_region_of(&n->server, stamp), timeout_ms);
     return refuse_in_order(n, c, text);
 }
 
@@ -705,7 +710,8 @@ static void take_reply_of(struct node *n, struct client *c, const struct forward
 
     if (m->stamp != 0 && first->writes) {
         s->last_write = m->stamp;
-        s->last_write_run = m->instance;
+        if (!replica_owns(&n->replica, stamp_origin(m->stamp)))
+            session_wrote_elsewhere(s, m->stamp, m->instance);
     }
     if (first->silent)
         return;

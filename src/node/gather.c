@@ -53,7 +53,9 @@ static void begin_part(struct node *n, struct gather *g, struct gather_part *par
     part->agent->gather = g;
     part->agent->sent_to = part->region;
     s->last_write = g->asker->session.last_write;
-    s->last_write_run = g->asker->session.last_write_run;
+    for (uint32_t i = 0; i < g->asker->session.elsewhere_count; i++)
+        session_wrote_elsewhere(s, g->asker->session.elsewhere[i].stamp,
+                                g->asker->session.elsewhere[i].run);
     g->open++;
     gather_question_put(&bytes, q, db, fences);
     client_input(n, s, buffer_span(&bytes));

@@ -82,7 +82,7 @@ static void put_answer(struct node *n, const struct remote *r, uint64_t number, 
         .session = r->key.session,
         .number = number,
         .stamp = s->last_write,
-        .instance = own ? n->options.instance : s->last_write_run,
+        .instance = own ? n->options.instance : session_run_of(s, s->last_write),
         .reply = reply,
     };
 

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/mutation.h"
 #include "node/node.h"
 
 enum {
@@ -41,6 +42,10 @@ static void begin(struct node *n)
     struct node_scrub *s = &n->scrub;
     s->round = (struct scrub_round){ .number = s->asked };
     s->phase = SCRUB_ROLL;
+    if (MUTATION(scrub_skips_log)) {
+        s->checkpoint = checkpoint_ask(n);
+        s->phase = SCRUB_CHECKPOINT;
+    }
 }
 
 bool node_next_roll(struct node *n)

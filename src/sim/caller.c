@@ -24,8 +24,7 @@ static void act(struct sim_world *w, struct sim_event *e);
 
 static void act_after(struct sim_world *w, struct sim_caller *c, uint64_t after_us)
 {
-    struct sim_event *e = c->session ? sim_for_region(w, &w->regions[c->region], after_us, act)
-                                     : sim_at(w, w->now_us + after_us, act);
+    struct sim_event *e = sim_for_visitor(w, c->session, c->region, after_us, act);
     e->what = c;
     e->number = ++c->due;
 }
@@ -320,11 +319,6 @@ static bool must_list(struct sim_world *w, const struct sim_caller *c, struct ca
 
 /* --- where --- */
 
-static bool serves(const struct sim_region *r)
-{
-    return r->up && !r->node.server.loading && !r->node.log_broken;
-}
-
 static void connect(struct sim_world *w, struct sim_caller *c, uint32_t region)
 {
     struct sim_region *r = &w->regions[region];
@@ -358,7 +352,7 @@ static void arrive(struct sim_world *w, struct sim_caller *c, struct prng *p)
     if (c->next_region != 0)
         region = c->next_region - 1;
     bool follows = c->token.len > 0 && prng_below(p, 4) > 0;
-    if (!serves(&w->regions[region]) || sim_region_is_asleep(w, &w->regions[region])) {
+    if (!sim_region_serves(&w->regions[region]) || sim_region_is_asleep(w, &w->regions[region])) {
         think(w, c);
         return;
     }
@@ -449,7 +443,7 @@ static void visit(struct sim_world *w, struct sim_caller *c)
     if (!c->session) {
         c->step = VISIT_COUNT;
         c->follows = false;
-        if (serves(&w->regions[region]))
+        if (sim_region_serves(&w->regions[region]))
             connect(w, c, region);
         else
             think(w, c);

@@ -5,7 +5,6 @@
  * Two worlds of three have none. What is drawn here comes last, and changes nothing in them.
  */
 #include "base/check.h"
-#include "base/memory.h"
 #include "sim/world.h"
 
 const char *const sim_call_prefixes[CALL_SPACES] = {
@@ -14,16 +13,6 @@ const char *const sim_call_prefixes[CALL_SPACES] = {
     [CALL_HASH] = "h:",
     [CALL_DIRECTORY] = "d:",
 };
-
-static bool often(struct prng *p, uint32_t percent)
-{
-    return prng_below(p, 100) < percent;
-}
-
-static uint64_t between(struct prng *p, uint64_t low, uint64_t high)
-{
-    return low + prng_below(p, high - low + 1);
-}
 
 static struct sim_keyspace some_promise(struct prng *p)
 {
@@ -34,7 +23,7 @@ static struct sim_keyspace some_promise(struct prng *p)
     return (struct sim_keyspace){
         .acks = { ACKS[prng_below(p, COUNT_OF(ACKS))], 0 },
         .reads = { READS[prng_below(p, COUNT_OF(READS))], 0 },
-        .timeout_ms = (uint32_t)between(p, 20, often(p, 50) ? 300 : 2000),
+        .timeout_ms = (uint32_t)sim_between(p, 20, prng_percent(p, 50) ? 300 : 2000),
     };
 }
 
@@ -44,14 +33,14 @@ static void look_at_lag(struct sim_plan *plan, struct prng *p, bool fixed_steps)
     struct call_plan *c = &plan->calls;
     c->about_lag = true;
     c->callers = SIM_CLIENTS_MAX;
-    c->every_us = between(p, 5000, 20000);
-    c->max_lag_ms = (uint32_t)between(p, 300, 800);
+    c->every_us = sim_between(p, 5000, 20000);
+    c->max_lag_ms = (uint32_t)sim_between(p, 300, 800);
     plan->clients = 1;
     plan->pipeline = 1;
     plan->think_us = 100000;
     if (!fixed_steps)
-        plan->steps = plan->regions * (uint32_t)between(p, 50, 80); /* six seconds and more */
-    plan->fault_every_us = between(p, 300000, 1000000);
+        plan->steps = plan->regions * (uint32_t)sim_between(p, 50, 80); /* six seconds and more */
+    plan->fault_every_us = sim_between(p, 300000, 1000000);
     plan->fault_max_us = 3000000;
     for (int i = 0; i < SIM_FAULTS; i++)
         plan->faults[i] = plan->faults[i] > 0;
@@ -64,20 +53,20 @@ static void look_at_lag(struct sim_plan *plan, struct prng *p, bool fixed_steps)
 void sim_plan_homes(struct sim_plan *plan, struct prng p, bool fixed_steps)
 {
     struct call_plan *c = &plan->calls;
-    if (!often(&p, 35) || plan->losses || plan->memory_keys != 0)
+    if (!prng_percent(&p, 35) || plan->losses || plan->memory_keys != 0)
         return;
-    c->callers = (uint32_t)between(&p, 1, SIM_CLIENTS_MAX);
-    c->every_us = between(&p, 1000, 20000) + plan->think_us / 10;
+    c->callers = (uint32_t)sim_between(&p, 1, SIM_CLIENTS_MAX);
+    c->every_us = sim_between(&p, 1000, 20000) + plan->think_us / 10;
     c->first = (uint32_t)prng_below(&p, plan->regions);
     for (uint32_t i = 0; i < plan->regions; i++)
-        c->readers |= (uint32_t)(i != c->first && often(&p, 20)) << i;
+        c->readers |= (uint32_t)(i != c->first && prng_percent(&p, 20)) << i;
     for (uint32_t i = 0; i < CALL_SPACES; i++) {
-        c->redirects[i] = often(&p, 15);
+        c->redirects[i] = prng_percent(&p, 15);
         c->promises[i] = some_promise(&p);
     }
-    c->max_lag_ms = often(&p, 40) ? 0 : (uint32_t)between(&p, 300, 2000);
-    c->refuses = often(&p, 50);
-    if (often(&p, 25) && plan->regions <= 4 && !sim_plan_has_focus(plan))
+    c->max_lag_ms = prng_percent(&p, 40) ? 0 : (uint32_t)sim_between(&p, 300, 2000);
+    c->refuses = prng_percent(&p, 50);
+    if (prng_percent(&p, 25) && plan->regions <= 4 && !sim_plan_has_focus(plan))
         look_at_lag(plan, &p, fixed_steps);
 }
 
@@ -133,27 +122,13 @@ uint32_t sim_call_tag(const struct sim_plan *plan, enum call_space space, uint32
 
 /* --- the configuration --- */
 
-static char *text_of(const char *text)
-{
-    size_t bytes = strlen(text) + 1;
-    return memcpy(mem_alloc(bytes), text, bytes);
-}
-
-static struct keyspace *add(struct deployment *d, const char *prefix)
-{
-    struct keyspace *k = deployment_add_keyspace(d);
-    k->prefix = text_of(prefix);
-    k->prefix_bytes = strlen(prefix);
-    return k;
-}
-
 static void add_space(const struct sim_world *w, struct deployment *d, enum call_space space)
 {
     static const enum keyspace_homes HOMES[] = { [CALL_TAG] = KEYSPACE_HOMES_TAG,
                                                  [CALL_HASH] = KEYSPACE_HOMES_HASH,
                                                  [CALL_DIRECTORY] = KEYSPACE_HOMES_DIRECTORY };
     const struct call_plan *c = &w->plan.calls;
-    struct keyspace *k = add(d, sim_call_prefixes[space]);
+    struct keyspace *k = sim_add_keyspace(d, sim_call_prefixes[space]);
     k->promises.acks = c->promises[space].acks;
     k->promises.reads = c->promises[space].reads;
     k->promises.ack_timeout_ms = c->promises[space].timeout_ms;
@@ -166,7 +141,7 @@ static void add_space(const struct sim_world *w, struct deployment *d, enum call
     k->mode = KEYSPACE_PARTITIONED;
     k->homes = HOMES[space];
     if (space == CALL_DIRECTORY)
-        k->directory = text_of("dir:");
+        k->directory = sim_text_of("dir:");
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         if (c->readers >> i & 1)
             k->readers[w->ids[i] / 64] |= 1ull << (w->ids[i] % 64);
@@ -184,8 +159,8 @@ void sim_homes_configure(const struct sim_world *w, struct deployment *d)
     }
     for (uint32_t i = 0; i < CALL_SPACES; i++)
         add_space(w, d, (enum call_space)i);
-    add(d, "dir:"); /* no cache holds it */
-    struct keyspace *lag = add(d, "lag:");
+    sim_add_keyspace(d, "dir:"); /* no cache holds it */
+    struct keyspace *lag = sim_add_keyspace(d, "lag:");
     lag->promises.max_lag_ms = c->max_lag_ms;
     lag->promises.then = c->refuses ? KEYSPACE_REFUSE_WRITES : KEYSPACE_SLOW;
 }

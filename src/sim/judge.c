@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "sim/answer.h"
+#include "sim/told.h"
 #include "sim/world.h"
 
 enum { TEXT_MAX = 160 };
@@ -28,18 +29,10 @@ static struct sim_region *region_of(struct sim_world *w, const struct sim_travel
 /* --- regions that are named --- */
 
 /* A region that is said to have acknowledged a post has it on disk. */
-static void judge_name(struct sim_world *w, const struct sim_traveller *t, struct span name)
+static void judge_name(struct sim_world *w, const struct sim_traveller *t, uint32_t region)
 {
-    char text[12] = "";
-    if (name.len < 2 || name.len >= sizeof(text) || name.at[0] != 'r') {
-        sim_fail(w, "region %u: post %u was acknowledged by nobody who is known", t->region + 1,
-                 t->ask.post);
-        return;
-    }
-    memcpy(text, name.at, name.len);
-    const struct sim_region *r = sim_region_named(w, text);
-    if (!w->history_lost && !sim_post_is_kept(w, r, t->ask.post))
-        sim_fail(w, "region %u is named as having post %u on disk, and has not", r->index + 1,
+    if (!w->history_lost && !sim_post_is_kept(w, &w->regions[region], t->ask.post))
+        sim_fail(w, "region %u is named as having post %u on disk, and has not", region + 1,
                  t->ask.post);
 }
 
@@ -57,7 +50,12 @@ static void judge_noacks(struct sim_world *w, const struct sim_traveller *t, str
         size_t len = 1;
         while (i + len < end && text.at[i + len] >= '0' && text.at[i + len] <= '9')
             len++;
-        judge_name(w, t, span_of(text.at + i, len));
+        uint32_t region;
+        if (sim_named_region(w, span_of(text.at + i, len), &region))
+            judge_name(w, t, region);
+        else
+            sim_fail(w, "region %u: post %u was acknowledged by nobody who is known", t->region + 1,
+                     t->ask.post);
         count++;
     }
     if (count >= t->ask.others)
@@ -68,42 +66,14 @@ static void judge_noacks(struct sim_world *w, const struct sim_traveller *t, str
 
 /* --- the answer of a WITH --- */
 
-struct told {
-    struct span reply, token;
-    struct span region; /* where it ran; empty: it was not told */
-    uint32_t acks;
-};
-
-static void take_acks(struct sim_world *w, const struct sim_traveller *t, struct span in,
-                      struct told *told)
+/* Whoever is said to have acknowledged a post has it. */
+static void judge_acks(struct sim_world *w, const struct sim_traveller *t, const struct told *told)
 {
-    struct span name;
-    for (int64_t count = answer_open(&in); count > 0; count--) {
-        struct span pair = answer_next(&in);
-        if (answer_open(&pair) != 2 || !answer_text(answer_next(&pair), &name)) {
-            sim_fail(w, "region %u: acknowledgements are not told as they must", t->region + 1);
-            return;
-        }
-        judge_name(w, t, name);
-        told->acks++;
-    }
-}
-
-static void open_with(struct sim_world *w, const struct sim_traveller *t, struct span in,
-                      struct told *told)
-{
-    struct span name;
-    for (int64_t count = answer_open(&in); count > 1; count -= 2) {
-        bool named = answer_text(answer_next(&in), &name);
-        struct span value = answer_next(&in);
-        if (named && answer_begins(name, "reply"))
-            told->reply = value;
-        else if (named && answer_begins(name, "token"))
-            answer_text(value, &told->token);
-        else if (named && answer_begins(name, "region"))
-            answer_text(value, &told->region);
-        else if (named && answer_begins(name, "acks"))
-            take_acks(w, t, value, told);
+    if (told->ack_count > told->named_count)
+        sim_fail(w, "region %u: acknowledgements are not told as they must", t->region + 1);
+    for (uint32_t i = 0; i < w->plan.regions && !w->failed; i++) {
+        if (told->acked >> i & 1)
+            judge_name(w, t, i);
     }
 }
 
@@ -219,12 +189,11 @@ static bool is_here(struct sim_world *w, const struct sim_traveller *t, const st
 
 /* Reads that are to be fresh, or wait for a token, may have been answered elsewhere: by somebody who has
  * what the token names, but perhaps not what was read here before. */
-static bool may_have_moved(const struct sim_traveller *t, const struct told *told)
+static bool may_have_moved(const struct sim_world *w, const struct sim_traveller *t,
+                           const struct told *told)
 {
-    char name[12];
-    int len = snprintf(name, sizeof(name), "r%u", t->region + 1);
-    if (told->region.len > 0)
-        return !span_equal(told->region, span_of(name, (size_t)len));
+    if (told->region < w->plan.regions)
+        return told->region != t->region;
     return t->ask.staleness_ms != STALENESS_ANY || t->ask.causal;
 }
 
@@ -232,7 +201,7 @@ static void judge_read(struct sim_world *w, struct sim_traveller *t, const struc
 {
     struct showing s = { 0 };
     struct post_set before = t->here;
-    if (may_have_moved(t, told))
+    if (may_have_moved(w, t, told))
         t->here = (struct post_set){ 0 };
     came_after_token(w, t);
     take_shown(w, t, told->reply, &s);
@@ -358,9 +327,9 @@ static void judge_post(struct sim_world *w, struct sim_traveller *t, const struc
         sim_fail(w, "region %u: a post was answered, and not written", t->region + 1);
         return;
     }
-    if (a->with && told->acks < a->others)
+    if (a->with && told->ack_count < a->others)
         sim_fail(w, "region %u: %u regions are told to have acknowledged post %u, %u were to",
-                 t->region + 1, told->acks, a->post, a->others);
+                 t->region + 1, told->ack_count, a->post, a->others);
     came_after_token(w, t);
     sim_post_told(w, a->post, a->others);
     post_set_add(&t->here, a->post);
@@ -400,18 +369,17 @@ static void judge_good(struct sim_world *w, struct sim_traveller *t, const struc
 
 void sim_judge(struct sim_world *w, struct sim_traveller *t, struct span reply)
 {
-    struct told told = { .reply = reply };
-    struct buffer text = { 0 };
+    struct told told = { .reply = reply, .region = UINT32_MAX };
     char name[24];
-    sim_put_reply(&text, reply);
     snprintf(name, sizeof(name), "t%u:%u", t->index, t->drawn);
-    sim_tell(w, region_of(w, t), name, "-> %.*s", (int)text.len, (const char *)text.at);
-    buffer_release(&text);
+    sim_tell_answer(w, region_of(w, t), name, reply);
     if (reply.at[0] == '-') {
         judge_error(w, t, reply);
         return;
     }
-    if (t->ask.with)
-        open_with(w, t, reply, &told);
+    if (t->ask.with) {
+        told_take(w, reply, &told);
+        judge_acks(w, t, &told);
+    }
     judge_good(w, t, &told);
 }

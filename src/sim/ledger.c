@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "sim/answer.h"
+#include "sim/told.h"
 #include "sim/world.h"
 
 enum { TEXT_MAX = 160 };
@@ -66,16 +67,6 @@ void sim_call_lost(struct sim_world *w, struct sim_caller *c)
 
 /* --- who is named --- */
 
-bool sim_named_region(const struct sim_world *w, struct span name, uint32_t *region)
-{
-    char text[12] = "";
-    if (name.len < 2 || name.len >= sizeof(text) || name.at[0] != 'r')
-        return false;
-    memcpy(text, name.at + 1, name.len - 1);
-    *region = (uint32_t)strtoul(text, NULL, 10) - 1;
-    return *region < w->plan.regions;
-}
-
 /* Somebody says that a region is the home. */
 static void judge_home(struct sim_world *w, const struct sim_caller *c, uint32_t region)
 {
@@ -111,47 +102,6 @@ static void judge_moved(struct sim_world *w, struct sim_caller *c, struct span t
 
 /* --- the answer of a WITH --- */
 
-struct told {
-    struct span reply;
-    uint32_t region, acks, acked; /* acked: by place, as bits */
-    stamp_t stamp;
-};
-
-static void take_acks(const struct sim_world *w, struct span in, struct told *told)
-{
-    struct span name;
-    uint32_t region;
-    for (int64_t count = answer_open(&in); count > 0; count--) {
-        struct span pair = answer_next(&in);
-        told->acks++;
-        if (answer_open(&pair) == 2 && answer_text(answer_next(&pair), &name) &&
-            sim_named_region(w, name, &region))
-            told->acked |= 1u << region;
-    }
-}
-
-static void open_with(struct sim_world *w, struct span in, struct told *told)
-{
-    struct span name, text;
-    uint64_t stamp = 0;
-    told->region = UINT32_MAX;
-    for (int64_t count = answer_open(&in); count > 1; count -= 2) {
-        bool named = answer_text(answer_next(&in), &name);
-        struct span value = answer_next(&in);
-        if (!named)
-            continue;
-        if (answer_begins(name, "reply"))
-            told->reply = value;
-        else if (answer_begins(name, "region") && answer_text(value, &text))
-            sim_named_region(w, text, &told->region);
-        else if (answer_begins(name, "stamp") && answer_text(value, &text))
-            stamp = strtoull((const char *)text.at, NULL, 10);
-        else if (answer_begins(name, "acks"))
-            take_acks(w, value, told);
-    }
-    told->stamp = stamp;
-}
-
 static const struct vector *durable_of(const struct sim_region *r)
 {
     return r->up ? &r->node.replica.durable : &r->durable;
@@ -169,9 +119,9 @@ static void judge_with(struct sim_world *w, const struct sim_caller *c, const st
     if (!is_write(call->kind))
         return;
     judge_home(w, c, told->region);
-    if (told->stamp != 0 && told->acks < others)
+    if (told->stamp != 0 && told->ack_count < others)
         sim_fail(w, "region %u: %u regions acknowledged a forwarded write, %u were to",
-                 c->region + 1, told->acks, others);
+                 c->region + 1, told->ack_count, others);
     for (uint32_t i = 0; i < w->plan.regions && sim_calls_are_kept(w); i++) {
         const struct sim_region *r = &w->regions[i];
         if ((told->acked >> i & 1) && !r->store.marked &&
@@ -190,12 +140,19 @@ static bool number_of(struct span reply, int64_t *number)
     return answer_text(reply, &text) && span_to_int64(text, number);
 }
 
-static void learn(struct sim_world *w, struct sim_caller *c, int64_t count)
+static void learn(struct sim_caller *c, int64_t count)
 {
     int64_t *seen = &c->seen[c->call.space][c->call.tag];
     if (count > *seen)
         *seen = count;
-    (void)w;
+}
+
+/* Where the disk may lag, what another region has told may be lost with its power, and come never. */
+static bool is_seen_for_good(const struct sim_world *w, const struct sim_caller *c)
+{
+    const struct replica *here = &w->regions[c->region].node.replica;
+    return w->plan.fsync == FSYNC_ALWAYS ||
+           replica_owns(here, stamp_origin(c->session->last_write));
 }
 
 static void judge_count(struct sim_world *w, struct sim_caller *c, struct span reply)
@@ -221,7 +178,8 @@ static void judge_count(struct sim_world *w, struct sim_caller *c, struct span r
                  sim_call_prefixes[call->space], call->tag, (long long)count);
     call_bits_add(&key->counts, (uint32_t)count);
     key->told = count > key->told ? count : key->told;
-    learn(w, c, count);
+    if (is_seen_for_good(w, c))
+        learn(c, count);
 }
 
 /* A key that a disk does not give is one command's error, and not the other's. */
@@ -267,7 +225,7 @@ static void judge_read(struct sim_world *w, struct sim_caller *c, struct span re
                  c->region + 1, sim_call_prefixes[call->space], call->tag, (long long)count,
                  (long long)call->told);
     if (!strong)
-        learn(w, c, count); /* elsewhere it may be ahead of what is here, and not on disk */
+        learn(c, count); /* elsewhere it may be ahead of what is here, and not on disk */
 }
 
 static void judge_swap(struct sim_world *w, struct sim_caller *c, struct span reply)
@@ -509,19 +467,16 @@ static void judge_good(struct sim_world *w, struct sim_caller *c, struct span re
 
 void sim_call_judge(struct sim_world *w, struct sim_caller *c, struct span reply)
 {
-    struct told told = { .reply = reply };
-    struct buffer text = { 0 };
+    struct told told = { .reply = reply, .region = UINT32_MAX };
     char name[24];
-    sim_put_reply(&text, reply);
     snprintf(name, sizeof(name), "h%u:%u", c->index, c->drawn);
-    sim_tell(w, &w->regions[c->region], name, "-> %.*s", (int)text.len, (const char *)text.at);
-    buffer_release(&text);
+    sim_tell_answer(w, &w->regions[c->region], name, reply);
     if (reply.at[0] == '-') {
         judge_error(w, c, reply);
         return;
     }
     if (c->call.with) {
-        open_with(w, reply, &told);
+        told_take(w, reply, &told);
         judge_with(w, c, &told);
     }
     judge_good(w, c, told.reply);

@@ -11,7 +11,7 @@
 #include "policy/origin.h"
 #include "sim/answer.h"
 #include "sim/effects.h"
-#include "sim/world.h"
+#include "sim/told.h"
 
 int64_t sim_calls_sum(const struct sim_world *w, enum call_space space, bool keys)
 {

@@ -204,8 +204,7 @@ void sim_net_flush(struct sim_world *w, struct link *l)
             len = room >= w->plan.window_bytes / 2 ? room : 0; /* no slivers */
     }
     if (len > 0) {
-        sim_tap(w, region_at(w, c, from), region_at(w, c, 1 - from), &c->tapped[from],
-                span_of(l->output.at, len));
+        sim_tap(w, c, from, span_of(l->output.at, len));
         send_bytes(w, c, from, span_of(l->output.at, len));
         node_link_sent(n, l, len);
     }
@@ -228,6 +227,7 @@ static void accept_end(struct sim_world *w, struct sim_event *e)
     if (!c->pipe[1].ended) { /* else it was reset meanwhile */
         sim_turn_begin(w, r);
         c->end[1] = node_link_open(&r->node, NULL, c, "sim");
+        c->audit_made[1] = r->node.audit.made;
         sim_turn_end(w, r);
     }
     release_held(w, c, 0);
@@ -247,6 +247,7 @@ static void make_conn(struct sim_world *w, struct sim_region *r, struct sim_regi
     sim_trace(w, "r%u conn %llu to r%u", r->index + 1, (unsigned long long)c->id, to->index + 1);
     sim_for_region(w, to, 0, accept_end)->what = c;
     c->end[0] = node_link_open(&r->node, peer, c, "sim");
+    c->audit_made[0] = r->node.audit.made;
 }
 
 struct dial {
@@ -388,6 +389,7 @@ void sim_net_release(struct sim_world *w)
             list_each(&c->held[end], held) mem_free(container_of(held, struct piece, link));
             buffer_release(&c->tapped[end]);
         }
+        mem_free(c->asked);
         mem_free(c);
     }
 }

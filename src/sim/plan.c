@@ -12,35 +12,25 @@ enum {
     MANY_REGIONS = 4, /* worlds of more are shorter */
 };
 
-static bool often(struct prng *p, uint32_t percent)
-{
-    return prng_below(p, 100) < percent;
-}
-
-static uint64_t between(struct prng *p, uint64_t low, uint64_t high)
-{
-    return low + prng_below(p, high - low + 1);
-}
-
 /* Most worlds are small: more are seen, and most faults need only two or three regions. */
 static uint32_t choose_regions(struct prng *p)
 {
     static const uint8_t CHOICES[] = { 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6 };
-    uint32_t many = (uint32_t)between(p, 6, SIM_REGIONS_MAX);
-    return often(p, 4) ? many : CHOICES[prng_below(p, sizeof(CHOICES))];
+    uint32_t many = (uint32_t)sim_between(p, 6, SIM_REGIONS_MAX);
+    return prng_percent(p, 4) ? many : CHOICES[prng_below(p, sizeof(CHOICES))];
 }
 
 int64_t sim_clock_offset(struct prng *p, int64_t range_us)
 {
-    if (often(p, 30))
-        return often(p, 50) ? range_us : -range_us;
+    if (prng_percent(p, 30))
+        return prng_percent(p, 50) ? range_us : -range_us;
     return (int64_t)prng_below(p, (uint64_t)(2 * range_us + 1)) - range_us;
 }
 
 /* Within what is allowed: half of max_skew from the others' median. */
 static void plan_clocks(struct sim_plan *plan, struct prng *p)
 {
-    bool drifts = often(p, 50);
+    bool drifts = prng_percent(p, 50);
     for (uint32_t i = 0; i < SIM_REGIONS_MAX; i++) {
         plan->clock_offset_us[i] = sim_clock_offset(p, plan->clock_range_us);
         plan->clock_drift_ppm[i] = drifts ? (int32_t)prng_below(p, 401) - 200 : 0;
@@ -51,7 +41,7 @@ static void plan_delays(struct sim_plan *plan, struct prng *p, uint64_t longest_
 {
     for (uint32_t a = 0; a < SIM_REGIONS_MAX; a++) {
         for (uint32_t b = 0; b <= a; b++) {
-            uint64_t delay_us = between(p, longest_us / 10 + 1, longest_us);
+            uint64_t delay_us = sim_between(p, longest_us / 10 + 1, longest_us);
             plan->delay_us[a][b] = plan->delay_us[b][a] = delay_us;
         }
     }
@@ -59,22 +49,24 @@ static void plan_delays(struct sim_plan *plan, struct prng *p, uint64_t longest_
 
 static void plan_network(struct sim_plan *plan, struct prng *p)
 {
-    plan_delays(plan, p, often(p, 20) ? 300 : often(p, 60) ? 20000 : 150000);
-    plan->jitter = often(p, 30) ? 0 : 500000;
-    plan->tail = often(p, 40) ? 0 : often(p, 70) ? 10000 : 200000;
-    plan->window_bytes = often(p, 80) ? 1 << 18 : WINDOW_MIN_BYTES;
-    plan->piece_bytes = often(p, 70) ? 1 << 16 : often(p, 50) ? 1000 : 40;
+    plan_delays(plan, p, prng_percent(p, 20) ? 300 : prng_percent(p, 60) ? 20000 : 150000);
+    plan->jitter = prng_percent(p, 30) ? 0 : 500000;
+    plan->tail = prng_percent(p, 40) ? 0 : prng_percent(p, 70) ? 10000 : 200000;
+    plan->window_bytes = prng_percent(p, 80) ? 1 << 18 : WINDOW_MIN_BYTES;
+    plan->piece_bytes = prng_percent(p, 70) ? 1 << 16 : prng_percent(p, 50) ? 1000 : 40;
 }
 
 static void plan_disk(struct sim_plan *plan, struct prng *p)
 {
-    plan->fsync = often(p, 60) ? FSYNC_ALWAYS : often(p, 70) ? FSYNC_EVERYSEC : FSYNC_NO;
-    plan->write_us = between(p, 5, 200);
-    plan->sync_us = often(p, 70) ? between(p, 200, 3000) : between(p, 3000, 40000);
-    plan->disk_tail = often(p, 50) ? 0 : 30000;
-    plan->segment_bytes = often(p, 60) ? 1 << 20 : between(p, 2000, 20000);
-    plan->linger = often(p, 40) ? 0 : often(p, 50) ? 100000 : 700000;
-    plan->park_max_bytes = often(p, 60) ? 1 << 20 : between(p, 500, 4000);
+    plan->fsync = prng_percent(p, 60)   ? FSYNC_ALWAYS
+                  : prng_percent(p, 70) ? FSYNC_EVERYSEC
+                                        : FSYNC_NO;
+    plan->write_us = sim_between(p, 5, 200);
+    plan->sync_us = prng_percent(p, 70) ? sim_between(p, 200, 3000) : sim_between(p, 3000, 40000);
+    plan->disk_tail = prng_percent(p, 50) ? 0 : 30000;
+    plan->segment_bytes = prng_percent(p, 60) ? 1 << 20 : sim_between(p, 2000, 20000);
+    plan->linger = prng_percent(p, 40) ? 0 : prng_percent(p, 50) ? 100000 : 700000;
+    plan->park_max_bytes = prng_percent(p, 60) ? 1 << 20 : sim_between(p, 500, 4000);
 }
 
 /* Checkpoints after every few records or hardly ever; in some worlds nearly every key is cold
@@ -82,48 +74,62 @@ static void plan_disk(struct sim_plan *plan, struct prng *p)
 void sim_plan_store(struct sim_plan *plan, struct prng p)
 {
     static const uint64_t NEVER = 1ull << 40;
-    bool often_begun = often(&p, 65);
-    plan->checkpoint_log_bytes = often_begun ? between(&p, 100, often(&p, 60) ? 2000 : 20000)
-                                             : NEVER;
-    plan->checkpoint_every_ms = often(&p, 50) ? 5 * 60 * 1000 : (uint32_t)between(&p, 5, 300);
-    plan->retain_bytes = plan->bootstraps                        ? between(&p, 500, 8000)
-                         : often(&p, 90) || sim_plan_parts(plan) ? NEVER
-                                                                 : between(&p, 2000, 50000);
+    bool often_begun = prng_percent(&p, 65);
+    plan->checkpoint_log_bytes = often_begun
+                                     ? sim_between(&p, 100, prng_percent(&p, 60) ? 2000 : 20000)
+                                     : NEVER;
+    plan->checkpoint_every_ms = prng_percent(&p, 50) ? 5 * 60 * 1000
+                                                     : (uint32_t)sim_between(&p, 5, 300);
+    plan->retain_bytes = plan->bootstraps ? sim_between(&p, 500, 8000)
+                         : prng_percent(&p, 90) || sim_plan_parts(plan)
+                             ? NEVER
+                             : sim_between(&p, 2000, 50000);
     if (plan->bootstraps || plan->copies)
-        plan->checkpoint_log_bytes = between(&p, 200, 2000);
-    plan->export_bytes = often(&p, 50) ? 0 : (uint32_t)between(&p, 1, 300);
-    plan->step_bytes = often(&p, 40) ? 0 : (uint32_t)between(&p, 1, 2000);
-    plan->copied_bytes = often(&p, 40) ? 0 : (uint32_t)between(&p, 10, 100);
-    plan->store_us = often(&p, 60) ? between(&p, 100, 5000) : between(&p, 5000, 60000);
+        plan->checkpoint_log_bytes = sim_between(&p, 200, 2000);
+    plan->export_bytes = prng_percent(&p, 50) ? 0 : (uint32_t)sim_between(&p, 1, 300);
+    plan->step_bytes = prng_percent(&p, 40) ? 0 : (uint32_t)sim_between(&p, 1, 2000);
+    plan->copied_bytes = prng_percent(&p, 40) ? 0 : (uint32_t)sim_between(&p, 10, 100);
+    plan->store_us = prng_percent(&p, 60) ? sim_between(&p, 100, 5000)
+                                          : sim_between(&p, 5000, 60000);
     if (plan->copies)
-        plan->store_us = between(&p, 5000, 40000);
-    plan->evict = often(&p, 30) ? 0 : often(&p, 50) ? 700000 : 20000;
-    plan->evict_most = often(&p, 50) ? 1 : 40;
-    plan->memory_keys = often(&p, 60) ? 0 : (uint32_t)between(&p, 1, often(&p, 85) ? 5 : 40);
-    plan->memory_policy = (uint32_t)between(
-        &p, MEMORY_ALLKEYS_LRU, often(&p, 70) ? MEMORY_ALLKEYS_RANDOM : MEMORY_VOLATILE_RANDOM);
-    plan->cache = plan->memory_keys == 0 || often(&p, 20) ? NULL : often(&p, 40) ? "x" : "";
-    plan->replay_stops = often(&p, 50) ? 0 : often(&p, 50) ? 300000 : 20000;
+        plan->store_us = sim_between(&p, 5000, 40000);
+    plan->evict = prng_percent(&p, 30) ? 0 : prng_percent(&p, 50) ? 700000 : 20000;
+    plan->evict_most = prng_percent(&p, 50) ? 1 : 40;
+    plan->memory_keys = prng_percent(&p, 60)
+                            ? 0
+                            : (uint32_t)sim_between(&p, 1, prng_percent(&p, 85) ? 5 : 40);
+    plan->memory_policy = (uint32_t)sim_between(&p, MEMORY_ALLKEYS_LRU,
+                                                prng_percent(&p, 70) ? MEMORY_ALLKEYS_RANDOM
+                                                                     : MEMORY_VOLATILE_RANDOM);
+    plan->cache = plan->memory_keys == 0 || prng_percent(&p, 20) ? NULL
+                  : prng_percent(&p, 40)                         ? "x"
+                                                                 : "";
+    plan->replay_stops = prng_percent(&p, 50) ? 0 : prng_percent(&p, 50) ? 300000 : 20000;
 }
 
 static void plan_faults(struct sim_plan *plan, struct prng *p)
 {
     uint32_t sum = 0;
-    plan->fault_every_us = often(p, 10)   ? 0
-                           : often(p, 70) ? between(p, 100000, 500000)
-                                          : between(p, 20000, 100000);
+    plan->fault_every_us = prng_percent(p, 10)   ? 0
+                           : prng_percent(p, 70) ? sim_between(p, 100000, 500000)
+                                                 : sim_between(p, 20000, 100000);
     for (int i = 0; i < SIM_FAULT_LOSS; i++) {
-        plan->faults[i] = often(p, 60) ? 0 : often(p, 85) ? (uint32_t)between(p, 1, 5) : 30;
+        plan->faults[i] = prng_percent(p, 60)   ? 0
+                          : prng_percent(p, 85) ? (uint32_t)sim_between(p, 1, 5)
+                                                : 30;
         sum += plan->faults[i];
     }
     if (sum == 0)
         plan->fault_every_us = 0;
-    plan->fault_max_us = often(p, 85)   ? between(p, 20000, 1000000)
-                         : often(p, 75) ? 6500000 /* past the timeout of links */
-                                        : 15000000;
-    plan->narrow_bytes_s = often(p, 50) ? between(p, 2000, 10000) : between(p, 10000, 200000);
+    plan->fault_max_us = prng_percent(p, 85)   ? sim_between(p, 20000, 1000000)
+                         : prng_percent(p, 75) ? 6500000 /* past the timeout of links */
+                                               : 15000000;
+    plan->narrow_bytes_s = prng_percent(p, 50) ? sim_between(p, 2000, 10000)
+                                               : sim_between(p, 10000, 200000);
     plan->store_faults = 300000;
-    plan->reader_us = often(p, 40) ? 0 : often(p, 50) ? between(p, 2000, 20000) : 100000;
+    plan->reader_us = prng_percent(p, 40)   ? 0
+                      : prng_percent(p, 50) ? sim_between(p, 2000, 20000)
+                                            : 100000;
 }
 
 static void part(struct sim_plan *plan, uint32_t a, uint32_t b, bool parted)
@@ -135,17 +141,17 @@ static void part(struct sim_plan *plan, uint32_t a, uint32_t b, bool parted)
  * of the others. */
 static void plan_parted(struct sim_plan *plan, struct prng p)
 {
-    if (plan->regions < 3 || plan->losses || plan->bootstraps || !often(&p, 20))
+    if (plan->regions < 3 || plan->losses || plan->bootstraps || !prng_percent(&p, 20))
         return;
-    if (often(&p, 40)) {
+    if (prng_percent(&p, 40)) {
         uint32_t a = (uint32_t)prng_below(&p, plan->regions);
         part(plan, a, (a + 1 + (uint32_t)prng_below(&p, plan->regions - 1)) % plan->regions, true);
         return;
     }
-    uint32_t more = often(&p, 50) ? 0 : 30;
+    uint32_t more = prng_percent(&p, 50) ? 0 : 30;
     for (uint32_t a = 0; a < plan->regions; a++) {
         for (uint32_t b = 0; b < a; b++)
-            part(plan, a, b, !often(&p, more));
+            part(plan, a, b, !prng_percent(&p, more));
     }
     for (uint32_t a = 1; a < plan->regions; a++)
         part(plan, a, (uint32_t)prng_below(&p, a), false);
@@ -164,18 +170,20 @@ bool sim_plan_parts(const struct sim_plan *plan)
 
 static void plan_load(struct sim_plan *plan, struct prng *p)
 {
-    plan->clients = (uint32_t)between(p, 1, SIM_CLIENTS_MAX);
-    plan->keys = (uint32_t)between(p, 1, 4);
-    plan->fields = (uint32_t)between(p, 1, 4);
-    plan->mixed = often(p, 40) ? 0 : often(p, 30) ? 50000 : 600000;
-    plan->pipeline = often(p, 60) ? 1 : (uint32_t)between(p, 2, 20);
-    plan->think_us = often(p, 40)   ? 500
-                     : often(p, 70) ? between(p, 2000, 40000)
-                                    : between(p, QUIET_THINK_US, 8 * QUIET_THINK_US);
-    plan->ttl_max_ms = often(p, 50) ? 300 : 2000;
+    plan->clients = (uint32_t)sim_between(p, 1, SIM_CLIENTS_MAX);
+    plan->keys = (uint32_t)sim_between(p, 1, 4);
+    plan->fields = (uint32_t)sim_between(p, 1, 4);
+    plan->mixed = prng_percent(p, 40) ? 0 : prng_percent(p, 30) ? 50000 : 600000;
+    plan->pipeline = prng_percent(p, 60) ? 1 : (uint32_t)sim_between(p, 2, 20);
+    plan->think_us = prng_percent(p, 40)   ? 500
+                     : prng_percent(p, 70) ? sim_between(p, 2000, 40000)
+                                           : sim_between(p, QUIET_THINK_US, 8 * QUIET_THINK_US);
+    plan->ttl_max_ms = prng_percent(p, 50) ? 300 : 2000;
     uint32_t sum = 0;
     for (uint32_t i = 0; i < SIM_FAMILIES; i++) {
-        plan->families[i] = often(p, 30) ? 0 : often(p, 80) ? (uint32_t)between(p, 1, 5) : 30;
+        plan->families[i] = prng_percent(p, 30)   ? 0
+                            : prng_percent(p, 80) ? (uint32_t)sim_between(p, 1, 5)
+                                                  : 30;
         sum += plan->families[i];
     }
     if (sum == 0)
@@ -192,14 +200,14 @@ static void plan_load(struct sim_plan *plan, struct prng *p)
 static void focus_on_restarts(struct sim_plan *plan, struct prng *p)
 {
     plan->regions = 2;
-    plan->steps = (uint32_t)between(p, 50, 300);
+    plan->steps = (uint32_t)sim_between(p, 50, 300);
     plan->pipeline = 1;
-    plan->think_us = between(p, QUIET_THINK_US, 8 * QUIET_THINK_US);
+    plan->think_us = sim_between(p, QUIET_THINK_US, 8 * QUIET_THINK_US);
     plan->clock_range_us = CLOCK_RANGE_MAX_US;
-    if (often(p, 70))
+    if (prng_percent(p, 70))
         plan_delays(plan, p, 300);
     plan->fault_every_us = 150000;
-    plan->fault_max_us = often(p, 70) ? 30000 : 1000000;
+    plan->fault_max_us = prng_percent(p, 70) ? 30000 : 1000000;
     memset(plan->faults, 0, sizeof(plan->faults));
     plan->faults[SIM_FAULT_CRASH] = 1;
 }
@@ -207,28 +215,28 @@ static void focus_on_restarts(struct sim_plan *plan, struct prng *p)
 /* Much is on its way to slow disks when power is lost. */
 static void focus_on_power(struct sim_plan *plan, struct prng *p)
 {
-    plan->clients = often(p, 50) ? 1 : plan->clients;
-    plan->think_us = between(p, 200, 2000);
-    plan->sync_us = between(p, 3000, 40000);
-    plan->linger = often(p, 50) ? 0 : 700000;
-    plan->fault_every_us = between(p, 20000, 60000);
+    plan->clients = prng_percent(p, 50) ? 1 : plan->clients;
+    plan->think_us = sim_between(p, 200, 2000);
+    plan->sync_us = sim_between(p, 3000, 40000);
+    plan->linger = prng_percent(p, 50) ? 0 : 700000;
+    plan->fault_every_us = sim_between(p, 20000, 60000);
     plan->fault_max_us = 30000;
     memset(plan->faults, 0, sizeof(plan->faults));
-    plan->faults[SIM_FAULT_CUT] = plan->faults[SIM_FAULT_STALL] = often(p, 70) ? 0 : 1;
-    plan->faults[SIM_FAULT_DISK] = often(p, 50) ? 0 : 1;
+    plan->faults[SIM_FAULT_CUT] = plan->faults[SIM_FAULT_STALL] = prng_percent(p, 70) ? 0 : 1;
+    plan->faults[SIM_FAULT_DISK] = prng_percent(p, 50) ? 0 : 1;
     plan->faults[SIM_FAULT_CRASH] = 2;
 }
 
 /* Everybody sets and lifts the deadlines of a key or two, and hears of the others' late. */
 static void focus_on_times(struct sim_plan *plan, struct prng *p)
 {
-    plan->keys = (uint32_t)between(p, 1, 2);
-    plan->clients = (uint32_t)between(p, 2, SIM_CLIENTS_MAX);
-    plan->mixed = often(p, 50) ? 0 : 600000;
-    plan->think_us = between(p, 2000, 20000);
-    plan->ttl_max_ms = often(p, 50) ? 100 : 2000;
+    plan->keys = (uint32_t)sim_between(p, 1, 2);
+    plan->clients = (uint32_t)sim_between(p, 2, SIM_CLIENTS_MAX);
+    plan->mixed = prng_percent(p, 50) ? 0 : 600000;
+    plan->think_us = sim_between(p, 2000, 20000);
+    plan->ttl_max_ms = prng_percent(p, 50) ? 100 : 2000;
     for (uint32_t i = 0; i < SIM_FAMILIES; i++)
-        plan->families[i] = often(p, 70) ? 0 : 1;
+        plan->families[i] = prng_percent(p, 70) ? 0 : 1;
     plan->families[SIM_FAMILY_TIMES] = 10;
 }
 
@@ -237,15 +245,16 @@ static void focus_on_times(struct sim_plan *plan, struct prng *p)
 static void focus_on_clocks(struct sim_plan *plan, struct prng *p)
 {
     plan->clock_range_us = WILD_RANGE_US;
-    plan->clock_wild_us = (int64_t)(often(p, 30)   ? between(p, 400, 800) /* about max_skew */
-                                    : often(p, 30) ? between(p, 1000, 20000)
-                                                   : between(p, 1000, 7200000)) *
+    plan->clock_wild_us = (int64_t)(prng_percent(p, 30)
+                                        ? sim_between(p, 400, 800) /* about max_skew */
+                                    : prng_percent(p, 30) ? sim_between(p, 1000, 20000)
+                                                          : sim_between(p, 1000, 7200000)) *
                           1000;
-    plan->steps = (uint32_t)between(p, 100, 600);
-    plan->think_us = between(p, QUIET_THINK_US, 8 * QUIET_THINK_US);
-    plan->fault_every_us = between(p, 300000, 1500000);
-    plan->fault_max_us = between(p, 100000, 2000000);
-    bool alone = often(p, 50);
+    plan->steps = (uint32_t)sim_between(p, 100, 600);
+    plan->think_us = sim_between(p, QUIET_THINK_US, 8 * QUIET_THINK_US);
+    plan->fault_every_us = sim_between(p, 300000, 1500000);
+    plan->fault_max_us = sim_between(p, 100000, 2000000);
+    bool alone = prng_percent(p, 50);
     for (int i = 0; i < SIM_FAULTS; i++)
         plan->faults[i] = alone ? 0 : plan->faults[i] > 0;
     plan->faults[SIM_FAULT_CLOCK] = 6;
@@ -254,20 +263,20 @@ static void focus_on_clocks(struct sim_plan *plan, struct prng *p)
 /* Keys that come and go while they are copied, to a disk that is full now and then. */
 static void focus_on_copies(struct sim_plan *plan, struct prng *p)
 {
-    plan->keys = (uint32_t)between(p, 1, 3);
+    plan->keys = (uint32_t)sim_between(p, 1, 3);
     plan->mixed = 0;
-    plan->clients = (uint32_t)between(p, 2, SIM_CLIENTS_MAX);
-    plan->think_us = between(p, 500, 5000);
+    plan->clients = (uint32_t)sim_between(p, 2, SIM_CLIENTS_MAX);
+    plan->think_us = sim_between(p, 500, 5000);
     for (uint32_t i = 0; i < SIM_FAMILIES; i++)
         plan->families[i] = plan->families[i] > 0;
     plan->families[0] = plan->families[SIM_FAMILY_KEYS] = 8;
-    plan->fault_every_us = between(p, 20000, 100000);
-    plan->fault_max_us = between(p, 5000, 100000);
+    plan->fault_every_us = sim_between(p, 20000, 100000);
+    plan->fault_max_us = sim_between(p, 5000, 100000);
     memset(plan->faults, 0, sizeof(plan->faults));
-    plan->faults[SIM_FAULT_CRASH] = often(p, 50) ? 0 : 1;
+    plan->faults[SIM_FAULT_CRASH] = prng_percent(p, 50) ? 0 : 1;
     plan->faults[SIM_FAULT_DISK] = 2;
     plan->store_faults = 900000;
-    plan->steps = (uint32_t)between(p, 500, 2500);
+    plan->steps = (uint32_t)sim_between(p, 500, 2500);
     plan->copies = true;
 }
 
@@ -275,46 +284,46 @@ static void focus_on_copies(struct sim_plan *plan, struct prng *p)
  * each drop what the other lacks, through regions that reach both. */
 static void focus_on_bootstraps(struct sim_plan *plan, struct prng *p)
 {
-    plan->regions = (uint32_t)between(p, 3, often(p, 85) ? 3 : 5);
-    plan->steps = (uint32_t)between(p, 600, 2000);
-    plan->clients = (uint32_t)between(p, 2, SIM_CLIENTS_MAX);
+    plan->regions = (uint32_t)sim_between(p, 3, prng_percent(p, 85) ? 3 : 5);
+    plan->steps = (uint32_t)sim_between(p, 600, 2000);
+    plan->clients = (uint32_t)sim_between(p, 2, SIM_CLIENTS_MAX);
     plan->pipeline = 1;
-    plan->think_us = between(p, 40000, 200000);
-    plan->segment_bytes = between(p, 500, 3000);
-    plan->fault_every_us = between(p, 500000, 4000000);
-    plan->fault_max_us = between(p, 5000000, 15000000);
+    plan->think_us = sim_between(p, 40000, 200000);
+    plan->segment_bytes = sim_between(p, 500, 3000);
+    plan->fault_every_us = sim_between(p, 500000, 4000000);
+    plan->fault_max_us = sim_between(p, 5000000, 15000000);
     for (int i = 0; i < SIM_FAULT_LOSS; i++)
-        plan->faults[i] = often(p, 80) ? 0 : 1;
+        plan->faults[i] = prng_percent(p, 80) ? 0 : 1;
     plan->faults[SIM_FAULT_CUT] = 4;
-    plan->faults[SIM_FAULT_CRASH] = often(p, 30) ? 0 : 2;
-    plan->faults[SIM_FAULT_LOOP] = often(p, 60) ? 0 : 1;
+    plan->faults[SIM_FAULT_CRASH] = prng_percent(p, 30) ? 0 : 2;
+    plan->faults[SIM_FAULT_LOOP] = prng_percent(p, 60) ? 0 : 1;
     plan->bootstraps = true;
 }
 
 /* Directories are lost, put back and cloned while little else happens, or much. */
 static void focus_on_losses(struct sim_plan *plan, struct prng *p)
 {
-    plan->regions = (uint32_t)between(p, 2, often(p, 70) ? 3 : 5);
-    plan->steps = (uint32_t)between(p, 200, 1200);
+    plan->regions = (uint32_t)sim_between(p, 2, prng_percent(p, 70) ? 3 : 5);
+    plan->steps = (uint32_t)sim_between(p, 200, 1200);
     plan->pipeline = 1;
-    plan->think_us = between(p, 5000, 100000);
-    plan->fault_every_us = between(p, 200000, 1500000);
-    plan->fault_max_us = between(p, 100000, 3000000);
-    bool alone = often(p, 40);
+    plan->think_us = sim_between(p, 5000, 100000);
+    plan->fault_every_us = sim_between(p, 200000, 1500000);
+    plan->fault_max_us = sim_between(p, 100000, 3000000);
+    bool alone = prng_percent(p, 40);
     for (int i = 0; i < SIM_FAULTS; i++)
         plan->faults[i] = alone ? 0 : plan->faults[i] > 0;
-    plan->faults[SIM_FAULT_CUT] = often(p, 50) ? 0 : 2;
+    plan->faults[SIM_FAULT_CUT] = prng_percent(p, 50) ? 0 : 2;
     plan->faults[SIM_FAULT_CLOCK] = plan->faults[SIM_FAULT_DISK] = 0;
     plan->faults[SIM_FAULT_LOSS] = 4;
     plan->losses = true;
-    if (often(p, 60))
+    if (prng_percent(p, 60))
         return;
     plan->repairs = true;
-    plan->regions = (uint32_t)between(p, 3, 4);
-    plan->steps = (uint32_t)between(p, 600, 1800);
-    plan->think_us = between(p, 20000, 150000);
-    plan->fault_max_us = between(p, 4000000, 12000000);
-    plan->fault_every_us = between(p, 2000000, 6000000);
+    plan->regions = (uint32_t)sim_between(p, 3, 4);
+    plan->steps = (uint32_t)sim_between(p, 600, 1800);
+    plan->think_us = sim_between(p, 20000, 150000);
+    plan->fault_max_us = sim_between(p, 4000000, 12000000);
+    plan->fault_every_us = sim_between(p, 2000000, 6000000);
 }
 
 static void choose_focus(struct sim_plan *plan, struct prng *p)
@@ -340,8 +349,10 @@ void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions, uint
 {
     *plan = (struct sim_plan){ 0 };
     plan->regions = choose_regions(p);
-    plan->steps = (uint32_t)between(p, 20, often(p, 80) ? 1500 : 5000);
-    plan->clock_range_us = often(p, 30) ? 0 : often(p, 50) ? 5000 : CLOCK_RANGE_MAX_US;
+    plan->steps = (uint32_t)sim_between(p, 20, prng_percent(p, 80) ? 1500 : 5000);
+    plan->clock_range_us = prng_percent(p, 30)   ? 0
+                           : prng_percent(p, 50) ? 5000
+                                                 : CLOCK_RANGE_MAX_US;
     plan_network(plan, p);
     plan_disk(plan, p);
     plan_faults(plan, p);
@@ -364,6 +375,7 @@ void sim_plan_make(struct sim_plan *plan, struct prng *p, uint32_t regions, uint
     sim_plan_promises(plan, prng_split(p), steps != 0, regions != 0);
     sim_plan_shape(plan, prng_split(p));
     sim_plan_homes(plan, prng_split(p), steps != 0);
+    sim_plan_persons(plan, prng_split(p));
 }
 
 static const char *fsync_name(enum fsync_policy rule)
@@ -426,6 +438,7 @@ void sim_plan_print(const struct sim_plan *plan, FILE *to)
     sim_plan_print_promises(plan, to);
     sim_plan_print_shape(plan, to);
     sim_plan_print_homes(plan, to);
+    sim_plan_print_persons(plan, to);
     for (uint32_t i = 0; i < plan->regions; i++)
         fprintf(to, "plan: region %u clock %+lld us %+d ppm, delay to 0 %llu us\n", i + 1,
                 (long long)plan->clock_offset_us[i], plan->clock_drift_ppm[i],

@@ -6,16 +6,6 @@
 #include "base/check.h"
 #include "sim/world.h"
 
-static bool often(struct prng *p, uint32_t percent)
-{
-    return prng_below(p, 100) < percent;
-}
-
-static uint64_t between(struct prng *p, uint64_t low, uint64_t high)
-{
-    return low + prng_below(p, high - low + 1);
-}
-
 /* --- keyspaces --- */
 
 static struct write_level some_acks(struct prng *p)
@@ -31,7 +21,7 @@ static struct read_level some_reads(struct prng *p)
                                                  KEYSPACE_READ_BOUNDED, KEYSPACE_READ_CAUSAL,
                                                  KEYSPACE_READ_CAUSAL,  KEYSPACE_READ_STRONG };
     enum keyspace_reads reads = READS[prng_below(p, COUNT_OF(READS))];
-    uint32_t ms = (uint32_t)between(p, 100, 1500);
+    uint32_t ms = (uint32_t)sim_between(p, 100, 1500);
     return (struct read_level){ reads, reads == KEYSPACE_READ_BOUNDED ? ms : 0 };
 }
 
@@ -42,18 +32,18 @@ static struct read_level some_reads(struct prng *p)
 static void focus(struct sim_plan *plan, struct prng *p, bool fixed)
 {
     if (!fixed)
-        plan->steps = (uint32_t)between(p, 60, 400);
+        plan->steps = (uint32_t)sim_between(p, 60, 400);
     plan->pipeline = 1;
-    plan->think_us = between(p, 5000, 100000);
-    plan->fault_every_us = between(p, 50000, 500000);
-    plan->fault_max_us = often(p, 70) ? between(p, 100000, 2000000) : 6500000;
+    plan->think_us = sim_between(p, 5000, 100000);
+    plan->fault_every_us = sim_between(p, 50000, 500000);
+    plan->fault_max_us = prng_percent(p, 70) ? sim_between(p, 100000, 2000000) : 6500000;
     for (int i = 0; i < SIM_FAULTS; i++)
-        plan->faults[i] = often(p, 70) ? 0 : plan->faults[i] > 0;
+        plan->faults[i] = prng_percent(p, 70) ? 0 : plan->faults[i] > 0;
     plan->faults[SIM_FAULT_CUT] = 3;
-    plan->faults[SIM_FAULT_STALL] = often(p, 30) ? 0 : 3;
-    plan->faults[SIM_FAULT_CRASH] = often(p, 50) ? 0 : 2;
+    plan->faults[SIM_FAULT_STALL] = prng_percent(p, 30) ? 0 : 3;
+    plan->faults[SIM_FAULT_CRASH] = prng_percent(p, 50) ? 0 : 2;
     plan->faults[SIM_FAULT_CLOCK] = plan->faults[SIM_FAULT_LOSS] = 0;
-    plan->travel_us = between(p, 1000, 20000);
+    plan->travel_us = sim_between(p, 1000, 20000);
 }
 
 /* A photo goes from the first region to the others, and a comment on it from the second to the third, which
@@ -62,18 +52,18 @@ static void slow_one_link(struct sim_plan *plan, struct prng *p)
 {
     for (uint32_t a = 0; a < plan->regions; a++) {
         for (uint32_t b = 0; b < plan->regions; b++)
-            plan->delay_us[a][b] = between(p, 300, 3000);
+            plan->delay_us[a][b] = sim_between(p, 300, 3000);
     }
     plan->tail = 0;
     plan->window_bytes = 1 << 18;
-    plan->delay_us[0][2] = plan->delay_us[2][0] = between(p, 50000, 300000);
+    plan->delay_us[0][2] = plan->delay_us[2][0] = sim_between(p, 50000, 300000);
 }
 
 /* Two regions at least, and not all: who is outside must be let in nothing. */
 static uint32_t some_members(const struct sim_plan *plan, struct prng *p)
 {
     uint32_t first = (uint32_t)prng_below(p, plan->regions), members = 1u << first;
-    uint32_t count = (uint32_t)between(p, 2, plan->regions - 1);
+    uint32_t count = (uint32_t)sim_between(p, 2, plan->regions - 1);
     for (uint32_t i = 1; i < count; i++)
         members |= 1u << (first + i) % plan->regions;
     return members;
@@ -86,26 +76,31 @@ bool sim_plan_has_focus(const struct sim_plan *plan)
 
 void sim_plan_promises(struct sim_plan *plan, struct prng p, bool fixed_steps, bool fixed_regions)
 {
-    bool alone = !sim_plan_has_focus(plan) && often(&p, 30);
-    if ((!alone && !often(&p, 25)) ||
+    bool alone = !sim_plan_has_focus(plan) && prng_percent(&p, 30);
+    if ((!alone && !prng_percent(&p, plan->bootstraps ? 80 : 25)) ||
         plan->memory_keys != 0) /* a write may wait for memory as long as it likes */
         return;
-    plan->travellers = (uint32_t)between(&p, 2, SIM_CLIENTS_MAX);
-    plan->travel_us = between(&p, 500, 10000);
+    plan->travellers = (uint32_t)sim_between(&p, 2, SIM_CLIENTS_MAX);
+    plan->travel_us = sim_between(&p, 500, 10000);
     for (uint32_t i = 0; i < POST_KEYSPACES; i++) {
         plan->keyspaces[i].acks = some_acks(&p);
         plan->keyspaces[i].reads = some_reads(&p);
-        plan->keyspaces[i].timeout_ms = (uint32_t)between(&p, 20, often(&p, 50) ? 300 : 2000);
+        plan->keyspaces[i].timeout_ms = (uint32_t)sim_between(&p, 20,
+                                                              prng_percent(&p, 50) ? 300 : 2000);
     }
     if (alone)
         focus(plan, &p, fixed_steps);
-    if (alone && !fixed_regions && plan->regions < 3 && often(&p, 70))
-        plan->regions = (uint32_t)between(&p, 3, 5);
-    if (plan->regions >= 3 && often(&p, 30))
+    if (alone && !fixed_regions && plan->regions < 3 && prng_percent(&p, 70))
+        plan->regions = (uint32_t)sim_between(&p, 3, 5);
+    if (plan->regions >= 3 && prng_percent(&p, 30))
         slow_one_link(plan, &p);
-    bool fenced = often(&p, 60);
+    bool fenced = prng_percent(&p, plan->bootstraps ? 90 : 60);
     if (fenced && plan->regions >= 3 && !plan->losses && !sim_plan_parts(plan))
         plan->fence = some_members(plan, &p);
+    if (plan->fence != 0 && prng_percent(&p, 60)) /* so that other members answer */
+        plan->keyspaces[0].reads = (struct read_level){ KEYSPACE_READ_BOUNDED, 100 };
+    plan->audit_us = prng_percent(&p, 70) ? plan->sync_us : sim_between(&p, 20000, 300000);
+    plan->audit_fails = prng_percent(&p, 60) ? 0 : prng_percent(&p, 50) ? 50000 : 400000;
 }
 
 void sim_plan_print_promises(const struct sim_plan *plan, FILE *to)
@@ -127,6 +122,7 @@ void sim_plan_print_promises(const struct sim_plan *plan, FILE *to)
         if (plan->fence >> i & 1)
             fprintf(to, " r%u", i + 1);
     }
-    fprintf(to, "\n");
+    fprintf(to, "; its audit is written in %llu us, or not, %u ppm\n",
+            (unsigned long long)plan->audit_us, plan->audit_fails);
     buffer_release(&text);
 }

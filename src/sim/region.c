@@ -104,6 +104,42 @@ static void log_failed(struct sim_world *w, struct sim_region *r)
     sim_region_disk_failed(w, r, r->log.problem);
 }
 
+/* The process hears of it a little later, and may have written meanwhile. */
+static void rolled(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_region *r = &w->regions[e->region];
+    sim_turn_begin(w, r);
+    node_rolled(&r->node, e->what);
+    sim_turn_end(w, r);
+    mem_free(e->what);
+}
+
+static void roll(struct sim_world *w, struct sim_event *e)
+{
+    struct sim_region *r = &w->regions[e->region];
+    int error = oplog_roll(&r->log);
+    if (r->log.broken) {
+        log_failed(w, r);
+        return;
+    }
+    r->writing = r->rolls = false;
+    struct sim_event *told = sim_for_region(w, r, sim_around(&r->prng, w->plan.write_us, 0),
+                                            rolled);
+    if (error != 0) {
+        size_t bytes = strlen(r->log.problem) + 1;
+        told->what = memcpy(mem_alloc(bytes), r->log.problem, bytes);
+        told->owned = true;
+    }
+    sim_turn_begin(w, r);
+    sim_turn_end(w, r);
+}
+
+/* After what was to be written before it. */
+static void plan_roll(struct sim_world *w, struct sim_region *r)
+{
+    sim_for_region(w, r, sim_around(&r->prng, w->plan.sync_us, w->plan.disk_tail), roll);
+}
+
 static void log_synced(struct sim_world *w, struct sim_event *e)
 {
     struct sim_region *r = &w->regions[e->region];
@@ -111,7 +147,9 @@ static void log_synced(struct sim_world *w, struct sim_event *e)
         log_failed(w, r);
         return;
     }
-    r->writing = false;
+    r->writing = r->rolls;
+    if (r->rolls)
+        plan_roll(w, r);
     sim_trace(w, "r%u log durable %llu", r->index + 1, (unsigned long long)e->number);
     sim_turn_begin(w, r);
     r->durable_lsn = e->number;
@@ -132,17 +170,12 @@ static void write_log(struct sim_world *w, struct sim_region *r)
             return;
         }
     }
-    if (node_next_roll(&r->node)) {
-        int error = oplog_roll(&r->log);
-        if (r->log.broken) {
-            log_failed(w, r);
-            return;
-        }
-        node_rolled(&r->node, error == 0 ? NULL : r->log.problem);
-    }
+    r->rolls = node_next_roll(&r->node);
+    r->writing = r->rolls || end_lsn != 0;
+    if (r->rolls && end_lsn == 0)
+        plan_roll(w, r);
     if (end_lsn == 0)
         return;
-    r->writing = true;
     uint64_t after_us = sim_around(&r->prng, w->plan.write_us, 0) +
                         sim_around(&r->prng, w->plan.sync_us, w->plan.disk_tail);
     sim_for_region(w, r, after_us, log_synced)->number = end_lsn;
@@ -338,6 +371,8 @@ static void end_turn(struct sim_world *w, struct sim_region *r)
             sim_traveller_answers(w, session->host);
         else if (sim_is_caller(w, session->host))
             sim_caller_answers(w, session->host);
+        else if (sim_is_person_writer(w, session->host))
+            sim_person_answers(w, session->host);
         else
             sim_load_answers(w, session->host);
     }
@@ -378,6 +413,11 @@ void sim_turn_end(struct sim_world *w, struct sim_region *r)
 bool sim_region_is_asleep(const struct sim_world *w, const struct sim_region *r)
 {
     return r->up && r->asleep_until_us > w->now_us;
+}
+
+bool sim_region_serves(const struct sim_region *r)
+{
+    return r->up && !r->node.server.loading && !r->node.log_broken;
 }
 
 /* After the events that waited for it. */
@@ -615,7 +655,7 @@ bool sim_region_start(struct sim_world *w, struct sim_region *r)
     r->disk.die_at = 0;
     r->up = true;
     r->epoch++;
-    r->writing = r->ceiling_busy = r->lingering = false;
+    r->writing = r->rolls = r->ceiling_busy = r->lingering = false;
     r->ceiling_next_ms = r->armed_us = 0;
     sim_clock_start(w, r);
     sim_verify_recovered(w, r);
@@ -634,6 +674,8 @@ static void stop(struct sim_world *w, struct sim_region *r, bool power)
     sim_reader_region_down(w, r);
     sim_travellers_region_down(w, r);
     sim_callers_region_down(w, r);
+    if (r->index == r->place)
+        sim_persons_region_down(w, r);
     vector_copy(&r->durable, &r->node.replica.durable);
     node_release(&r->node);
     r->up = false;

@@ -1,6 +1,6 @@
 /*
  * secret -- what a fence holds is looked for where it may not be: in the databases, disks and checkpoints of
- * the regions outside, and in every message to them.
+ * the regions outside, and in every message to them. Messages to its members are shown to audited.c.
  *
  * Its keys and what travellers write to them begin with words that stand nowhere else. Messages are read as
  * the region reads them, for most are compressed.
@@ -24,7 +24,7 @@ static bool is_outside(const struct sim_world *w, const struct sim_region *r)
     return w->plan.fence != 0 && !(w->plan.fence >> r->place & 1);
 }
 
-static bool tells(struct span bytes)
+bool sim_secrets_in(struct span bytes)
 {
     for (size_t i = 0; i < COUNT_OF(WORDS); i++) {
         if (answer_find(bytes, span_str(WORDS[i])) < bytes.len)
@@ -35,7 +35,7 @@ static bool tells(struct span bytes)
 
 static bool holds(struct span bytes, struct span word)
 {
-    return word.len == 0 ? tells(bytes) : answer_find(bytes, word) < bytes.len;
+    return word.len == 0 ? sim_secrets_in(bytes) : answer_find(bytes, word) < bytes.len;
 }
 
 /* --- where things lie --- */
@@ -66,7 +66,7 @@ static bool stands_in_memory(const struct sim_region *r)
         struct table_iter it;
         table_iter_init(&it, &r->node.replica.databases[db].keys);
         for (void **slot; (slot = table_iter_next(&it));)
-            found |= tells(entry_name(*slot));
+            found |= sim_secrets_in(entry_name(*slot));
     }
     return found;
 }
@@ -77,7 +77,7 @@ static bool stands_on_disk(const struct sim_region *r)
         if (sim_disk_has(&r->disk, span_str(WORDS[i])))
             return true;
     }
-    return tells(buffer_span(&r->store.dropped));
+    return sim_secrets_in(buffer_span(&r->store.dropped));
 }
 
 const char *sim_word_stands(struct sim_region *r, struct span word)
@@ -128,30 +128,34 @@ static bool is_foreign(const struct sim_world *w, const struct sim_region *to, s
     return false;
 }
 
-static void read_message(struct sim_world *w, const struct sim_region *from,
-                         const struct sim_region *to, const struct message *m)
+static void read_message(struct sim_world *w, struct sim_conn *c, uint32_t end,
+                         const struct message *m)
 {
+    const struct sim_region *from = &w->regions[c->region[end]];
+    const struct sim_region *to = &w->regions[c->region[1 - end]];
     struct span content = m->body;
     bool batches = m->type == MESSAGE_BATCHES, framed = batches || m->type == MESSAGE_IMAGE;
     if (framed && !frame_take(&w->tap_codec, m->body, &content))
         sim_fail(w, "region %u sends a malformed frame", from->index + 1);
-    else if (tells(content) || (batches && is_foreign(w, to, content)))
+    else if (!is_outside(w, to))
+        sim_audited_pass(w, c, end, m->type, content);
+    else if (sim_secrets_in(content) || (batches && is_foreign(w, to, content)))
         sim_fail(w, "region %u sends region %u what that may not hold, in a message of type %d",
                  from->index + 1, to->index + 1, (int)m->type);
 }
 
-void sim_tap(struct sim_world *w, const struct sim_region *from, const struct sim_region *to,
-             struct buffer *tapped, struct span bytes)
+void sim_tap(struct sim_world *w, struct sim_conn *c, uint32_t from, struct span bytes)
 {
+    struct buffer *tapped = &c->tapped[from];
     struct message m;
     size_t need, used = 0;
-    if (!is_outside(w, to))
+    if (w->plan.fence == 0)
         return;
     buffer_put(tapped, bytes);
     struct span in = buffer_span(tapped);
     while (!w->failed &&
            message_read(span_skip(in, used), MESSAGE_MAX, &m, &need) == MESSAGE_GOOD) {
-        read_message(w, from, to, &m);
+        read_message(w, c, from, &m);
         used += m.bytes;
     }
     buffer_consume(tapped, used);

@@ -7,11 +7,6 @@
 #include "base/check.h"
 #include "sim/world.h"
 
-static bool often(struct prng *p, uint32_t percent)
-{
-    return prng_below(p, 100) < percent;
-}
-
 static const char *const NAMES[] = {
     [TOPOLOGY_MESH] = "mesh",   [TOPOLOGY_RING] = "ring",           [TOPOLOGY_STAR] = "star",
     [TOPOLOGY_CHAIN] = "chain", [TOPOLOGY_HIERARCHY] = "hierarchy", [TOPOLOGY_AUTO] = "auto",
@@ -21,14 +16,14 @@ static const char *const NAMES[] = {
 static void draw_parents(struct sim_plan *plan, struct prng *p)
 {
     for (uint32_t i = 1; i < plan->regions; i++)
-        plan->parent[i] = often(p, 30) ? 0 : 1 + (uint32_t)prng_below(p, i);
+        plan->parent[i] = prng_percent(p, 30) ? 0 : 1 + (uint32_t)prng_below(p, i);
 }
 
 void sim_plan_shape(struct sim_plan *plan, struct prng p)
 {
     static const enum topology OTHERS[] = { TOPOLOGY_RING, TOPOLOGY_STAR, TOPOLOGY_CHAIN,
                                             TOPOLOGY_HIERARCHY, TOPOLOGY_AUTO };
-    bool mesh = often(&p, 30);
+    bool mesh = prng_percent(&p, 30);
     enum topology other = OTHERS[prng_below(&p, COUNT_OF(OTHERS))];
     if (mesh || plan->regions < 3)
         return;

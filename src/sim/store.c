@@ -17,6 +17,8 @@
 #include "crdt/resident.h"
 #include "sim/world.h"
 
+enum { GIVEN_UP_PPM = 10000 }; /* it is tried again a minute later: that makes worlds long */
+
 /* --- faults --- */
 
 /* Calls that change something count with those of the disk. */
@@ -182,10 +184,11 @@ static void write_down(struct sim_world *w, struct sim_event *e)
     sim_for_region(w, r, sim_around(&s->prng, w->plan.write_us, 0), written);
 }
 
+/* Now and then it is given up, as where somebody reads the old file for long, or the server is to stop. */
 static bool goes_on(void *context)
 {
-    (void)context;
-    return true;
+    bool *given_up = context;
+    return !*given_up;
 }
 
 static void rewrite(struct sim_world *w, struct sim_event *e)
@@ -194,7 +197,8 @@ static void rewrite(struct sim_world *w, struct sim_event *e)
     struct sim_store *s = &r->store;
     char detail[KV_DETAIL_MAX] = "";
     struct kv_rewritten rewritten;
-    int error = s->kv.kv.ops->rewrite(&s->kv.kv, goes_on, NULL, detail, &rewritten);
+    bool given_up = prng_chance(&s->prng, GIVEN_UP_PPM) && !w->healed;
+    int error = s->kv.kv.ops->rewrite(&s->kv.kv, goes_on, &given_up, detail, &rewritten);
     sim_trace(w, "r%u checkpoint written anew: %d", r->index + 1, error);
     s->writing = false;
     sim_turn_begin(w, r);

@@ -165,6 +165,15 @@ static void put_resp(struct buffer *out, struct span *in, bool command)
     }
 }
 
+void sim_tell_answer(struct sim_world *w, const struct sim_region *r, const char *who,
+                     struct span reply)
+{
+    struct buffer text = { 0 };
+    sim_put_reply(&text, reply);
+    sim_tell(w, r, who, "-> %.*s", (int)text.len, (const char *)text.at);
+    buffer_release(&text);
+}
+
 void sim_tell_end(struct sim_world *w)
 {
     if (w->trace)

@@ -22,11 +22,9 @@ enum {
 
 static void act(struct sim_world *w, struct sim_event *e);
 
-/* While it is somewhere it acts as that region's processes let it. */
 static void act_after(struct sim_world *w, struct sim_traveller *t, uint64_t after_us)
 {
-    struct sim_event *e = t->session ? sim_for_region(w, &w->regions[t->region], after_us, act)
-                                     : sim_at(w, w->now_us + after_us, act);
+    struct sim_event *e = sim_for_visitor(w, t->session, t->region, after_us, act);
     e->what = t;
     e->number = ++t->due;
 }
@@ -298,11 +296,6 @@ static void do_something(struct sim_world *w, struct sim_traveller *t, struct pr
     }
 }
 
-static bool serves(const struct sim_region *r)
-{
-    return r->up && !r->node.server.loading && !r->node.log_broken;
-}
-
 static void connect(struct sim_world *w, struct sim_traveller *t, uint32_t region)
 {
     struct sim_region *r = &w->regions[region];
@@ -342,7 +335,7 @@ static void arrive(struct sim_world *w, struct sim_traveller *t, struct prng *p)
     uint32_t region = (uint32_t)prng_below(p, w->plan.regions);
     uint64_t timeout_ms = prng_below(p, 3) ? 300 : 2000;
     bool follows = t->token.len > 0 && prng_below(p, 4) > 0;
-    if (!serves(&w->regions[region]) || sim_region_is_asleep(w, &w->regions[region])) {
+    if (!sim_region_serves(&w->regions[region]) || sim_region_is_asleep(w, &w->regions[region])) {
         think(w, t);
         return;
     }
@@ -380,7 +373,7 @@ static void visit(struct sim_world *w, struct sim_traveller *t)
                            .timeout_ms = MUST_MS };
     t->drawn++;
     t->ask.must = true;
-    if (!t->session && !serves(&w->regions[region])) {
+    if (!t->session && !sim_region_serves(&w->regions[region])) {
         act_after(w, t, AGAIN_US);
         return;
     }

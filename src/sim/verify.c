@@ -295,7 +295,7 @@ static bool is_calm(const struct sim_region *region)
     const struct replica *r = &region->node.replica;
     return r->parked_count == 0 && r->log_durable == r->log_end &&
            list_empty(&region->node.waiting) && list_empty(&region->node.held) &&
-           !bootstrap_is_on(&region->node);
+           !bootstrap_is_on(&region->node) && !region->node.audit.broken;
 }
 
 /* All that both may hold. */

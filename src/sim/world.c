@@ -18,6 +18,7 @@ enum {
     WRITE_MAX_US = 10 * 1000 * 1000,
     SAVE_MAX_US = 20 * 1000 * 1000, /* a full disk is looked at again after ten */
     RECLAIM_MAX_US = 20 * 1000 * 1000,
+    ERASE_MAX_US = 3 * 60 * 1000 * 1000, /* what fails once is tried again after a minute */
     CHAOS_MAX_US = 60 * 1000 *
                    1000, /* clients that wait for a region that is gone may never send all */
 };
@@ -44,6 +45,11 @@ uint64_t sim_around(struct prng *p, uint64_t typical_us, uint32_t tail)
     return typical_us / 2 + prng_below(p, typical_us + 1);
 }
 
+uint64_t sim_between(struct prng *p, uint64_t low, uint64_t high)
+{
+    return low + prng_below(p, high - low + 1);
+}
+
 /* --- events --- */
 
 /* Ordered by time, then by when they were made: the heap's key holds both. */
@@ -68,6 +74,14 @@ struct sim_event *sim_for_region(struct sim_world *w, struct sim_region *r, uint
     e->region = r->index;
     e->epoch = r->epoch;
     return e;
+}
+
+struct sim_event *sim_for_visitor(struct sim_world *w, const struct session *session,
+                                  uint32_t region, uint64_t delay_us,
+                                  void (*run)(struct sim_world *, struct sim_event *))
+{
+    return session ? sim_for_region(w, &w->regions[region], delay_us, run)
+                   : sim_at(w, w->now_us + delay_us, run);
 }
 
 static void free_event(struct sim_event *e)
@@ -128,10 +142,18 @@ struct sim_region *sim_region_named(const struct sim_world *w, const char *name)
     return &w->regions[place - 1];
 }
 
-static char *text_of(const char *text)
+char *sim_text_of(const char *text)
 {
     size_t bytes = strlen(text) + 1;
     return memcpy(mem_alloc(bytes), text, bytes);
+}
+
+struct keyspace *sim_add_keyspace(struct deployment *d, const char *prefix)
+{
+    struct keyspace *k = deployment_add_keyspace(d);
+    k->prefix = sim_text_of(prefix);
+    k->prefix_bytes = strlen(prefix);
+    return k;
 }
 
 /* A fence over some regions, and keyspaces that promise something. */
@@ -140,18 +162,16 @@ static void add_promises(const struct sim_world *w, struct deployment *d)
     char prefix[12];
     if (w->plan.fence != 0) {
         struct fence *f = deployment_add_fence(d);
-        f->name = text_of("some");
+        f->name = sim_text_of("some");
         for (uint32_t i = 0; i < w->plan.regions; i++) {
             if (w->plan.fence >> i & 1)
                 fence_add(f, w->ids[i]);
         }
     }
     for (uint32_t i = 0; i < POST_KEYSPACES; i++) {
-        struct keyspace *k = deployment_add_keyspace(d);
         bool fenced = i == 0 && w->plan.fence != 0;
         snprintf(prefix, sizeof(prefix), "k%u:", i);
-        k->prefix = text_of(fenced ? SIM_FENCE_PREFIX : prefix);
-        k->prefix_bytes = strlen(k->prefix);
+        struct keyspace *k = sim_add_keyspace(d, fenced ? SIM_FENCE_PREFIX : prefix);
         k->fence = fenced;
         k->promises.elsewhere = KEYSPACE_REDIRECT;
         k->promises.acks = w->plan.keyspaces[i].acks;
@@ -160,21 +180,13 @@ static void add_promises(const struct sim_world *w, struct deployment *d)
     }
 }
 
-static void add_keyspace(struct deployment *d, const char *prefix, enum keyspace_evict evict)
-{
-    struct keyspace *k = deployment_add_keyspace(d);
-    k->prefix = text_of(prefix);
-    k->prefix_bytes = strlen(prefix);
-    k->evict = evict;
-}
-
 /* What is dropped is removed everywhere, as by a client: that is all that the oracle knows of it. What
  * one region alone forgets (evict: local) is outside of the contract, which is about what all have. */
 static void add_cache(struct deployment *d, const struct sim_plan *plan)
 {
-    add_keyspace(d, plan->cache, KEYSPACE_EVICT_DROP);
-    add_keyspace(d, "own:", KEYSPACE_EVICT_DEMOTE); /* of the readers */
-    add_keyspace(d, "sum", KEYSPACE_EVICT_DEMOTE);  /* of all increments */
+    sim_add_keyspace(d, plan->cache)->evict = KEYSPACE_EVICT_DROP;
+    sim_add_keyspace(d, "own:")->evict = KEYSPACE_EVICT_DEMOTE; /* of the readers */
+    sim_add_keyspace(d, "sum")->evict = KEYSPACE_EVICT_DEMOTE;  /* of all increments */
     d->memory.policy = (enum memory_policy)plan->memory_policy;
 }
 
@@ -183,7 +195,7 @@ void sim_world_configure(struct sim_world *w)
     struct deployment *d = mem_alloc(sizeof(*d));
     deployment_init(d);
     mem_free(d->name);
-    d->name = text_of("sim");
+    d->name = sim_text_of("sim");
     d->log.retain_bytes = w->plan.retain_bytes;
     d->checkpoint.log_bytes = w->plan.checkpoint_log_bytes;
     d->checkpoint.every_ms = w->plan.checkpoint_every_ms;
@@ -192,7 +204,7 @@ void sim_world_configure(struct sim_world *w)
         char name[12];
         snprintf(name, sizeof(name), "r%u", i + 1);
         struct region *region = deployment_add_region(d);
-        region->name = text_of(name);
+        region->name = sim_text_of(name);
         region->id = w->ids[i];
     }
     sim_shape_configure(w, d);
@@ -240,6 +252,7 @@ static void split_streams(struct sim_world *w, const struct sim_options *options
     w->fenced = prng_split(&root);
     for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++)
         w->callers[i].prng = prng_split(&root);
+    w->persons.prng = prng_split(&root);
 }
 
 void sim_world_init(struct sim_world *w, const struct sim_plan *plan,
@@ -271,6 +284,7 @@ void sim_world_release(struct sim_world *w)
     mem_free(w->reclaims);
     sim_travellers_release(w);
     sim_callers_release(w);
+    sim_persons_release(w);
     frame_codec_release(&w->tap_codec);
     oracle_release(&w->oracle);
     for (struct heap_node *top; (top = heap_top(&w->events));) {
@@ -355,6 +369,11 @@ static void heal(struct sim_world *w)
         sim_fail(w, "some caller is refused something %d s after all is well",
                  TRAVEL_MAX_US / 1000000);
     settle(w, sim_verify_settled, "the last writes");
+    if (!w->failed && !run_until(w, sim_persons_done, ERASE_MAX_US))
+        sim_persons_fail(w, ERASE_MAX_US / 1000000);
+    if (!w->failed)
+        sim_persons_judge(w);
+    settle(w, sim_verify_settled, "everybody was erased who was to be");
 }
 
 /* Everything is known now: what GATHER says is measured by that. */
@@ -391,6 +410,7 @@ static void run_world(struct sim_world *w)
         sim_region_start(w, &w->regions[i]);
     sim_travellers_start(w);
     sim_callers_start(w);
+    sim_persons_start(w);
     verify_often(w, NULL);
     run_until(w, all_sent, CHAOS_MAX_US);
     heal(w);
@@ -402,6 +422,8 @@ static void run_world(struct sim_world *w)
         sim_fail(w, "%d s later %s", RECLAIM_MAX_US / 1000000, w->left);
     if (!w->failed)
         save_all(w);
+    if (!w->failed)
+        sim_persons_judge(w);
     if (!w->failed)
         sim_secrets_kept(w);
     if (!w->failed)

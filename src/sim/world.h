@@ -22,6 +22,7 @@
  *     caller.c   clients of those               ledger.c   what they must be answered
  *     lag.c      what max_lag keeps           ledger_end.c  what must have come of it
  *     post.c     what they write                secret.c   what a fence holds, looked for outside
+ *     persons.c  what is written of somebody who is erased then
  *     quiet.c    a world that is moved by hand        audited.c  the audit of fences
  *
  * See docs/design/simulator.md.
@@ -125,11 +126,14 @@ struct sim_plan {
     struct sim_keyspace keyspaces[POST_KEYSPACES]; /* "k1:" is the second */
     uint32_t
         fence; /* regions that may hold keys of SIM_FENCE_PREFIX, by place, as bits; 0: no fence */
+    uint64_t audit_us;    /* typical time of a write of its audit */
+    uint32_t audit_fails; /* chance that one fails */
 
     enum topology topology;
     uint32_t centre;                  /* of a star, counted from 1; 0: the cheapest */
     uint32_t parent[SIM_REGIONS_MAX]; /* in a hierarchy, counted from 1; 0: none */
     struct call_plan calls;
+    uint64_t person_us; /* how often something of persons is said; 0: there are none */
 
     uint32_t clients; /* of each region */
     uint32_t keys, fields;
@@ -242,6 +246,32 @@ struct sim_traveller {
     struct prng prng;
 };
 
+/* A word that was written of a person. */
+struct sim_word {
+    uint32_t person;
+    bool may_stay; /* its region may have heard before that he is erased */
+};
+
+/* Who writes of persons in one region. */
+struct sim_person_writer {
+    uint32_t region;
+    struct session *session; /* NULL: not connected */
+    struct buffer answers;
+    bool asking, erases;
+    uint32_t person; /* whom it erases */
+    uint32_t word;   /* the number of what it writes; 0: nothing */
+};
+
+/* persons.c */
+struct sim_persons {
+    struct sim_person_writer writers[SIM_REGIONS_MAX];
+    struct sim_word *words; /* [word_count], numbered from 1 */
+    uint32_t word_count;
+    uint32_t erased; /* the first so many were to be, */
+    uint32_t told;   /* and these are, as somebody was told: as bits */
+    struct prng prng;
+};
+
 /* What verify.c has seen of a run of a region: watch.c. */
 struct sim_watch {
     bool right;        /* its clock was right all the time */
@@ -303,7 +333,8 @@ struct sim_region {
     struct oplog log;
     struct sim_store store;
     struct ceiling_file ceiling;
-    bool writing;             /* a sync is on its way */
+    bool writing;             /* a sync is on its way, or a roll, */
+    bool rolls;               /* which comes after that */
     bool ceiling_busy;        /* a ceiling is being written, */
     uint64_t ceiling_next_ms; /* and this one after it; 0: none */
     uint64_t armed_us;        /* a turn is planned for then; 0: none */
@@ -336,6 +367,12 @@ struct sim_pipe {
     bool ended; /* the sender has closed: nothing comes after what is in flight */
 };
 
+/* A command with keys of the fence that was sent to the other end, and not answered yet. */
+struct sim_asked {
+    uint32_t from; /* which end */
+    uint64_t session, number;
+};
+
 /* [0] dialled, [1] accepted. */
 struct sim_conn {
     struct list link;
@@ -347,6 +384,9 @@ struct sim_conn {
     struct sim_pipe pipe[2]; /* from that end */
     struct list held[2];     /* pieces that wait for the end of a stall or sleep, from that end */
     struct buffer tapped[2]; /* of a message that is not all sent, from that end: secret.c */
+    uint64_t audit_made[2];  /* lines that the end had made when it was opened: audited.c */
+    struct sim_asked *asked; /* [asked_count] */
+    size_t asked_count;
 };
 
 /* What is wrong with one way between two regions; each by the number of its fault, whose end heals
@@ -389,6 +429,7 @@ struct sim_world {
     struct posts posts;
     struct sim_caller callers[SIM_CLIENTS_MAX];
     struct calls calls;
+    struct sim_persons persons;
     bool history_lost;    /* a directory was: what travellers must see nobody knows any more */
     struct oracle oracle; /* what was written by disks that are lost; at the end, by all */
     struct oracle_reclaim *reclaims;
@@ -432,6 +473,8 @@ bool sim_step(struct sim_world *w); /* the next event; false when the world has 
 /* By the number in stamps; NULL: nobody has it any more. */
 struct sim_region *sim_region_with_id(const struct sim_world *w, uint8_t id);
 void sim_world_configure(struct sim_world *w); /* a new configuration of w->ids and w->closed */
+char *sim_text_of(const char *text);           /* gives */
+struct keyspace *sim_add_keyspace(struct deployment *d, const char *prefix);
 /* By its place: "r1" is the first. */
 struct sim_region *sim_region_named(const struct sim_world *w, const char *name);
 
@@ -440,12 +483,19 @@ struct sim_event *sim_at(struct sim_world *w, uint64_t when_us,
 struct sim_event *sim_for_region(struct sim_world *w, struct sim_region *r, uint64_t delay_us,
                                  void (*run)(struct sim_world *, struct sim_event *));
 
+/* While who comes and goes is in a region (`session`), he acts as its processes let him; else by himself. */
+struct sim_event *sim_for_visitor(struct sim_world *w, const struct session *session,
+                                  uint32_t region, uint64_t delay_us,
+                                  void (*run)(struct sim_world *, struct sim_event *));
+
 /* The first failure counts; the world stops at it. */
 void sim_fail(struct sim_world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A time around `typical`: half to one and a half of it, or with chance `tail` up to 20 times as
  * long. */
 uint64_t sim_around(struct prng *p, uint64_t typical_us, uint32_t tail);
+
+uint64_t sim_between(struct prng *p, uint64_t low, uint64_t high); /* both may be */
 
 /* --- trace.c --- */
 
@@ -468,6 +518,10 @@ void sim_tell_reply(struct sim_world *w, const struct sim_client *c, const struc
 void sim_put_reply(struct buffer *out, struct span resp);
 enum { SIM_STAMP_BYTES = 40 };
 const char *sim_stamp_text(stamp_t s, char text[SIM_STAMP_BYTES]); /* without its origin */
+
+/* An answer to a traveller or a caller: `who` asked. */
+void sim_tell_answer(struct sim_world *w, const struct sim_region *r, const char *who,
+                     struct span reply);
 
 void sim_tell_end(struct sim_world *w); /* nothing comes any more */
 
@@ -532,8 +586,6 @@ static inline bool sim_is_caller(const struct sim_world *w, const void *host)
 /* What the caller asked is answered by this whole reply. */
 void sim_call_judge(struct sim_world *w, struct sim_caller *c, struct span reply);
 void sim_call_lost(struct sim_world *w, struct sim_caller *c); /* nobody will answer any more */
-/* "r2"; false when there is none of that name. */
-bool sim_named_region(const struct sim_world *w, struct span name, uint32_t *region);
 bool sim_calls_are_kept(const struct sim_world *w); /* nothing that a client was told is lost */
 
 /* --- ledger_end.c --- */
@@ -541,6 +593,24 @@ bool sim_calls_are_kept(const struct sim_world *w); /* nothing that a client was
 void sim_calls_end(struct sim_world *w); /* the oracle has judged */
 /* What all counters of a keyspace come to; `keys`: how many there are. */
 int64_t sim_calls_sum(const struct sim_world *w, enum call_space space, bool keys);
+
+/* --- persons.c --- */
+
+void sim_plan_persons(struct sim_plan *plan, struct prng p);
+void sim_plan_print_persons(const struct sim_plan *plan, FILE *to);
+void sim_persons_start(struct sim_world *w);
+void sim_person_answers(struct sim_world *w, struct sim_person_writer *c);
+void sim_persons_region_down(struct sim_world *w, struct sim_region *r); /* it is there still */
+bool sim_persons_done(struct sim_world *w); /* every region has finished all erasures */
+void sim_persons_fail(struct sim_world *w,
+                      int seconds);          /* they have not: says what is waited for */
+void sim_persons_judge(struct sim_world *w); /* then */
+void sim_persons_release(struct sim_world *w);
+static inline bool sim_is_person_writer(const struct sim_world *w, const void *host)
+{
+    return (const char *)host >= (const char *)w->persons.writers &&
+           (const char *)host < (const char *)(w->persons.writers + SIM_REGIONS_MAX);
+}
 
 /* --- lag.c --- */
 
@@ -563,6 +633,7 @@ void sim_region_disk_failed(struct sim_world *w, struct sim_region *r, const cha
 /* Its process gets no processor until then: what is for it waits. Never shorter than before. */
 void sim_region_sleep(struct sim_world *w, struct sim_region *r, uint64_t until_us);
 bool sim_region_is_asleep(const struct sim_world *w, const struct sim_region *r);
+bool sim_region_serves(const struct sim_region *r); /* its clients; when it is awake */
 
 /* Every input to a node stands between these two. The turn ends at once, or a little later with
  * whatever comes until then. */
@@ -692,14 +763,18 @@ const char *sim_word_stands(struct sim_region *r, struct span word);
 
 void sim_secrets_kept(struct sim_world *w);  /* from everybody outside */
 void sim_secrets_found(struct sim_world *w); /* by the same search, within */
-/* Bytes that go; `tapped` keeps what is no whole message yet. */
-void sim_tap(struct sim_world *w, const struct sim_region *from, const struct sim_region *to,
-             struct buffer *tapped, struct span bytes);
+/* Whether they have a word of what a fence holds. */
+bool sim_secrets_in(struct span bytes);
+/* Bytes that go, from that end. */
+void sim_tap(struct sim_world *w, struct sim_conn *c, uint32_t from, struct span bytes);
 
 /* --- audited.c --- */
 
 void sim_audited_start(struct sim_world *w, struct sim_region *r);
 void sim_audited_turn(struct sim_world *w, struct sim_region *r); /* ended */
+/* A message goes to a member of the fence; `content`: of its frame, or its body. */
+void sim_audited_pass(struct sim_world *w, struct sim_conn *c, uint32_t from,
+                      enum message_type type, struct span content);
 void sim_audited_release(struct sim_region *r);
 
 /* --- watch.c --- */
