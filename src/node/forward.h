@@ -120,4 +120,24 @@ void forward_take_answer(struct node *n, struct link *l, struct span body);
 /* A session there was ended, and what comes there is refused until it is forgotten. */
 void forward_hear_of_end(struct node *n, const struct link *l, uint64_t session);
 
+/* --- for its own files --- */
+
+struct link *forward_way(const struct peer *p); /* ready; NULL: there is none */
+
+/* The session that a client has elsewhere is forgotten there; it is given one, as it is when it is new. */
+void forward_leave(struct node *n, struct client *c);
+void forward_open(struct node *n, struct client *c, struct peer *p, const struct link *l);
+
+/* Sends a command over the link of the open session; or what MULTI gathered, and its EXEC as it came (which
+ * may stand in a WITH). False: it is too large, and nothing was sent. */
+bool forward_send(struct node *n, struct client *c, struct link *l, const struct span *argv,
+                  size_t argc, struct forwarded one);
+bool forward_send_command(struct node *n, struct client *c, struct link *l, const struct span *argv,
+                          size_t argc);
+bool forward_send_transaction(struct node *n, struct client *c, struct link *l,
+                              const struct span *argv, size_t argc);
+
+/* The oldest that is on its way; there is one. */
+struct forwarded *forward_first(const struct client *c);
+
 #endif
