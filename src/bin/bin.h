@@ -13,9 +13,9 @@ enum {
     EXIT_USAGE = 2,
 };
 
-extern const char audit_help[], backup_help[], check_help[], demo_help[], export_help[], import_help[],
-    inspect_help[], link_help[], repair_help[], restore_help[], serve_help[], sim_help[],
-    status_help[];
+extern const char audit_help[], backup_help[], check_help[], demo_help[], export_help[],
+    import_help[], inspect_help[], link_help[], repair_help[], restore_help[], serve_help[],
+    sim_help[], status_help[];
 
 int audit_main(int argc, char **argv);
 int backup_main(int argc, char **argv);

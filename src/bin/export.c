@@ -47,7 +47,7 @@ struct export
     const char *pattern;
     bool one_db;
     uint64_t db;
-    struct remote remote;
+    struct connection remote;
     struct progress progress;
     struct commands commands;
     struct export_keys keys;
@@ -88,7 +88,7 @@ static bool read_options(struct export *x, int argc, char **argv)
     }
 }
 
-static bool remote_failed(struct export *x)
+static bool connection_failed(struct export *x)
 {
     progress_clear(&x->progress);
     command_failed("export", "%s", x->remote.problem);
@@ -115,7 +115,7 @@ static redisReply *scan(struct export *x, char *cursor, size_t cap)
     struct span argv[] = { span_str("SCAN"),  span_str(cursor),
                            span_str("COUNT"), span_str("200"),
                            span_str("MATCH"), span_str(x->pattern != NULL ? x->pattern : "") };
-    redisReply *reply = remote_ask(&x->remote, argv, x->pattern != NULL ? 6 : 4);
+    redisReply *reply = connection_ask(&x->remote, argv, x->pattern != NULL ? 6 : 4);
 
     if (reply == NULL)
         return NULL;
@@ -145,10 +145,10 @@ static bool export_some(struct export *x, uint64_t db, const redisReply *names)
         return true;
     choose_db(x, db);
     if (!export_keys_begin(&x->keys, names))
-        return remote_failed(x);
+        return connection_failed(x);
     for (bool more = true; more;) {
         if (!export_keys_next(&x->keys, &more))
-            return remote_failed(x);
+            return connection_failed(x);
         if (x->commands.out.len >= WRITE_BYTES && !write_out(x))
             return false;
     }
@@ -164,7 +164,7 @@ static bool export_db(struct export *x, uint64_t db)
     do {
         redisReply *reply = scan(x, cursor, sizeof(cursor));
         if (reply == NULL)
-            return remote_failed(x);
+            return connection_failed(x);
         bool good = export_some(x, db, reply->element[1]);
         freeReplyObject(reply);
         if (!good)
@@ -180,10 +180,10 @@ static bool select_db(struct export *x, uint64_t db, bool *there)
     struct span argv[] = { span_str("SELECT"), commands_number(db, text) };
     redisReply *reply;
 
-    remote_queue_words(&x->remote, argv, 2);
-    reply = remote_reply(&x->remote);
+    connection_queue_words(&x->remote, argv, 2);
+    reply = connection_reply(&x->remote);
     if (reply == NULL)
-        return remote_failed(x);
+        return connection_failed(x);
     *there = reply->type != REDIS_REPLY_ERROR;
     if (!*there && (x->one_db || db == 0))
         command_failed("export", "%s", reply->str);
@@ -207,7 +207,7 @@ static bool export_all(struct export *x)
 
 static bool run(struct export *x)
 {
-    if (!remote_open(&x->remote, &x->from)) {
+    if (!connection_open(&x->remote, &x->from)) {
         command_failed("export", "%s; is a region running there? (--from chooses another)",
                        x->remote.problem);
         return false;
@@ -233,7 +233,7 @@ int export_main(int argc, char **argv)
     export_keys_init(&x.keys, &x.remote, &x.commands, &x.progress);
     bool good = run(&x);
     export_keys_release(&x.keys);
-    remote_close(&x.remote);
+    connection_close(&x.remote);
     commands_release(&x.commands);
     return good ? EXIT_DONE : EXIT_FAILED;
 }

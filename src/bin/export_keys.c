@@ -18,7 +18,7 @@ static const char *const KINDS[] = {
     [KIND_HASH] = "hash",     [KIND_ZSET] = "zset", [KIND_STREAM] = "stream",
 };
 
-void export_keys_init(struct export_keys *k, struct remote *remote, struct commands *commands,
+void export_keys_init(struct export_keys *k, struct connection *remote, struct commands *commands,
                       struct progress *progress)
 {
     *k = (struct export_keys){ .remote = remote, .commands = commands, .progress = progress };
@@ -80,7 +80,7 @@ void export_keep_cursor(struct export_key *key, const char *before, const redisR
 
 static void ask(struct export_keys *k, const char *verb, struct span key)
 {
-    remote_queue_words(k->remote, (struct span[]){ span_str(verb), key }, 2);
+    connection_queue_words(k->remote, (struct span[]){ span_str(verb), key }, 2);
 }
 
 /* Of concurrent values that are all shown, the newest, which comes last. */
@@ -98,7 +98,7 @@ static bool probe(struct export_keys *k)
     redisReply *reply;
 
     ask(k, "PEXPIRETIME", span_str("k"));
-    reply = remote_reply(k->remote);
+    reply = connection_reply(k->remote);
     if (reply == NULL)
         return false;
     k->has_deadlines = reply->type == REDIS_REPLY_INTEGER;
@@ -149,8 +149,8 @@ bool export_keys_begin(struct export_keys *k, const redisReply *names)
         ask(k, k->has_deadlines ? "PEXPIRETIME" : "PTTL", k->keys[i].name);
     }
     for (size_t i = 0; i < k->count; i++) {
-        redisReply *type = remote_reply(k->remote);
-        redisReply *deadline = type != NULL ? remote_reply(k->remote) : NULL;
+        redisReply *type = connection_reply(k->remote);
+        redisReply *deadline = type != NULL ? connection_reply(k->remote) : NULL;
         if (deadline != NULL) {
             take_type(k, &k->keys[i], type);
             take_deadline(k, &k->keys[i], deadline);
@@ -169,7 +169,7 @@ static void ask_scan(struct export_keys *k, const struct export_key *key, const 
 {
     struct span argv[] = { span_str(verb), key->name, span_str(key->cursor), span_str("COUNT"),
                            span_str(ELEMENTS_TEXT) };
-    remote_queue_words(k->remote, argv, COUNT_OF(argv));
+    connection_queue_words(k->remote, argv, COUNT_OF(argv));
 }
 
 static void ask_range(struct export_keys *k, const struct export_key *key)
@@ -177,7 +177,7 @@ static void ask_range(struct export_keys *k, const struct export_key *key)
     char from[NUMBER_TEXT_MAX], to[NUMBER_TEXT_MAX];
     struct span argv[] = { span_str("LRANGE"), key->name, commands_number(key->from, from),
                            commands_number(key->from + ELEMENTS - 1, to) };
-    remote_queue_words(k->remote, argv, COUNT_OF(argv));
+    connection_queue_words(k->remote, argv, COUNT_OF(argv));
 }
 
 static void ask_next(struct export_keys *k, const struct export_key *key)
@@ -301,7 +301,7 @@ static bool ask_all(struct export_keys *k)
     }
     k->at = 0;
     k->asked = true;
-    return remote_send(k->remote);
+    return connection_send(k->remote);
 }
 
 static bool find_undone(struct export_keys *k)
@@ -324,7 +324,7 @@ bool export_keys_next(struct export_keys *k, bool *more)
         return true;
     if (!k->asked && (!ask_all(k) || !find_undone(k)))
         return false;
-    reply = remote_reply(k->remote);
+    reply = connection_reply(k->remote);
     if (reply == NULL)
         return false;
     if (!take(k, &k->keys[k->at++], reply))

@@ -13,13 +13,13 @@
 #define BIN_EXPORT_KEYS_H
 
 #include "bin/commands.h"
+#include "bin/connection.h"
 #include "bin/progress.h"
-#include "bin/remote.h"
 
 struct export_key;
 
 struct export_keys {
-    struct remote *remote; /* borrowed, like the next two */
+    struct connection *remote; /* borrowed, like the next two */
     struct commands *commands;
     struct progress *progress;
     uint64_t exported;
@@ -31,7 +31,7 @@ struct export_keys {
     bool has_deadlines; /* that there is PEXPIRETIME, as from Redis 7.0 on */
 };
 
-void export_keys_init(struct export_keys *k, struct remote *remote, struct commands *commands,
+void export_keys_init(struct export_keys *k, struct connection *remote, struct commands *commands,
                       struct progress *progress);
 void export_keys_release(struct export_keys *k);
 

@@ -37,7 +37,7 @@ static void ask_entries(struct export_keys *k, const struct export_key *key)
         span_str("XRANGE"), key->name,         span_str(key->begun ? key->cursor : "-"),
         span_str("+"),      span_str("COUNT"), span_str(ENTRIES_TEXT)
     };
-    remote_queue_words(k->remote, argv, COUNT_OF(argv));
+    connection_queue_words(k->remote, argv, COUNT_OF(argv));
 }
 
 static void ask_pending(struct export_keys *k, const struct export_key *key)
@@ -47,7 +47,7 @@ static void ask_pending(struct export_keys *k, const struct export_key *key)
         group_name(key),      span_str(key->cursor[0] == '(' ? key->cursor : "-"),
         span_str("+"),        span_str(PENDING_TEXT)
     };
-    remote_queue_words(k->remote, argv, COUNT_OF(argv));
+    connection_queue_words(k->remote, argv, COUNT_OF(argv));
 }
 
 static void ask_info(struct export_keys *k, const char *what, struct span key,
@@ -55,7 +55,7 @@ static void ask_info(struct export_keys *k, const char *what, struct span key,
 {
     struct span argv[] = { span_str("XINFO"), span_str(what), key,
                            group != NULL ? *group : span_of(NULL, 0) };
-    remote_queue_words(k->remote, argv, group != NULL ? 4 : 3);
+    connection_queue_words(k->remote, argv, group != NULL ? 4 : 3);
 }
 
 void export_ask_stream(struct export_keys *k, const struct export_key *key)

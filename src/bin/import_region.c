@@ -9,7 +9,7 @@ bool import_region_open(struct import_region *r, const struct endpoint *at, enum
                         struct commands *commands, struct progress *progress)
 {
     *r = (struct import_region){ .present = present, .commands = commands, .progress = progress };
-    return remote_open(&r->remote, at);
+    return connection_open(&r->remote, at);
 }
 
 void import_region_close(struct import_region *r)
@@ -19,7 +19,7 @@ void import_region_close(struct import_region *r)
         buffer_release(&r->batches[i].names);
         mem_free(r->batches[i].keys);
     }
-    remote_close(&r->remote);
+    connection_close(&r->remote);
 }
 
 /* --- what is made --- */
@@ -95,7 +95,7 @@ static bool refused(struct import_region *r, struct span error)
 /* One answer to a command of a key. */
 static bool take_answer(struct import_region *r, struct span name, bool *failed)
 {
-    redisReply *reply = remote_reply(&r->remote);
+    redisReply *reply = connection_reply(&r->remote);
     bool good = reply != NULL;
 
     if (!good)
@@ -144,13 +144,13 @@ static void ask_for_keys(struct import_region *r, const struct batch *b)
                          2);
     }
     if (questions.count > 0)
-        remote_queue(&r->remote, buffer_span(&questions.out));
+        connection_queue(&r->remote, buffer_span(&questions.out));
     commands_release(&questions);
 }
 
 static bool is_there(struct import_region *r, bool *there)
 {
-    redisReply *reply = remote_reply(&r->remote);
+    redisReply *reply = connection_reply(&r->remote);
     bool good = reply != NULL;
 
     if (!good)
@@ -192,7 +192,7 @@ static void queue_wanted(struct import_region *r, const struct batch *b)
         const struct batch_key *key = &b->keys[i];
 
         if (!key->unwanted && key->to > key->from)
-            remote_queue(&r->remote, span_of(b->bytes.at + key->from, key->to - key->from));
+            connection_queue(&r->remote, span_of(b->bytes.at + key->from, key->to - key->from));
     }
 }
 
@@ -218,11 +218,11 @@ static bool send_batch(struct import_region *r)
     buffer_clear(&r->commands->out);
     if (r->present != PRESENT_REPLACE)
         ask_for_keys(r, b);
-    if (!remote_send(&r->remote) || !take_answers(r, &r->batches[1]) || !choose(r, b))
+    if (!connection_send(&r->remote) || !take_answers(r, &r->batches[1]) || !choose(r, b))
         return false;
     queue_wanted(r, b);
     turn_over(r);
-    return remote_send(&r->remote);
+    return connection_send(&r->remote);
 }
 
 bool import_region_step(struct import_region *r, bool ends)
@@ -268,8 +268,8 @@ bool import_region_select(struct import_region *r, uint64_t db)
 
     if (!import_region_finish(r))
         return false;
-    reply = remote_ask(&r->remote, (struct span[]){ span_str("SELECT"), commands_number(db, text) },
-                       2);
+    reply = connection_ask(&r->remote,
+                           (struct span[]){ span_str("SELECT"), commands_number(db, text) }, 2);
     freeReplyObject(reply);
     return reply != NULL;
 }

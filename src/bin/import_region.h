@@ -15,8 +15,8 @@
 #define BIN_IMPORT_REGION_H
 
 #include "bin/commands.h"
+#include "bin/connection.h"
 #include "bin/progress.h"
-#include "bin/remote.h"
 #include "wire/rdb.h"
 
 enum { IMPORT_BATCH_BYTES = 512 << 10 };
@@ -41,7 +41,7 @@ struct batch {
 };
 
 struct import_region {
-    struct remote remote;
+    struct connection remote;
     enum present present;
     struct progress *progress; /* borrowed, like the commands */
     struct commands *commands;

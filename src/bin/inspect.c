@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "bin/bin.h"
@@ -95,7 +96,7 @@ static bool show_regions(struct inspect *x, const struct identity *id)
         good = lines_end(&x->lines);
     }
     for (unsigned n = 0; n < STAMP_ORIGINS && good; n++) {
-        if ((id->closed[n / 64] >> (n % 64) & 1) == 0)
+        if (bits_have(id->closed, n) == 0)
             continue;
         lines_begin(&x->lines, "closed");
         lines_number(&x->lines, "number", n);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -56,7 +57,7 @@ struct manifest_segment *manifest_add_segment(struct manifest_base *b)
 
 static void add_number(uint64_t numbers[4], uint32_t number)
 {
-    numbers[number / 64] |= UINT64_C(1) << (number % 64);
+    bits_add(numbers, number);
 }
 
 void manifest_numbers(const struct manifest *m, uint64_t numbers[4])
@@ -97,7 +98,7 @@ static json_t *put_numbers(const uint64_t numbers[4])
 {
     json_t *list = json_array();
     for (unsigned n = 0; n < STAMP_ORIGINS; n++) {
-        if (numbers[n / 64] >> (n % 64) & 1)
+        if (bits_have(numbers, n))
             json_array_append_new(list, whole(n));
     }
     return list;

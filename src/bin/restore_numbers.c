@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bits.h"
+
 struct fitting {
     const struct manifest *m;
     const char *config_file;
@@ -24,7 +26,7 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct fitting *f, cons
 
 static bool has(const uint64_t numbers[4], unsigned number)
 {
-    return numbers[number / 64] >> (number % 64) & 1;
+    return bits_have(numbers, number);
 }
 
 /* "4 to 255", "2, 5 to 7". */
@@ -57,7 +59,7 @@ static const char *name_in_backup(const struct fitting *f, unsigned number)
 
 static void add(uint64_t numbers[4], unsigned number)
 {
-    numbers[number / 64] |= UINT64_C(1) << (number % 64);
+    bits_add(numbers, number);
 }
 
 /* The region that wrote under a number of the back-up: its own, or of its stream of a fence. */
@@ -172,7 +174,7 @@ static bool fits(struct fitting *f)
     numbers_to_close(f, close);
     for (unsigned n = 0; n < STAMP_ORIGINS; n++) {
         if (has(close, n) && deployment_closes(f->d, (uint8_t)n))
-            close[n / 64] &= ~(UINT64_C(1) << (n % 64));
+            bits_remove(close, n);
         open |= has(close, n);
     }
     if (open)

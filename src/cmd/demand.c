@@ -1,5 +1,6 @@
 #include "cmd/demand.h"
 
+#include "base/bits.h"
 #include "cmd/command_keys.h"
 #include "cmd/handlers.h"
 #include "cmd/home.h"
@@ -112,7 +113,7 @@ static void ask(const struct asking *a, const struct keyspace_live *live, uint8_
         d->writers[i] |= home == HOME_EVERYWHERE ? f->members[i] : 0;
     }
     if (home != HOME_EVERYWHERE)
-        d->writers[home / 64] |= 1ull << (home % 64);
+        bits_add(d->writers, home);
     d->fences |= 1u << fence;
     d->settles |= settles;
     d->others = others > d->others ? others : d->others;

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/memory.h"
 #include "cmd/data.h"
 #include "cmd/fence.h"
@@ -43,7 +44,7 @@ bool gather_looks_into(const struct server *server, uint8_t region, size_t keysp
 
 static void plan_add(struct gather_plan *plan, uint8_t region)
 {
-    plan->regions[region / 64] |= 1ull << (region % 64);
+    bits_add(plan->regions, region);
 }
 
 /* The nearest member looks at what all members may write. */
@@ -72,9 +73,9 @@ static void plan_homes(const struct deployment *d, const struct keyspace *k,
 {
     for (size_t i = 0; i < d->region_count; i++) {
         uint8_t id = d->regions[i].id;
-        bool home = k->mode == KEYSPACE_PRIMARY ? id == k->writer
-                                                : fence_holds(&d->fences[k->fence], id) &&
-                                                      !(k->readers[id / 64] >> (id % 64) & 1);
+        bool home = k->mode == KEYSPACE_PRIMARY
+                        ? id == k->writer
+                        : fence_holds(&d->fences[k->fence], id) && !bits_have(k->readers, id);
 
         if (home)
             plan_add(plan, id);

@@ -1,5 +1,6 @@
 #include "cmd/home.h"
 
+#include "base/bits.h"
 #include "base/memory.h"
 #include "crdt/resident.h"
 
@@ -20,8 +21,7 @@ struct span home_tag(struct span key)
 
 static bool may_be_home(const struct deployment *d, const struct keyspace *k, uint8_t region)
 {
-    return fence_holds(&d->fences[k->fence], region) &&
-           !(k->readers[region / 64] >> (region % 64) & 1);
+    return fence_holds(&d->fences[k->fence], region) && !bits_have(k->readers, region);
 }
 
 #define NO_TAG   NO_HOME "its tag names no region, as in user:{eu-gb}:42"

@@ -4,6 +4,7 @@
  *
  * SET holds in every region, and over restarts (cmd/keyspace_setting.h).
  */
+#include "base/bits.h"
 #include "cmd/data.h"
 #include "cmd/fence.h"
 #include "cmd/home.h"
@@ -50,7 +51,7 @@ static void put_readers(struct call *call, const struct keyspace *k)
     for (size_t i = 0; i < d->region_count; i++) {
         uint8_t id = d->regions[i].id;
 
-        if (k->readers[id / 64] >> (id % 64) & 1)
+        if (bits_have(k->readers, id))
             buffer_printf(&names, "%s%s", names.len > 0 ? ", " : "", d->regions[i].name);
     }
     reply_bulk_text(call->reply, "readers");

@@ -7,6 +7,7 @@
  * the others of its origin, within bounds. The stream's running checksum is compared wherever the
  * batch meets what we hold: a difference is a fork.
  */
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -131,7 +132,7 @@ static enum receive_verdict refuse_fork(struct replica *r, const struct batch *b
  * held. Nor of one that is apart, but within its own fence, where one op may undo another. */
 static bool is_waited_for(const struct replica *r, const struct batch *b, uint8_t origin)
 {
-    bool apart = r->apart[origin / 64] >> (origin % 64) & 1;
+    bool apart = bits_have(r->apart, origin);
     return replica_may_hold(r, origin) &&
            (!apart || r->options.fence_of[origin] == r->options.fence_of[b->origin]);
 }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/mutation.h"
@@ -44,13 +45,13 @@ static bool stands_in_for(const struct replica *r, uint8_t closed)
 static void reclaim_for(struct replica *r, uint8_t origin)
 {
     for (int i = 0; i < OP_DATABASES; i++)
-        r->databases[i].reclaims[origin / 64] |= 1ull << (origin % 64);
+        bits_add(r->databases[i].reclaims, origin);
 }
 
 static void reclaim_for_closed(struct replica *r)
 {
     for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
-        if (r->options.closed[o / 64] >> (o % 64) & 1 && stands_in_for(r, (uint8_t)o))
+        if (bits_have(r->options.closed, o) && stands_in_for(r, (uint8_t)o))
             reclaim_for(r, (uint8_t)o);
     }
 }
@@ -62,7 +63,7 @@ static void take_own_origins(struct replica *r)
         uint8_t origin = own_origin(&r->options, fence);
         if (origin == 0)
             continue;
-        r->own[origin / 64] |= 1ull << (origin % 64);
+        bits_add(r->own, origin);
         reclaim_for(r, origin);
     }
 }
@@ -386,7 +387,7 @@ void replica_tick(struct replica *r, bool may_write)
 static void forget_heartbeats(struct replica *r)
 {
     for (uint32_t o = 0; o < r->applied.high; o++) {
-        if (r->options.closed[o / 64] >> o % 64 & 1)
+        if (bits_have(r->options.closed, o))
             r->applied.at[o] = vector_get(&r->last_op, (uint8_t)o);
     }
 }

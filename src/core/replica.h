@@ -21,6 +21,7 @@
 #ifndef CORE_REPLICA_H
 #define CORE_REPLICA_H
 
+#include "base/bits.h"
 #include "base/list.h"
 #include "clock/hlc.h"
 #include "core/copier.h"
@@ -195,13 +196,13 @@ stamp_t replica_group_end(struct replica *r);
 
 static inline bool replica_owns(const struct replica *r, uint8_t origin)
 {
-    return r->own[origin / 64] >> (origin % 64) & 1;
+    return bits_have(r->own, origin);
 }
 
 /* Whether we may hold the ops of an origin. */
 static inline bool replica_may_hold(const struct replica *r, uint8_t origin)
 {
-    return !(r->options.foreign[origin / 64] >> (origin % 64) & 1);
+    return !bits_have(r->options.foreign, origin);
 }
 
 static inline uint32_t replica_fence_of(const struct replica *r, uint8_t origin)

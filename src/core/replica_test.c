@@ -1,3 +1,4 @@
+#include "base/bits.h"
 #include "base/test.h"
 #include "core/trial.h"
 
@@ -28,7 +29,7 @@ static const char *wrong_with_key(const struct database *d, const struct entry *
     uint8_t whose = object_components(e) == 0
                         ? stamp_origin(b->deadlines[b->deadline_count - 1].stamp)
                         : object_deadline_origin(e);
-    bool mine = whose != 0 && d->reclaims[whose / 64] >> (whose % 64) & 1;
+    bool mine = whose != 0 && bits_have(d->reclaims, whose);
     if (mine != (b->reclaim.index != 0))
         return "who reclaims it is wrong";
     return NULL;

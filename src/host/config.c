@@ -6,6 +6,7 @@
  */
 #include "host/config.h"
 
+#include "base/bits.h"
 #include "base/memory.h"
 #include "host/config_regions.h"
 #include "host/config_topology.h"
@@ -204,7 +205,7 @@ static void read_readers(struct schema_reader *r, const struct schema_field *f,
         if (schema_is(r, item, YAMLTREE_TEXT, "the name of a region"))
             region = config_find_region(r, deployment_of(r), item->line, item->text);
         if (region)
-            k->readers[region->id / 64] |= 1ull << (region->id % 64);
+            bits_add(k->readers, region->id);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/memory.h"
 #include "node/hello.h"
@@ -68,7 +69,7 @@ static void add_streams(const struct node *n, uint32_t place, uint64_t origins[4
         uint8_t origin = (uint8_t)(id + place * FENCE_PLACES);
         bool is_closed = deployment_closes(d, origin) && !deployment_closes(d, (uint8_t)id);
         if (deployment_region_with_id(d, origin) == NULL && !is_closed)
-            origins_add(origins, origin);
+            bits_add(origins, origin);
     }
 }
 
@@ -92,7 +93,7 @@ static void set_apart(struct node *n)
         for (uint32_t place = 1; place < d->fence_count; place++) {
             uint8_t origin = origin_of(d, p->region->id, place);
             if (origin != 0 && p->apart >> place & 1)
-                origins_add(n->replica.apart, origin);
+                bits_add(n->replica.apart, origin);
         }
     }
 }

@@ -1,4 +1,5 @@
 /* What goes between two regions whose files differ in fences. */
+#include "base/bits.h"
 #include "node/agreement.h"
 
 #include "node/meeting.h"
@@ -38,12 +39,12 @@ static void begin(void)
 /* Whether the second may be sent, or sends, what it writes to a fence. */
 static bool flows(uint32_t fence)
 {
-    return !origins_have(peer->barred, origin_of(&world.deployment, 2, fence));
+    return !bits_have(peer->barred, origin_of(&world.deployment, 2, fence));
 }
 
 static bool is_apart(uint32_t fence)
 {
-    return origins_have(n->replica.apart, origin_of(&world.deployment, 2, fence));
+    return bits_have(n->replica.apart, origin_of(&world.deployment, 2, fence));
 }
 
 TEST(regions_of_one_configuration_agree)
@@ -81,8 +82,8 @@ TEST(a_fence_that_only_the_peer_has_is_one_that_we_may_not_hold)
     EXPECT(replica_may_hold(&n->replica, 2 + 3 * 16));
     agreement_judge(n, peer, &hello);
     EXPECT(!replica_may_hold(&n->replica, 2 + 3 * 16));
-    EXPECT(!origins_have(n->closed, 2 + 3 * 16));
-    EXPECT(origins_have(peer->barred, 1 + 3 * 16) && flows(GDPR) && flows(OCEAN));
+    EXPECT(!bits_have(n->closed, 2 + 3 * 16));
+    EXPECT(bits_have(peer->barred, 1 + 3 * 16) && flows(GDPR) && flows(OCEAN));
     EXPECT_TEXT(span_str(peer->differs), "only the configuration of us-east has fence se?a");
     world_end();
 }

@@ -1,5 +1,6 @@
 #include "node/audited.h"
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/mutation.h"
 #include "cmd/fence.h"
@@ -78,10 +79,10 @@ void node_audit_written(struct node *n, uint64_t number)
 static bool pause_fenced(const struct node *n, uint64_t origins[4])
 {
     bool any = false;
-    for (uint32_t o = 0; origins_next(origins, &o); o++) {
+    for (uint32_t o = 0; bits_next(origins, STAMP_ORIGINS, &o); o++) {
         if (n->fence_of[o] == 0)
             continue;
-        origins_remove(origins, (uint8_t)o);
+        bits_remove(origins, (uint8_t)o);
         any = true;
     }
     return any;
@@ -116,7 +117,7 @@ void audited_subscribe(struct node *n, struct link *l, uint64_t origins[4],
         l->audit_paused |= pause_fenced(n, origins);
         return;
     }
-    for (uint32_t o = 0; origins_next(origins, &o); o++) {
+    for (uint32_t o = 0; bits_next(origins, STAMP_ORIGINS, &o); o++) {
         if (n->fence_of[o] != 0)
             l->audit_line = audit_begin(&n->audit, key_of(l, AUDIT_LOG, false, o), l->id,
                                         vector_get(have, (uint8_t)o), n->now_us);

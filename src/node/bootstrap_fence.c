@@ -6,6 +6,7 @@
  * fence from now on is asked for it beside the source; and the region serves only when every other
  * member was met after the last object came, for what is here may depend on what they wrote there.
  */
+#include "base/bits.h"
 #include "node/bootstrap.h"
 #include "node/link_info.h"
 #include "node/node.h"
@@ -28,7 +29,7 @@ bool bootstrap_holds_all(const struct node *n, const struct peer *p)
 static bool have_nothing(const struct node *n, const uint64_t origins[4])
 {
     const struct marker *m = &n->bootstrap.marker;
-    for (uint32_t o = 0; origins_next(origins, &o); o++) {
+    for (uint32_t o = 0; bits_next(origins, STAMP_ORIGINS, &o); o++) {
         if (vector_get(&n->replica.last_op, (uint8_t)o) != 0 ||
             vector_get(&m->had, (uint8_t)o) != 0 || vector_get(&m->floor, (uint8_t)o) != 0)
             return false;
@@ -38,7 +39,7 @@ static bool have_nothing(const struct node *n, const uint64_t origins[4])
 
 static bool told_nothing(const struct link *l, const uint64_t origins[4])
 {
-    for (uint32_t o = 0; origins_next(origins, &o); o++) {
+    for (uint32_t o = 0; bits_next(origins, STAMP_ORIGINS, &o); o++) {
         if (vector_get(&l->told, (uint8_t)o) != 0)
             return false;
     }
@@ -48,8 +49,8 @@ static bool told_nothing(const struct link *l, const uint64_t origins[4])
 /* A member of a fence of ours that the source is no member of. */
 static bool is_concerned(const struct peer *member, const uint64_t without[4])
 {
-    for (uint32_t o = 0; origins_next(member->origins, &o); o++) {
-        if (origins_have(without, (uint8_t)o))
+    for (uint32_t o = 0; bits_next(member->origins, STAMP_ORIGINS, &o); o++) {
+        if (bits_have(without, (uint8_t)o))
             return true;
     }
     return false;
@@ -94,8 +95,8 @@ void bootstrap_ask_members(struct node *n)
 static bool is_met(const struct node *n, const struct peer *p, const uint64_t without[4])
 {
     const struct link *l = bootstrap_ready_intake(p);
-    for (uint32_t o = 0; l != NULL && origins_next(without, &o); o++) {
-        if (!origins_have(p->barred, (uint8_t)o) &&
+    for (uint32_t o = 0; l != NULL && bits_next(without, STAMP_ORIGINS, &o); o++) {
+        if (!bits_have(p->barred, (uint8_t)o) &&
             vector_get(&l->told, (uint8_t)o) > vector_get(&n->replica.last_op, (uint8_t)o))
             return false;
     }

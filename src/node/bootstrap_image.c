@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "node/audited.h"
@@ -102,7 +103,7 @@ void bootstrap_declined(struct node *n, struct link *l, struct span body)
 static void leave_out_foreign(const struct node *n, const struct peer *source, struct vector *v)
 {
     for (uint32_t o = 0; o < v->high; o++) {
-        if (!replica_may_hold(&n->replica, (uint8_t)o) || origins_have(source->foreign, (uint8_t)o))
+        if (!replica_may_hold(&n->replica, (uint8_t)o) || bits_have(source->foreign, (uint8_t)o))
             vector_drop(v, (uint8_t)o);
     }
 }

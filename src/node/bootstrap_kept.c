@@ -6,6 +6,7 @@
  * come back as if another had made them: peers in reach are heard, and what they hold is waited for.
  * Who is not in reach is met later, before the first own write (node/runs.h).
  */
+#include "base/bits.h"
 #include "node/bootstrap.h"
 #include "node/node.h"
 
@@ -16,7 +17,8 @@ bool bootstrap_is_kept(const struct node *n)
 
 void bootstrap_hears(struct node *n, const struct vector *last_op)
 {
-    for (uint32_t o = 0; bootstrap_is_kept(n) && origins_next(n->replica.own, &o); o++) {
+    for (uint32_t o = 0; bootstrap_is_kept(n) && bits_next(n->replica.own, STAMP_ORIGINS, &o);
+         o++) {
         if (vector_get(last_op, (uint8_t)o) != 0)
             vector_raise(&n->bootstrap.own_told, vector_get(last_op, (uint8_t)o));
     }
@@ -26,7 +28,7 @@ void bootstrap_hears(struct node *n, const struct vector *last_op)
  * other fences still come. */
 void bootstrap_kept_behind(struct node *n, const struct vector *floor)
 {
-    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
+    for (uint32_t o = 0; bits_next(n->replica.own, STAMP_ORIGINS, &o); o++) {
         if (vector_get(floor, (uint8_t)o) != 0)
             vector_drop(&n->bootstrap.own_told, (uint8_t)o);
     }
@@ -47,7 +49,7 @@ static bool may_hear_more(const struct node *n)
 static bool has_moved(struct node *n)
 {
     bool moved = false;
-    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++)
+    for (uint32_t o = 0; bits_next(n->replica.own, STAMP_ORIGINS, &o); o++)
         moved |= vector_raise(&n->bootstrap.own_seen, vector_get(&n->replica.last_op, (uint8_t)o));
     return moved;
 }

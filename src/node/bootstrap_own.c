@@ -6,6 +6,7 @@
  * on. A log that was repaired has holes: what cannot follow without that which was in them, and which
  * no region has, is given up once every region is reached. Its files are still where repair put them.
  */
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/mutation.h"
 #include "node/bootstrap.h"
@@ -31,7 +32,7 @@ bool node_next_own_read(struct node *n, uint64_t *lsn, uint64_t *limit_lsn, size
 /* Writes of our own that do not fit: others hold another history of this region. */
 static void lose_own(struct node *n, const char *why)
 {
-    if (!origins_have(n->bootstrap.skipped, n->options.self->id))
+    if (!bits_have(n->bootstrap.skipped, n->options.self->id))
         node_notice(
             n, NOTICE_ERROR,
             "ev=bootstrap.lost what=\"writes of this region's old log cannot be brought back: "
@@ -45,9 +46,9 @@ static void skip(struct node *n, uint8_t origin, const char *why)
     struct bootstrap *b = &n->bootstrap;
     if (replica_owns(&n->replica, origin))
         lose_own(n, why);
-    else if (!origins_have(b->skipped, origin))
+    else if (!bits_have(b->skipped, origin))
         node_notice(n, NOTICE_WARNING, "ev=bootstrap.skipped origin=%u why=\"%s\"", origin, why);
-    origins_add(b->skipped, origin);
+    bits_add(b->skipped, origin);
 }
 
 /* False: there is no room for it now. */
@@ -108,7 +109,7 @@ static bool is_missing(const struct node *n, uint8_t origin)
 {
     const struct bootstrap *b = &n->bootstrap;
     return vector_get(&b->marker.had, origin) > vector_get(&n->replica.last_op, origin) &&
-           !origins_have(b->skipped, origin);
+           !bits_have(b->skipped, origin);
 }
 
 /* The vector is back at what it was. */

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "node/bootstrap.h"
 #include "node/link_info.h"
@@ -36,11 +37,11 @@ void bootstrap_behind(struct node *n, struct link *l, struct span body)
         if (m.floor.at[o] == 0)
             continue;
         any_left = true;
-        if (!origins_have(l->origins, (uint8_t)o))
+        if (!bits_have(l->origins, (uint8_t)o))
             continue;
         vector_raise(&l->floor, m.floor.at[o]);
-        origins_add(l->behind, (uint8_t)o);
-        origins_add(l->paused, (uint8_t)o); /* it is tried again with the others */
+        bits_add(l->behind, (uint8_t)o);
+        bits_add(l->paused, (uint8_t)o); /* it is tried again with the others */
     }
     newcomer_lacks(n, &m.floor);
     if (bootstrap_is_kept(n))
@@ -64,14 +65,14 @@ static bool comes_elsewhere(struct node *n, uint8_t origin)
     for (size_t i = 0; i < n->peer_count; i++) {
         const struct peer *p = &n->peers[i];
         struct link *l = bootstrap_ready_intake(p);
-        if (l == NULL || origins_have(l->behind, origin))
+        if (l == NULL || bits_have(l->behind, origin))
             continue;
         /* Asked already; but one that relays, and is as far behind as we are, waits as we do. */
-        if (origins_have(l->origins, origin) &&
-            (origins_have(p->origins, origin) || holds_more(n, p, origin)))
+        if (bits_have(l->origins, origin) &&
+            (bits_have(p->origins, origin) || holds_more(n, p, origin)))
             return true;
-        if (origins_have(l->origins, origin) || !holds_more(n, p, origin) ||
-            n->replica.streams[origin].forked || origins_have(p->barred, origin))
+        if (bits_have(l->origins, origin) || !holds_more(n, p, origin) ||
+            n->replica.streams[origin].forked || bits_have(p->barred, origin))
             continue;
         topology_relay(n, origin, p, "others have dropped that log");
         return true;
@@ -82,16 +83,16 @@ static bool comes_elsewhere(struct node *n, uint8_t origin)
 /* Another peer's log has brought us to where the log of this one begins. */
 static void forget_met(const struct node *n, struct link *l)
 {
-    for (uint32_t o = 0; origins_next(l->behind, &o); o++) {
+    for (uint32_t o = 0; bits_next(l->behind, STAMP_ORIGINS, &o); o++) {
         if (vector_get(&l->floor, (uint8_t)o) <= vector_get(&n->replica.last_op, (uint8_t)o))
-            origins_remove(l->behind, (uint8_t)o);
+            bits_remove(l->behind, (uint8_t)o);
     }
 }
 
 static bool is_lacking(struct node *n, const struct link *l)
 {
     bool lacking = false;
-    for (uint32_t o = 0; origins_next(l->behind, &o); o++)
+    for (uint32_t o = 0; bits_next(l->behind, STAMP_ORIGINS, &o); o++)
         lacking |= !comes_elsewhere(n, (uint8_t)o);
     return lacking;
 }
@@ -136,7 +137,7 @@ static bool may_give(struct node *n, const struct peer *p, const struct vector *
  * we are would leave us where we are, again and again. */
 static void want_more(struct node *n, const struct link *l, struct vector *floor)
 {
-    for (uint32_t o = 0; origins_next(l->behind, &o); o++) {
+    for (uint32_t o = 0; bits_next(l->behind, STAMP_ORIGINS, &o); o++) {
         stamp_t dropped = vector_get(&l->floor, (uint8_t)o);
         if (dropped > vector_get(&n->replica.last_op, (uint8_t)o) &&
             !comes_elsewhere(n, (uint8_t)o))

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "base/mutation.h"
@@ -268,7 +269,7 @@ bool checkpoint_is_busy(const struct node *n)
 static bool may_not_hold(const void *context, size_t place, uint8_t origin)
 {
     const struct node *n = context;
-    return origins_have(n->peers[place].foreign, origin);
+    return bits_have(n->peers[place].foreign, origin);
 }
 
 /* Below this every region has all there is, durably. */
@@ -298,7 +299,7 @@ uint64_t checkpoint_held_by(const struct node *n, size_t place)
 {
     struct vector held;
     vector_copy(&held, &n->matrix.rows[place].durable);
-    for (uint32_t o = 0; origins_next(n->peers[place].foreign, &o); o++) {
+    for (uint32_t o = 0; bits_next(n->peers[place].foreign, STAMP_ORIGINS, &o); o++) {
         if (vector_get(&n->replica.last_op, (uint8_t)o) != 0)
             vector_raise(&held, vector_get(&n->replica.last_op, (uint8_t)o));
     }

@@ -1,5 +1,6 @@
 #include "node/closed.h"
 
+#include "base/bits.h"
 #include "node/node.h"
 #include "policy/origin.h"
 
@@ -9,19 +10,19 @@ void closed_init(struct node *n)
     for (uint32_t o = 1; o < STAMP_ORIGINS; o++) {
         if (deployment_closes(n->options.deployment,
                               origin_region(n->options.deployment, (uint8_t)o)))
-            origins_add(n->closed, (uint8_t)o);
+            bits_add(n->closed, (uint8_t)o);
     }
 }
 
 bool closed_is(const struct node *n, uint8_t origin)
 {
-    return origins_have(n->closed, origin);
+    return bits_have(n->closed, origin);
 }
 
 /* A region's streams of fences come with its own number: it is told once. */
 static bool is_told(const struct node *n, uint8_t region)
 {
-    for (uint32_t o = 0; origins_next(n->closed, &o); o++) {
+    for (uint32_t o = 0; bits_next(n->closed, STAMP_ORIGINS, &o); o++) {
         if (origin_region(n->options.deployment, (uint8_t)o) == region)
             return true;
     }
@@ -37,7 +38,7 @@ void closed_note(struct node *n, const struct vector *v)
             continue;
         uint8_t region = origin_region(n->options.deployment, origin);
         bool told = is_told(n, region);
-        origins_add(n->closed, origin);
+        bits_add(n->closed, origin);
         if (told)
             continue;
         node_notice(
@@ -88,7 +89,7 @@ bool closed_settled(struct node *n)
         const struct peer *peer = &n->peers[i];
         if (!is_met(peer))
             return false;
-        for (uint32_t o = 0; origins_next(n->closed, &o); o++) {
+        for (uint32_t o = 0; bits_next(n->closed, STAMP_ORIGINS, &o); o++) {
             if (holds_more(n, peer, (uint8_t)o))
                 return false;
         }
@@ -101,8 +102,8 @@ static const struct peer *holder(struct node *n, uint8_t origin)
 {
     for (size_t i = 0; i < n->peer_count; i++) {
         const struct peer *p = &n->peers[i];
-        if (p->intake != NULL && p->intake->ready && !origins_have(p->intake->behind, origin) &&
-            !origins_have(p->barred, origin) && holds_more(n, p, origin))
+        if (p->intake != NULL && p->intake->ready && !bits_have(p->intake->behind, origin) &&
+            !bits_have(p->barred, origin) && holds_more(n, p, origin))
             return p;
     }
     return NULL;
@@ -110,7 +111,7 @@ static const struct peer *holder(struct node *n, uint8_t origin)
 
 void closed_ask(struct node *n)
 {
-    for (uint32_t o = 0; origins_next(n->closed, &o); o++) {
+    for (uint32_t o = 0; bits_next(n->closed, STAMP_ORIGINS, &o); o++) {
         uint8_t origin = (uint8_t)o;
         if (topology_is_relayed(n, origin) || n->replica.streams[o].forked ||
             !replica_may_hold(&n->replica, origin))

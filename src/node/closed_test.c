@@ -1,4 +1,5 @@
 /* Regions that come back under another number: what stands under the old one is spread. */
+#include "base/bits.h"
 #include "node/meeting.h"
 
 static struct node *node_at(size_t i)
@@ -46,7 +47,7 @@ static size_t asks_at(size_t i, uint8_t origin)
     size_t count = 0;
     for (size_t p = 0; p < node_at(i)->peer_count; p++) {
         const struct link *l = node_at(i)->peers[p].intake;
-        count += l != NULL && l->ready && origins_have(l->origins, origin);
+        count += l != NULL && l->ready && bits_have(l->origins, origin);
     }
     return count;
 }

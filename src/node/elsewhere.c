@@ -1,5 +1,6 @@
 #include "node/elsewhere.h"
 
+#include "base/bits.h"
 #include "node/client.h"
 #include "node/closed.h"
 #include "node/link_info.h"
@@ -13,7 +14,7 @@ static bool may_leave(const struct client *c)
 
 static bool is_writer(const struct demand *d, uint8_t region)
 {
-    return d->writers[region / 64] >> (region % 64) & 1;
+    return bits_have(d->writers, region);
 }
 
 static bool has_one_writer(const struct demand *d)
@@ -39,7 +40,7 @@ static bool holds(const struct node *n, const struct peer *p, const struct deman
 static bool has_op(const struct peer *p, const struct peers_row *row, stamp_t op)
 {
     return vector_get(&row->applied, stamp_origin(op)) >= op ||
-           origins_have(p->foreign, stamp_origin(op));
+           bits_have(p->foreign, stamp_origin(op));
 }
 
 /* What never comes is met there as it is here. */

@@ -1,5 +1,6 @@
 #include "node/feed.h"
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/mutation.h"
 #include "node/audited.h"
@@ -28,7 +29,7 @@ static void leave_out_dropped(struct node *n, struct link *l, struct message_sub
         return;
     tail_floor(&n->tail, &behind.floor);
     for (uint32_t o = 0; o < behind.floor.high; o++)
-        behind.floor.at[o] = origins_have(lacking, (uint8_t)o) ? behind.floor.at[o] : 0;
+        behind.floor.at[o] = bits_have(lacking, (uint8_t)o) ? behind.floor.at[o] : 0;
     message_put_behind(&l->output, &behind);
     link_dirty(n, l);
     for (int i = 0; i < 4; i++)
@@ -38,9 +39,9 @@ static void leave_out_dropped(struct node *n, struct link *l, struct message_sub
 /* Of these streams all that was sent on this link has come, or will. */
 static void go_on(const struct link *l, struct message_subscribe *m)
 {
-    for (uint32_t o = 0; origins_next(l->origins, &o); o++) {
+    for (uint32_t o = 0; bits_next(l->origins, STAMP_ORIGINS, &o); o++) {
         stamp_t sent = vector_get(&l->sent, (uint8_t)o);
-        if (origins_have(m->goes_on, (uint8_t)o) && sent != 0)
+        if (bits_have(m->goes_on, (uint8_t)o) && sent != 0)
             vector_raise(&m->have, sent);
     }
 }
@@ -148,7 +149,7 @@ static enum step step(struct node *n, struct link *l, struct feed_frame *f, stru
         link_close(n, l, "the log has no batch after %llu", (unsigned long long)l->cursor);
         return STEP_BAD;
     }
-    if (!origins_have(l->origins, origin))
+    if (!bits_have(l->origins, origin))
         return STEP_UNWANTED;
     if (to <= vector_get(&l->sent, origin))
         return STEP_HAD;
@@ -342,7 +343,7 @@ static void make_heartbeats(struct node *n)
     if (n->feed.heartbeat_us == n->now_us)
         return;
     n->feed.heartbeat_us = n->now_us;
-    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++)
+    for (uint32_t o = 0; bits_next(n->replica.own, STAMP_ORIGINS, &o); o++)
         make_heartbeat(n, (uint8_t)o);
 }
 
@@ -351,9 +352,9 @@ static void heartbeat(struct node *n, struct link *l)
     const struct feed_shared *f = &n->feed;
     bool newer = true;
     make_heartbeats(n);
-    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
+    for (uint32_t o = 0; bits_next(n->replica.own, STAMP_ORIGINS, &o); o++) {
         uint32_t fence = n->fence_of[o];
-        if (!origins_have(l->origins, (uint8_t)o))
+        if (!bits_have(l->origins, (uint8_t)o))
             continue;
         if (!vector_raise(&l->sent, f->heartbeat_stamp[fence])) {
             newer = false;
@@ -370,12 +371,12 @@ static void heartbeat(struct node *n, struct link *l)
 /* The next other's stream of which it can be told more, from *o on. */
 static bool next_to_pass(const struct node *n, const struct link *l, uint32_t *o)
 {
-    for (; origins_next(l->origins, o); (*o)++) {
+    for (; bits_next(l->origins, STAMP_ORIGINS, o); (*o)++) {
         uint8_t origin = (uint8_t)*o;
         stamp_t known = vector_get(&n->replica.durable, origin);
         if (known > vector_get(&l->sent, origin) &&
             known >= vector_get(&n->replica.last_op, origin) &&
-            !replica_owns(&n->replica, origin) && !origins_have(l->peer->origins, origin) &&
+            !replica_owns(&n->replica, origin) && !bits_have(l->peer->origins, origin) &&
             !closed_is(n, origin))
             return true;
     }

@@ -1,5 +1,6 @@
 #include "node/gather.h"
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/mutation.h"
@@ -64,7 +65,7 @@ static void begin_part(struct node *n, struct gather *g, struct gather_part *par
 
 static bool has(const uint64_t regions[4], uint8_t id)
 {
-    return regions[id / 64] >> (id % 64) & 1;
+    return bits_have(regions, id);
 }
 
 void gather_begin(void *node, struct session *s, const struct gather_question *q)

@@ -1,5 +1,6 @@
 #include "node/hello.h"
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "node/closed.h"
 #include "node/faults.h"
@@ -28,7 +29,7 @@ static void send_hello(struct node *n, struct link *l, bool refuses)
 {
     uint8_t theirs = l->peer->region->id;
     bool forked = false;
-    for (uint32_t o = 0; origins_next(l->peer->origins, &o); o++)
+    for (uint32_t o = 0; bits_next(l->peer->origins, STAMP_ORIGINS, &o); o++)
         forked |= n->replica.streams[o].forked;
     struct identity_run known = runs_latest(n, theirs);
     struct message_hello hello = {
@@ -48,7 +49,7 @@ static void send_hello(struct node *n, struct link *l, bool refuses)
     agreement_put(n, &hello);
     vector_copy(&hello.applied, &n->replica.applied);
     vector_copy(&hello.last_op, &n->replica.last_op);
-    for (uint32_t o = 0; origins_next(l->peer->origins, &o); o++) {
+    for (uint32_t o = 0; bits_next(l->peer->origins, STAMP_ORIGINS, &o); o++) {
         if (newest_of(n, (uint8_t)o) != 0)
             vector_raise(&hello.last_op, newest_of(n, (uint8_t)o));
     }
@@ -193,7 +194,7 @@ static void judge_amnesia(struct node *n, const struct peer *peer, const struct 
                   "was cloned, or restored from an old copy");
     if (bootstrap_is_on(n))
         return; /* not all is back yet: links are made anew when it is */
-    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
+    for (uint32_t o = 0; bits_next(n->replica.own, STAMP_ORIGINS, &o); o++) {
         if (vector_get(&m->last_op, (uint8_t)o) > vector_get(&n->replica.last_op, (uint8_t)o))
             runs_lose(n, name, "the peer holds writes of this region that its log has not");
     }
@@ -208,7 +209,7 @@ static void judge_amnesia(struct node *n, const struct peer *peer, const struct 
 static bool lost_log(const struct node *n, const struct peer *peer, const struct message_hello *m)
 {
     bool lost = m->instance < runs_latest(n, m->region).instance;
-    for (uint32_t o = 0; origins_next(peer->origins, &o); o++) {
+    for (uint32_t o = 0; bits_next(peer->origins, STAMP_ORIGINS, &o); o++) {
         lost |= n->replica.streams[o].instance < m->instance &&
                 vector_get(&m->last_op, (uint8_t)o) < vector_get(&n->replica.last_op, (uint8_t)o);
     }

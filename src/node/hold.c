@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/mutation.h"
@@ -73,7 +74,7 @@ static stamp_t newest_own(const struct node *n, uint32_t fences)
 {
     stamp_t newest = 0;
 
-    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
+    for (uint32_t o = 0; bits_next(n->replica.own, STAMP_ORIGINS, &o); o++) {
         stamp_t last = vector_get(&n->replica.last_op, (uint8_t)o);
 
         if (fences >> n->fence_of[o] & 1 && last > newest)
@@ -187,7 +188,7 @@ void hold_seal(struct node *n, uint64_t lsn)
 
 static bool is_member(const struct hold_acks *a, uint8_t region)
 {
-    return a->members[region / 64] >> (region % 64) & 1;
+    return bits_have(a->members, region);
 }
 
 /* A region has a session's writes to one fence in their order. */

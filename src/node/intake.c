@@ -1,5 +1,6 @@
 #include "node/intake.h"
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/mutation.h"
 #include "node/audited.h"
@@ -34,8 +35,8 @@ static void subscribe(struct node *n, struct link *l)
     for (int i = 0; i < 4; i++) /* what is on the way need not come twice */
         m.goes_on[i] = m.origins[i] & l->asked[i];
     for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
-        stamp_t known = origins_have(m.origins, (uint8_t)o) ? replica_known(&n->replica, (uint8_t)o)
-                                                            : 0;
+        stamp_t known = bits_have(m.origins, (uint8_t)o) ? replica_known(&n->replica, (uint8_t)o)
+                                                         : 0;
         if (known != 0)
             vector_raise(&m.have, known);
     }
@@ -48,18 +49,18 @@ static void subscribe(struct node *n, struct link *l)
 
 static void pause_origin(struct link *l, uint8_t origin)
 {
-    origins_remove(l->asked, origin);
-    if (origins_have(l->paused, origin))
+    bits_remove(l->asked, origin);
+    if (bits_have(l->paused, origin))
         return;
-    origins_add(l->paused, origin);
+    bits_add(l->paused, origin);
     l->resubscribe = true;
 }
 
 static void resume_origin(struct link *l, uint8_t origin)
 {
-    if (!origins_have(l->paused, origin))
+    if (!bits_have(l->paused, origin))
         return;
-    origins_remove(l->paused, origin);
+    bits_remove(l->paused, origin);
     l->resubscribe = true;
 }
 
@@ -77,7 +78,7 @@ static void take_dropped(struct node *n)
 
 static bool may_resume(const struct node *n, const struct link *l, uint32_t origin)
 {
-    return origins_have(l->paused, (uint8_t)origin) && !n->replica.streams[origin].forked;
+    return bits_have(l->paused, (uint8_t)origin) && !n->replica.streams[origin].forked;
 }
 
 static bool has_resumable(const struct node *n, const struct link *l)
@@ -111,13 +112,12 @@ static uint64_t patience_us(const struct node *n, const struct link *l)
  * another relay; 0: nothing. What is relayed may itself wait for what a third region made. */
 static stamp_t unasked(const struct node *n, const struct link *l, bool *waits)
 {
-    for (uint32_t o = 0; origins_next(l->origins, &o); o++) {
+    for (uint32_t o = 0; bits_next(l->origins, STAMP_ORIGINS, &o); o++) {
         stamp_t missing = replica_awaited(&n->replica, (uint8_t)o);
         uint8_t origin = stamp_origin(missing);
         *waits |= missing != 0;
-        if (missing != 0 && !replica_owns(&n->replica, origin) &&
-            !origins_have(l->origins, origin) && !origins_have(l->peer->barred, origin) &&
-            !topology_is_relayed(n, origin))
+        if (missing != 0 && !replica_owns(&n->replica, origin) && !bits_have(l->origins, origin) &&
+            !bits_have(l->peer->barred, origin) && !topology_is_relayed(n, origin))
             return missing;
     }
     return 0;
@@ -159,11 +159,11 @@ static bool take_batch(struct node *n, struct link *l, struct span batch)
     uint8_t origin;
     stamp_t to;
     audited_batch_came(n, l, batch);
-    if (batch_peek(batch, &origin, &to) && !origins_have(l->origins, origin))
+    if (batch_peek(batch, &origin, &to) && !bits_have(l->origins, origin))
         return true; /* not asked for, or not any more */
     l->batches_in++;
     l->applied_us = n->now_us;
-    origins_remove(l->behind, origin);
+    bits_remove(l->behind, origin);
     topology_came(n, l, origin);
     enum receive_verdict verdict = replica_receive(&n->replica, batch);
     health_look_for_damage(n); /* what it met is not a command's that comes after it */
@@ -178,8 +178,8 @@ static bool take_batch(struct node *n, struct link *l, struct span batch)
         return true;
     case RECEIVE_GAP:
         CHECK(batch_peek(batch, &origin, &to));
-        origins_remove(l->asked, origin);
-        if (!origins_have(l->paused, origin))
+        bits_remove(l->asked, origin);
+        if (!bits_have(l->paused, origin))
             l->resubscribe = true;
         return true;
     case RECEIVE_REFUSED:

@@ -142,27 +142,4 @@ static inline bool link_has_room(const struct link *l)
     return l->output.len < LINK_OUTPUT_MAX;
 }
 
-static inline bool origins_have(const uint64_t origins[4], uint8_t origin)
-{
-    return origins[origin / 64] >> (origin % 64) & 1;
-}
-
-/* The next origin of a bitmap, from *o on; false at the end. */
-static inline bool origins_next(const uint64_t origins[4], uint32_t *o)
-{
-    while (*o < STAMP_ORIGINS && !origins_have(origins, (uint8_t)*o))
-        *o += origins[*o / 64] >> (*o % 64) == 0 ? 64 - *o % 64 : 1;
-    return *o < STAMP_ORIGINS;
-}
-
-static inline void origins_add(uint64_t origins[4], uint8_t origin)
-{
-    origins[origin / 64] |= 1ull << (origin % 64);
-}
-
-static inline void origins_remove(uint64_t origins[4], uint8_t origin)
-{
-    origins[origin / 64] &= ~(1ull << (origin % 64));
-}
-
 #endif

@@ -68,7 +68,7 @@ bool link_info_next_taken(const struct node *n, const struct peer *peer, uint32_
         return false;
     for (int i = 0; i < 4; i++)
         taken[i] = l->origins[i] & ~l->paused[i];
-    if (!origins_next(taken, o))
+    if (!bits_next(taken, STAMP_ORIGINS, o))
         return false;
     const struct region *owner = node_writer_of(n, (uint8_t)*o);
     uint32_t fence = n->fence_of[*o];

@@ -1,4 +1,5 @@
 /* Feeds and intakes between whole nodes: see node/meeting.h. */
+#include "base/bits.h"
 #include "node/meeting.h"
 
 static void two_regions_write_and_meet(size_t count)
@@ -200,7 +201,7 @@ TEST(what_finds_no_room_to_wait_is_fetched_again)
         run_writing(1, 300);
         EXPECT(r->parked_bytes <= ROOM + 300);
         waited |= r->parked_count > 0;
-        paused |= peer_of(2, 1)->intake && origins_have(peer_of(2, 1)->intake->paused, 2);
+        paused |= peer_of(2, 1)->intake && bits_have(peer_of(2, 1)->intake->paused, 2);
     }
     EXPECT(waited && paused);
     node_cut(&world.machines[2].node, peer_of(2, 0), false);

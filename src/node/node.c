@@ -1,4 +1,5 @@
 #include "node/node.h"
+#include "base/bits.h"
 #include "node/gather.h"
 #include "node/remote.h"
 #include "policy/origin.h"
@@ -106,7 +107,7 @@ static void init_streams(struct node *n, struct peer *p, const struct region *re
     for (uint32_t fence = 0; fence < d->fence_count; fence++) {
         uint8_t origin = origin_of(d, region->id, fence);
         if (origin != 0 && fence_holds(&d->fences[fence], n->options.self->id))
-            origins_add(p->origins, origin);
+            bits_add(p->origins, origin);
     }
 }
 
@@ -551,7 +552,7 @@ static bool owes_acks(const struct node *n)
 static bool owes_writes(const struct node *n)
 {
     const struct replica *r = &n->replica;
-    for (uint32_t o = 0; origins_next(r->own, &o); o++) {
+    for (uint32_t o = 0; bits_next(r->own, STAMP_ORIGINS, &o); o++) {
         if (vector_get(&r->durable, (uint8_t)o) < vector_get(&r->last_op, (uint8_t)o))
             return true;
     }
@@ -564,7 +565,8 @@ static bool owes_relays(const struct node *n)
     const struct replica *r = &n->replica;
     for (size_t i = 0; i < n->peer_count; i++) {
         const struct link *l = n->peers[i].feed;
-        for (uint32_t o = 0; l != NULL && l->subscribed && origins_next(l->origins, &o); o++) {
+        for (uint32_t o = 0; l != NULL && l->subscribed && bits_next(l->origins, STAMP_ORIGINS, &o);
+             o++) {
             if (vector_get(&r->durable, (uint8_t)o) < vector_get(&r->last_op, (uint8_t)o))
                 return true;
         }

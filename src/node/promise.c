@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/mutation.h"
 #include "node/client.h"
 #include "node/elsewhere.h"
@@ -12,13 +13,13 @@
 /* What is asked of which writers. */
 static bool is_writer(const struct demand *d, const struct peer *p)
 {
-    return d->writers[p->region->id / 64] >> (p->region->id % 64) & 1;
+    return bits_have(d->writers, p->region->id);
 }
 
 /* A stream of the peer that one of the fences holds: *o on the first call is 0. */
 static bool next_stream(const struct node *n, const struct peer *p, uint32_t fences, uint32_t *o)
 {
-    while (origins_next(p->origins, o) && !(fences >> n->fence_of[*o] & 1))
+    while (bits_next(p->origins, STAMP_ORIGINS, o) && !(fences >> n->fence_of[*o] & 1))
         (*o)++;
     return *o < STAMP_ORIGINS;
 }
@@ -120,11 +121,11 @@ uint32_t promise_lag_ms(const struct node *n, uint32_t fences, const struct regi
     uint32_t most_ms = 0;
 
     *who = NULL;
-    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
+    for (uint32_t o = 0; bits_next(n->replica.own, STAMP_ORIGINS, &o); o++) {
         for (size_t i = 0; i < n->peer_count && (fences >> n->fence_of[o] & 1); i++) {
             uint32_t lag_ms = behind_ms(n, &n->matrix.rows[i], (uint8_t)o);
 
-            if (origins_have(n->peers[i].foreign, (uint8_t)o) || lag_ms <= most_ms)
+            if (bits_have(n->peers[i].foreign, (uint8_t)o) || lag_ms <= most_ms)
                 continue;
             most_ms = lag_ms;
             *who = n->peers[i].region;
@@ -398,7 +399,7 @@ void promise_take_barrier(struct node *n, struct link *l, struct span body)
         link_refuse(n, l, "a malformed BARRIER");
         return;
     }
-    for (uint32_t o = 0; origins_next(n->replica.own, &o); o++) {
+    for (uint32_t o = 0; bits_next(n->replica.own, STAMP_ORIGINS, &o); o++) {
         if (vector_get(&n->replica.last_op, (uint8_t)o) != 0)
             vector_set(&answer.last_op, vector_get(&n->replica.last_op, (uint8_t)o));
     }
@@ -422,7 +423,7 @@ void promise_take_passed(struct node *n, struct link *l, struct span body)
     b->answered = m.number;
     b->next = (b->next + 1) % BARRIER_ANSWERS;
     *a = (struct barrier_answer){ .number = m.number };
-    for (uint32_t o = 0; origins_next(l->peer->origins, &o); o++)
+    for (uint32_t o = 0; bits_next(l->peer->origins, STAMP_ORIGINS, &o); o++)
         a->last[n->fence_of[o]] = vector_get(&m.last_op, (uint8_t)o);
 }
 
@@ -433,7 +434,7 @@ void promise_take_wanted(struct node *n, struct link *l, struct span body)
 
     if (!message_take_wanted(body, &stamp))
         link_refuse(n, l, "a malformed WANTED");
-    else if (origins_have(l->peer->origins, stamp_origin(stamp)))
+    else if (bits_have(l->peer->origins, stamp_origin(stamp)))
         vector_raise(&n->wanted, stamp);
 }
 
@@ -441,10 +442,10 @@ void promise_take_wanted(struct node *n, struct link *l, struct span body)
  * of its own. */
 static void ask_for_acks(struct node *n, struct link *l)
 {
-    for (uint32_t o = 0; origins_next(n->replica.own, &o) && link_has_room(l); o++) {
+    for (uint32_t o = 0; bits_next(n->replica.own, STAMP_ORIGINS, &o) && link_has_room(l); o++) {
         stamp_t newest = vector_get(&n->acks_wanted, (uint8_t)o);
 
-        if (origins_have(l->peer->barred, (uint8_t)o) || !vector_raise(&l->wanted, newest))
+        if (bits_have(l->peer->barred, (uint8_t)o) || !vector_raise(&l->wanted, newest))
             continue;
         message_put_wanted(&l->output, newest);
         link_dirty(n, l);

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "base/bits.h"
 #include "node/link_info.h"
 #include "node/node.h"
 #include "node/report_conflicts.h"
@@ -235,7 +236,7 @@ static void json_origins(struct buffer *out, const struct node *n)
 static void json_closed(struct buffer *out, const struct node *n)
 {
     buffer_put_text(out, "\"closed\":[");
-    for (uint32_t o = 0; origins_next(n->closed, &o); o++) {
+    for (uint32_t o = 0; bits_next(n->closed, STAMP_ORIGINS, &o); o++) {
         uint32_t fence = n->fence_of[o];
         buffer_put_u8(out, '{');
         number(out, "number", origin_region(n->options.deployment, (uint8_t)o));

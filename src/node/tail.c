@@ -1,5 +1,6 @@
 #include "node/tail.h"
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/memory.h"
 
@@ -66,7 +67,7 @@ static bool may_start_at(const struct tail_mark *mark, const struct vector *have
 {
     for (uint32_t i = 0; i < mark->count; i++) {
         uint8_t o = stamp_origin(mark->stamps[i]);
-        if ((origins[o / 64] >> (o % 64) & 1) && mark->stamps[i] > vector_get(have, o))
+        if (bits_have(origins, o) && mark->stamps[i] > vector_get(have, o))
             return false;
     }
     return true;
@@ -110,9 +111,9 @@ bool tail_lacks(const struct tail *t, const struct vector *have, const uint64_t 
     memset(lacking, 0, 4 * sizeof(lacking[0]));
     tail_floor(t, &floor);
     for (uint32_t o = 0; o < floor.high; o++) {
-        if ((origins[o / 64] >> (o % 64) & 1) == 0 || floor.at[o] <= vector_get(have, (uint8_t)o))
+        if (!bits_have(origins, o) || floor.at[o] <= vector_get(have, (uint8_t)o))
             continue;
-        lacking[o / 64] |= UINT64_C(1) << (o % 64);
+        bits_add(lacking, o);
         any = true;
     }
     return any;

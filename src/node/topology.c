@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/mutation.h"
@@ -220,13 +221,13 @@ void topology_hear(struct node *n, struct link *l, struct span body)
 
 static bool takes_at_us(const struct peer *p, uint8_t origin)
 {
-    return p->feed != NULL && p->feed->subscribed && origins_have(p->feed->origins, origin);
+    return p->feed != NULL && p->feed->subscribed && bits_have(p->feed->origins, origin);
 }
 
 /* What a peer that lost log wrote since may contradict what others hold. */
 static bool is_doubted(const struct link *l, uint8_t origin)
 {
-    return l->doubted && origins_have(l->peer->origins, origin);
+    return l->doubted && bits_have(l->peer->origins, origin);
 }
 
 static bool is_taken_at(const struct node *n, const struct link *l, uint8_t origin)
@@ -234,7 +235,7 @@ static bool is_taken_at(const struct node *n, const struct link *l, uint8_t orig
     const struct take *t = &n->topology.takes[origin];
     uint8_t peer = index_of(n, l->peer);
     if ((peer != t->relay && peer != t->upstream) || n->replica.streams[origin].forked ||
-        is_doubted(l, origin) || origins_have(l->peer->barred, origin))
+        is_doubted(l, origin) || bits_have(l->peer->barred, origin))
         return false;
     return peer == t->relay || t->relay == TAKE_NOWHERE ||
            (!t->down && !takes_at_us(l->peer, origin));
@@ -245,7 +246,7 @@ static void apply(struct node *n, struct link *l)
     uint64_t taken[4] = { 0 };
     for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
         if (is_taken_at(n, l, (uint8_t)o))
-            origins_add(taken, (uint8_t)o);
+            bits_add(taken, (uint8_t)o);
     }
     if (memcmp(l->origins, taken, sizeof taken) == 0)
         return;
@@ -286,7 +287,7 @@ void topology_relay(struct node *n, uint8_t origin, const struct peer *at, const
 {
     struct take *t = &n->topology.takes[origin];
     const struct region *region = node_writer_of(n, origin);
-    CHECK(!origins_have(at->barred, origin));
+    CHECK(!bits_have(at->barred, origin));
     if (MUTATION(asks_no_relay))
         return;
     t->relay = index_of(n, at);
@@ -336,18 +337,18 @@ static stamp_t held_by(struct node *n, const struct peer *p, uint8_t origin)
 static bool may_relay(struct node *n, const struct peer *p, uint8_t origin)
 {
     const struct link *l = ready_intake(p);
-    return l != NULL && !origins_have(l->origins, origin) && !origins_have(l->behind, origin) &&
-           !is_doubted(l, origin) && !origins_have(p->barred, origin) &&
+    return l != NULL && !bits_have(l->origins, origin) && !bits_have(l->behind, origin) &&
+           !is_doubted(l, origin) && !bits_have(p->barred, origin) &&
            held_by(n, p, origin) > replica_known(&n->replica, origin);
 }
 
 static bool is_better(struct node *n, const struct peer *p, const struct peer *than, uint8_t origin)
 {
-    if (than == NULL || origins_have(than->origins, origin))
+    if (than == NULL || bits_have(than->origins, origin))
         return than == NULL;
     stamp_t ours = held_by(n, p, origin), theirs = held_by(n, than, origin);
-    if (origins_have(p->origins, origin) || ours != theirs)
-        return origins_have(p->origins, origin) || ours > theirs;
+    if (bits_have(p->origins, origin) || ours != theirs)
+        return bits_have(p->origins, origin) || ours > theirs;
     return round_trip_us(n, p) < round_trip_us(n, than);
 }
 

@@ -1,4 +1,5 @@
 /* Who takes writes at whom, between whole nodes: see node/meeting.h. */
+#include "base/bits.h"
 #include "node/meeting.h"
 #include "policy/origin.h"
 #include "wire/message.h"
@@ -66,7 +67,7 @@ static size_t asks_at(size_t i, uint8_t origin)
     size_t count = 0;
     for (size_t p = 0; p < node_at(i)->peer_count; p++) {
         const struct link *l = node_at(i)->peers[p].intake;
-        count += l != NULL && l->ready && origins_have(l->origins, origin);
+        count += l != NULL && l->ready && bits_have(l->origins, origin);
     }
     return count;
 }
@@ -74,7 +75,7 @@ static size_t asks_at(size_t i, uint8_t origin)
 static bool takes(size_t i, size_t owner, size_t at)
 {
     const struct link *l = peer_of(i, at)->intake;
-    return l != NULL && origins_have(l->origins, world.deployment.regions[owner].id);
+    return l != NULL && bits_have(l->origins, world.deployment.regions[owner].id);
 }
 
 /* Each region takes each other's writes at one peer, and at none its own. */

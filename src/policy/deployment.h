@@ -10,6 +10,7 @@
 #ifndef POLICY_DEPLOYMENT_H
 #define POLICY_DEPLOYMENT_H
 
+#include "base/bits.h"
 #include "policy/keyspace.h"
 #include "policy/region.h"
 
@@ -121,22 +122,22 @@ const struct keyspace *deployment_keyspace_of(const struct deployment *d, struct
 
 static inline bool fence_holds(const struct fence *f, uint8_t region_id)
 {
-    return f->members[region_id / 64] >> (region_id % 64) & 1;
+    return bits_have(f->members, region_id);
 }
 
 static inline bool deployment_closes(const struct deployment *d, uint8_t origin)
 {
-    return d->closed[origin / 64] >> (origin % 64) & 1;
+    return bits_have(d->closed, origin);
 }
 
 static inline void deployment_close(struct deployment *d, uint8_t origin)
 {
-    d->closed[origin / 64] |= 1ull << (origin % 64);
+    bits_add(d->closed, origin);
 }
 
 static inline void fence_add(struct fence *f, uint8_t region_id)
 {
-    f->members[region_id / 64] |= 1ull << (region_id % 64);
+    bits_add(f->members, region_id);
 }
 
 #endif

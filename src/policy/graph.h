@@ -22,6 +22,7 @@
 #ifndef POLICY_GRAPH_H
 #define POLICY_GRAPH_H
 
+#include "base/bits.h"
 #include "policy/deployment.h"
 #include "policy/round_trips.h"
 
@@ -47,12 +48,12 @@ size_t graph_link_count(const struct graph *g);
 
 static inline bool place_set_has(const struct place_set *s, size_t place)
 {
-    return s->bits[place / 64] >> (place % 64) & 1;
+    return bits_have(s->bits, place);
 }
 
 static inline void place_set_add(struct place_set *s, size_t place)
 {
-    s->bits[place / 64] |= 1ull << (place % 64);
+    bits_add(s->bits, place);
 }
 
 static inline bool graph_links(const struct graph *g, size_t a, size_t b)

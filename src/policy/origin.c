@@ -1,5 +1,7 @@
 #include "policy/origin.h"
 
+#include "base/bits.h"
+
 enum { FENCE_SHIFT = 4 };
 
 uint8_t origin_of(const struct deployment *d, uint8_t region_id, uint32_t fence)
@@ -39,7 +41,7 @@ void origin_foreign(const struct deployment *d, uint8_t region_id, uint64_t fore
     memset(foreign, 0, 4 * sizeof(foreign[0]));
     for (uint32_t o = 1; o < 256; o++) {
         if (!fence_holds(&d->fences[origin_fence(d, (uint8_t)o)], region_id))
-            foreign[o / 64] |= 1ull << (o % 64);
+            bits_add(foreign, o);
     }
 }
 

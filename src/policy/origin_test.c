@@ -1,3 +1,4 @@
+#include "base/bits.h"
 #include "policy/origin.h"
 
 #include <stdio.h>
@@ -34,7 +35,7 @@ static void build(struct deployment *d)
 
 static bool has(const uint64_t bits[4], uint8_t o)
 {
-    return bits[o / 64] >> (o % 64) & 1;
+    return bits_have(bits, o);
 }
 
 TEST(every_member_has_a_stream_in_its_fences)

@@ -11,6 +11,7 @@
 #ifndef SIM_CALLER_H
 #define SIM_CALLER_H
 
+#include "base/bits.h"
 #include "base/buffer.h"
 #include "base/prng.h"
 #include "clock/stamp.h"
@@ -141,12 +142,12 @@ struct sim_caller {
 
 static inline bool call_bits_has(const struct call_bits *b, uint32_t bit)
 {
-    return b->words[bit / 64] >> (bit % 64) & 1;
+    return bits_have(b->words, bit);
 }
 
 static inline void call_bits_add(struct call_bits *b, uint32_t bit)
 {
-    b->words[bit / 64] |= UINT64_C(1) << (bit % 64);
+    bits_add(b->words, bit);
 }
 
 #endif

@@ -4,6 +4,7 @@
  *
  * Two worlds of three have none. What is drawn here comes last, and changes nothing in them.
  */
+#include "base/bits.h"
 #include "base/check.h"
 #include "sim/world.h"
 
@@ -144,7 +145,7 @@ static void add_space(const struct sim_world *w, struct deployment *d, enum call
         k->directory = sim_text_of("dir:");
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         if (c->readers >> i & 1)
-            k->readers[w->ids[i] / 64] |= 1ull << (w->ids[i] % 64);
+            bits_add(k->readers, w->ids[i]);
     }
 }
 

@@ -12,6 +12,7 @@
  * new numbers. The next loss comes when everybody has all that is left of the last one: two at
  * once may lose what others wait for.
  */
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/memory.h"
 #include "sim/world.h"
@@ -128,7 +129,7 @@ static void note_lost(struct sim_world *w, struct sim_region *r)
         if (&w->regions[i] != r && w->regions[i].up)
             must_stay(w, &w->regions[i]);
     }
-    origins_add(w->given_up, r->id);
+    bits_add(w->given_up, r->id);
     w->lost_us = w->now_us;
     w->counter_lost = true;
     r->lost = r->was_lost = w->history_lost = true;
@@ -302,8 +303,8 @@ static void give_new_number(struct sim_world *w, struct sim_region *r)
         sim_fail(w, "region %u has acknowledged writes since it was repaired, and is amnesiac",
                  r->place + 1);
     r->acknowledged = 0;
-    w->closed[old / 64] |= 1ull << old % 64;
-    origins_add(w->given_up, old);
+    bits_add(w->closed, old);
+    bits_add(w->given_up, old);
     w->ids[r->place] = w->next_id++;
     sim_tell(w, r, "operator", "gives it the number %u, and closes %u", w->ids[r->place], old);
 }
@@ -333,7 +334,7 @@ static void renumber(struct sim_world *w)
     }
     for (uint32_t i = 0; i < w->plan.regions; i++)
         keep_history(w, &w->regions[i]);
-    for (uint32_t o = 0; origins_next(w->given_up, &o); o++)
+    for (uint32_t o = 0; bits_next(w->given_up, STAMP_ORIGINS, &o); o++)
         choose_history(w, (uint8_t)o, begins_anew);
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         struct sim_region *r = &w->regions[i];
@@ -391,8 +392,8 @@ static bool is_whole(const struct sim_world *w)
             if (last_of(&w->regions[k], r->id) > last_of(r, r->id))
                 return false;
         }
-        for (uint32_t o = 0; origins_next(w->given_up, &o); o++) {
-            bool closed = w->closed[o / 64] >> o % 64 & 1;
+        for (uint32_t o = 0; bits_next(w->given_up, STAMP_ORIGINS, &o); o++) {
+            bool closed = bits_have(w->closed, o);
             if (closed && last_of(r, (uint8_t)o) != last_of(&w->regions[0], (uint8_t)o))
                 return false;
         }
@@ -405,7 +406,7 @@ static bool all_agree(struct sim_world *w)
 {
     for (uint32_t i = 0; i < w->plan.regions; i++)
         keep_history(w, &w->regions[i]);
-    for (uint32_t o = 0; origins_next(w->given_up, &o); o++) {
+    for (uint32_t o = 0; bits_next(w->given_up, STAMP_ORIGINS, &o); o++) {
         for (uint32_t i = 0; i < w->plan.regions * w->plan.regions; i++) {
             if (!agree(w, &w->regions[i / w->plan.regions], &w->regions[i % w->plan.regions],
                        (uint8_t)o))

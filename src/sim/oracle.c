@@ -1,3 +1,4 @@
+#include "base/bits.h"
 #include "sim/effects.h"
 
 #include <stdarg.h>
@@ -265,7 +266,7 @@ const char *oracle_check_log(struct oracle *o, struct span records, bool whole,
         next[b.origin] = place + 1;
     }
     for (uint8_t origin = 0; whole && origin < ORACLE_ORIGINS && o->problem[0] == 0; origin++) {
-        bool holds = !origins_have(foreign, origin);
+        bool holds = !bits_have(foreign, origin);
         if (next[origin] != (holds ? o->counts[origin] : 0))
             return fail(o, "%zu batches of r%u, should be %zu", next[origin], origin,
                         holds ? o->counts[origin] : 0);

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bits.h"
 #include "clock/stamp.h"
 
 struct sim_world;
@@ -43,12 +44,12 @@ struct posts {
 
 static inline bool post_set_has(const struct post_set *s, uint32_t post)
 {
-    return s->words[post / 64] >> (post % 64) & 1;
+    return bits_have(s->words, post);
 }
 
 static inline void post_set_add(struct post_set *s, uint32_t post)
 {
-    s->words[post / 64] |= UINT64_C(1) << (post % 64);
+    bits_add(s->words, post);
 }
 
 static inline void post_set_merge(struct post_set *s, const struct post_set *other)

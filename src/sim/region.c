@@ -8,6 +8,7 @@
  */
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -328,7 +329,7 @@ static void note_reclaims(struct sim_world *w, const struct sim_region *r, uint6
     const struct replica *replica = &r->node.replica;
     if (replica->reclaimed == reclaimed)
         return;
-    for (uint32_t o = 0; origins_next(replica->own, &o); o++) {
+    for (uint32_t o = 0; bits_next(replica->own, STAMP_ORIGINS, &o); o++) {
         w->reclaims = mem_realloc(w->reclaims, (w->reclaim_count + 1) * sizeof(*w->reclaims));
         w->reclaims[w->reclaim_count++] = (struct oracle_reclaim){
             .after = vector_get(after, (uint8_t)o),

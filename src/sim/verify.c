@@ -1,6 +1,7 @@
 /*
  * verify -- what must hold, looked at from outside: in the replicas' own memory and logs.
  */
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -181,7 +182,8 @@ static void verify_replica(struct sim_world *w, const struct sim_region *region)
         return; /* what it wrote is in its old log, or nowhere */
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         const struct sim_region *other = &w->regions[i];
-        for (uint32_t o = 0; other != region && other->up && origins_next(r->own, &o); o++) {
+        for (uint32_t o = 0; other != region && other->up && bits_next(r->own, STAMP_ORIGINS, &o);
+             o++) {
             if (vector_get(&other->node.replica.last_op, (uint8_t)o) >
                 vector_get(&r->durable, (uint8_t)o))
                 sim_fail(w, "region %u has more of region %u than is durable there", i + 1,
@@ -252,7 +254,7 @@ static void verify_own(struct sim_world *w, struct sim_region *r)
                  origin, sim_stamp_text(have, text[0]), sim_stamp_text(r->acknowledged, text[1]));
     for (uint32_t i = 0; i < w->plan.regions; i++) {
         const struct sim_region *other = &w->regions[i];
-        for (uint32_t o = 0; other->up && origins_next(r->node.replica.own, &o); o++) {
+        for (uint32_t o = 0; other->up && bits_next(r->node.replica.own, STAMP_ORIGINS, &o); o++) {
             if (vector_get(&other->node.replica.last_op, (uint8_t)o) >
                 vector_get(&r->node.replica.last_op, (uint8_t)o))
                 sim_fail(w,

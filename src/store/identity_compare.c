@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/error.h"
 
@@ -37,7 +38,7 @@ static const struct identity_region *region_with_name(const struct identity *id,
 
 static bool closes(const uint64_t closed[4], uint8_t number)
 {
-    return closed[number / 64] >> (number % 64) & 1;
+    return bits_have(closed, number);
 }
 
 /* --- numbers --- */

@@ -1,3 +1,4 @@
+#include "base/bits.h"
 #include "store/identity.h"
 
 #include <stdio.h>
@@ -25,7 +26,7 @@ static void want_region(uint8_t region)
 
 static void close_number(uint8_t number)
 {
-    want.closed[number / 64] |= 1ull << (number % 64);
+    bits_add(want.closed, number);
 }
 
 /* A new disk, and the configuration of region 2 of three. */

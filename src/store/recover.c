@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/error.h"
@@ -157,8 +158,7 @@ static int plan(struct recovery *r, size_t *first)
 
 static bool is_our_number(const struct oplog_options *options, uint32_t region)
 {
-    return region == options->region ||
-           (region < 256 && (options->regions[region / 64] >> (region % 64) & 1));
+    return region == options->region || (region < 256 && bits_have(options->regions, region));
 }
 
 static int judge_owner(struct oplog *log, const char *name, const struct segment_header *header)

@@ -1,5 +1,6 @@
 #include "wire/message.h"
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/crc32c.h"
 
@@ -179,7 +180,7 @@ bool message_take_declined(struct span body, char text[MESSAGE_TEXT_MAX + 1])
 
 static bool wants(const struct message_subscribe *m, uint32_t origin)
 {
-    return m->origins[origin / 64] >> (origin % 64) & 1;
+    return bits_have(m->origins, origin);
 }
 
 void message_put_subscribe(struct buffer *out, const struct message_subscribe *m)
@@ -194,7 +195,7 @@ void message_put_subscribe(struct buffer *out, const struct message_subscribe *m
             continue;
         buffer_put_u8(out, (uint8_t)o);
         buffer_put_u64(out, vector_get(&m->have, (uint8_t)o));
-        buffer_put_u8(out, m->goes_on[o / 64] >> (o % 64) & 1);
+        buffer_put_u8(out, bits_have(m->goes_on, o));
     }
     message_end(out, place);
 }
@@ -208,8 +209,9 @@ static bool take_wanted(struct span *in, struct message_subscribe *m)
         return false;
     if (wants(m, origin) || (have != 0 && stamp_origin(have) != origin))
         return false;
-    m->origins[origin / 64] |= 1ull << (origin % 64);
-    m->goes_on[origin / 64] |= (uint64_t)goes_on << (origin % 64);
+    bits_add(m->origins, origin);
+    if (goes_on)
+        bits_add(m->goes_on, origin);
     if (have != 0)
         vector_set(&m->have, have);
     return true;
@@ -419,8 +421,7 @@ bool message_take_answer(struct span body, struct message_answer *m)
 {
     return span_take_u64(&body, &m->session) && span_take_u64(&body, &m->number) &&
            span_take_u64(&body, &m->stamp) && span_take_u64(&body, &m->instance) &&
-           span_take_prefixed(&body, &m->reply) &&
-           body.len == 0 && m->reply.len > 0;
+           span_take_prefixed(&body, &m->reply) && body.len == 0 && m->reply.len > 0;
 }
 
 void message_put_passed(struct buffer *out, const struct message_passed *m)

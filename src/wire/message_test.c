@@ -1,3 +1,4 @@
+#include "base/bits.h"
 #include "wire/message.h"
 
 #include "base/crc32c.h"
@@ -54,7 +55,7 @@ static void random_subscribe(struct prng *rng, struct message_subscribe *m)
     random_vector(rng, &m->have);
     for (uint32_t o = 0; o < STAMP_ORIGINS; o++) {
         if (vector_get(&m->have, (uint8_t)o) != 0 || prng_chance(rng, 20000))
-            m->origins[o / 64] |= 1ull << (o % 64);
+            bits_add(m->origins, o);
     }
     for (int i = 0; i < 4; i++)
         m->goes_on[i] = m->origins[i] & prng_next(rng);

@@ -1,4 +1,4 @@
-#include "bin/remote.h"
+#include "bin/connection.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 enum { CONNECT_SECONDS = 5, ANSWER_SECONDS = 120 };
 
-static bool fail(struct remote *r, const char *why)
+static bool fail(struct connection *r, const char *why)
 {
     char text[ENDPOINT_TEXT_MAX];
 
@@ -18,7 +18,7 @@ static bool fail(struct remote *r, const char *why)
     return false;
 }
 
-static bool authenticate(struct remote *r)
+static bool authenticate(struct connection *r)
 {
     const char *password = getenv("REDISCLI_AUTH");
     struct span words[2] = { span_str("AUTH") };
@@ -26,14 +26,14 @@ static bool authenticate(struct remote *r)
     if (password == NULL)
         return true;
     words[1] = span_str(password);
-    redisReply *reply = remote_ask(r, words, 2);
+    redisReply *reply = connection_ask(r, words, 2);
     freeReplyObject(reply);
     return reply != NULL;
 }
 
-bool remote_open(struct remote *r, const struct endpoint *at)
+bool connection_open(struct connection *r, const struct endpoint *at)
 {
-    *r = (struct remote){ .at = *at };
+    *r = (struct connection){ .at = *at };
     signal(SIGPIPE, SIG_IGN); /* a connection that is gone is an error like others */
     r->context = redisConnectWithTimeout(at->host, at->port,
                                          (struct timeval){ CONNECT_SECONDS, 0 });
@@ -45,20 +45,20 @@ bool remote_open(struct remote *r, const struct endpoint *at)
     return authenticate(r);
 }
 
-void remote_close(struct remote *r)
+void connection_close(struct connection *r)
 {
     redisFree(r->context);
     r->context = NULL;
 }
 
-void remote_queue(struct remote *r, struct span commands)
+void connection_queue(struct connection *r, struct span commands)
 {
     /* It fails only without memory, which ends the process everywhere else too. */
     CHECK(redisAppendFormattedCommand(r->context, (const char *)commands.at, commands.len) ==
           REDIS_OK);
 }
 
-void remote_queue_words(struct remote *r, const struct span *argv, size_t argc)
+void connection_queue_words(struct connection *r, const struct span *argv, size_t argc)
 {
     const char **texts = mem_alloc(argc * sizeof(*texts));
     size_t *lengths = mem_alloc(argc * sizeof(*lengths));
@@ -72,7 +72,7 @@ void remote_queue_words(struct remote *r, const struct span *argv, size_t argc)
     mem_free(lengths);
 }
 
-bool remote_send(struct remote *r)
+bool connection_send(struct connection *r)
 {
     int done = 0;
 
@@ -83,7 +83,7 @@ bool remote_send(struct remote *r)
     return true;
 }
 
-redisReply *remote_reply(struct remote *r)
+redisReply *connection_reply(struct connection *r)
 {
     void *reply = NULL;
 
@@ -93,12 +93,12 @@ redisReply *remote_reply(struct remote *r)
     return NULL;
 }
 
-redisReply *remote_ask(struct remote *r, const struct span *argv, size_t argc)
+redisReply *connection_ask(struct connection *r, const struct span *argv, size_t argc)
 {
     redisReply *reply;
 
-    remote_queue_words(r, argv, argc);
-    reply = remote_reply(r);
+    connection_queue_words(r, argv, argc);
+    reply = connection_reply(r);
     if (reply == NULL || reply->type != REDIS_REPLY_ERROR)
         return reply;
     fail(r, reply->str);
