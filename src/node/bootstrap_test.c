@@ -315,8 +315,8 @@ TEST(log_that_another_still_has_is_taken_from_there)
     end_world();
 }
 
-/* It had all at once, so its link closed before it had asked for the log on it. What 0 keeps of its log for it
- * would else be kept for minutes, and an erasure waits for that. */
+/* It had all at once, so its link closed before it had asked for the log on it. What 0 keeps of its log
+ * for it would else be kept for minutes, and an erasure waits for that. */
 TEST(who_was_given_all_and_comes_back_on_another_link_holds_no_log)
 {
     uint64_t origins[4] = { 1u << 1, 0, 0, 0 };

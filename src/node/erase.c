@@ -131,7 +131,7 @@ static bool remove_found(struct node *n)
     return run->found.len == 0;
 }
 
-/* Finds some in the database; sets `scanned` at its end. */
+/* Finds some in the database; sets `scanned` at its end. What the disk does not say is asked again. */
 static void scan_slice(struct node *n)
 {
     struct erase_run *run = &n->erase.run;
@@ -141,8 +141,13 @@ static void scan_slice(struct node *n)
         run->scanned = true;
     }
     for (int i = 0; i < SLICE_STEPS && run->found.len == 0 && !run->scanned; i++) {
-        run->cursor = resident_scan(d, run->cursor, note_key, n);
-        run->scanned = run->cursor == 0;
+        uint64_t next = resident_scan(d, run->cursor, note_key, n);
+        if (d->damage != E_OK) {
+            buffer_clear(&run->found);
+            return;
+        }
+        run->cursor = next;
+        run->scanned = next == 0;
     }
 }
 

@@ -459,6 +459,7 @@ void node_turn_end(struct node *n)
     memory_turn_end(n);
     look_at_system(n);
     erase_turn_end(n);
+    health_look_for_damage(n); /* what these met is no command's of the next turn */
     seal(n);
     if (n->matrix_changed || n->holds_applied || n->now_us >= hold_deadline_us(n))
         hold_release(n);
