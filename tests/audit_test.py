@@ -254,6 +254,33 @@ def test_a_process_that_is_killed_hides_nothing():
             assert any(line["ev"] == "begins" and line["peer"] == "jp-tok" for line in runs_of(lines_of_torn(world, 1))[run]), run
 
 
+def test_a_stream_that_was_asked_for_again_before_a_kill_hides_nothing():
+    with support.World(regions=3, extra=KEYSPACES) as world:
+        world.wait_linked()
+        for number in range(300):
+            world.client(1).set(f"eu:{number}", number)
+        wait_until(lambda: world.client(2).get("eu:299"), 20, "it did not come")
+        world.kill(1)
+        world.start(1)
+        world.wait_linked()
+        for i in range(3):
+            world.kill(i, signal.SIGTERM)
+        with Doctored(world) as d:
+            lines = lines_of_torn(world, 1)
+            killed = next(i for i, line in enumerate(lines) if line["ev"] == "start" and i > 0)
+            begins = next(line for line in lines if (line["ev"], line.get("what"), line.get("peer")) == ("begins", "log", "jp-tok"))
+            taken = [line for line in lines_of(world, 2) if line["ev"] == "taken" and line["what"] == "log"][0]
+            end = int(taken["to"], 16)
+            half = hex(end - (1 << 22) & ~0xff | end & 0xff)
+            # some was told to be sent; all of it was; heartbeats had told of a later time when the stream was asked for again
+            sent = dict(taken, ev="sent", peer="jp-tok", to=half, ms=lines[killed - 1]["ms"], **{"from": "0x0"})
+            again = dict(begins, ms=lines[killed - 1]["ms"], **{"from": hex((end >> 20) + 9 << 20 | 0xfff00 | end & 0xff)})
+            run = [line for line in lines[:killed] if line["ev"] != "sent"]
+            d.forge(1, run + [sent, again] + lines[killed:])
+            status, out, err = d.judge()
+            assert (status, err) == (0, ""), (out, err)
+
+
 def lines_of_torn(world, i):
     found = []
     with open(audit_path(world, i), encoding="utf-8") as file:

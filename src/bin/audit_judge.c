@@ -205,7 +205,7 @@ static void count(struct audit_judge *j, struct audit_tally *t, const char *path
     t->count += f->count;
     t->bytes += f->bytes;
     t->renewed = false;
-    t->last = f->to;
+    t->last = t->sent = f->to;
     audit_ranges_add(&t->ranges, (struct audit_range){ f->from, f->to });
 }
 
@@ -219,7 +219,8 @@ static void end_run(struct audit_judge *j, const struct region *self, stamp_t un
         if (t->self != self->id)
             continue;
         if (until != 0 && t->began && t->key.what == AUDIT_LOG)
-            audit_ranges_add(&t->unknown, (struct audit_range){ t->last, until });
+            audit_ranges_add(&t->unknown,
+                             (struct audit_range){ t->sent < t->last ? t->sent : t->last, until });
         t->began = t->renewed = false;
     }
     j->books[self->id].any_unknown |= until != 0;

@@ -31,6 +31,7 @@ struct audit_tally {
     struct audit_ranges unknown; /* of log that we sent: may have been, too */
     bool began, renewed;         /* in this run; since the last range */
     stamp_t last;                /* to which it was sent */
+    stamp_t sent;                /* the end of the last range */
     const char *path;            /* borrowed: of the last line that counts to it */
     uint64_t line;
 };
