@@ -1,9 +1,10 @@
 """The two servers, on free loopback ports."""
 import os
 import shutil
-import socket
 import subprocess
 import time
+
+from support import free_ports
 
 from .replies import Client
 
@@ -24,12 +25,6 @@ regions:
     http: 127.0.0.1:{http}
 log: {{ fsync: no }}
 """
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Server:
@@ -60,7 +55,7 @@ class Server:
 
 
 def start(folder):
-    ports = [free_port() for _ in range(4)]
+    ports = free_ports(4)
     config = os.path.join(folder, "one.yaml")
     with open(config, "w") as out:
         out.write(CONFIG.format(clients=ports[1], peers=ports[2], http=ports[3]))
