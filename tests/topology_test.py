@@ -2,6 +2,7 @@
 import csv
 import os
 import random
+import time
 
 import redis
 
@@ -257,6 +258,7 @@ def spread_by_plan(world, size, is_planned):
     for _ in range(10):
         support.wait_until(is_planned, 60, "the plan is not what distances say")
         before = plans(world)
+        time.sleep(1)       # a region that takes from another by now has told the one before, over an ocean
         sent = spread(world, size)
         if plans(world) == before and not before[1]:
             return sent
