@@ -56,11 +56,14 @@ static struct span name_of(uint32_t person, char text[24])
 }
 
 /* Whether a region has heard that the person is to be erased. */
-static bool has_heard(const struct sim_region *r, uint32_t person)
+static bool has_heard(struct sim_region *r, uint32_t person)
 {
     char text[24];
     struct looked_for l = { .name = name_of(person, text) };
+    bool looked_at = r->store.looked_at;
+    r->store.looked_at = true; /* a disk that gives nothing has not made it forget */
     erasure_each(&r->node.server, look_at, &l);
+    r->store.looked_at = looked_at;
     return l.found;
 }
 
@@ -84,7 +87,7 @@ static struct sim_word *word_of(struct sim_world *w, const struct sim_person_wri
 }
 
 /* Nothing more comes of what was asked. */
-static void settle(struct sim_world *w, struct sim_person_writer *c, const struct sim_region *r)
+static void settle(struct sim_world *w, struct sim_person_writer *c, struct sim_region *r)
 {
     struct sim_word *word = word_of(w, c);
     if (word && has_heard(r, word->person))
@@ -196,7 +199,7 @@ static void forget_session(struct sim_person_writer *c)
 
 static void take_answer(struct sim_world *w, struct sim_person_writer *c, struct span reply)
 {
-    const struct sim_region *r = &w->regions[c->region];
+    struct sim_region *r = &w->regions[c->region];
     if (!c->asking)
         sim_fail(w, "region %u: who writes of persons gets an answer to nothing", r->index + 1);
     if (c->erases && reply.at[0] == '+')
