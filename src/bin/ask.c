@@ -10,6 +10,7 @@
 
 #include "host/clocks.h"
 #include "host/endpoint.h"
+#include "wire/resp.h"
 
 /* A question on its way: `failed` until it is answered. */
 struct asking {
@@ -184,16 +185,6 @@ int ask_http(const struct endpoint *at, const char *path, uint32_t timeout_ms, s
 
 /* --- RESP --- */
 
-static void encode(struct buffer *out, const struct span *argv, size_t argc)
-{
-    buffer_printf(out, "*%zu\r\n", argc);
-    for (size_t i = 0; i < argc; i++) {
-        buffer_printf(out, "$%zu\r\n", argv[i].len);
-        buffer_put(out, argv[i]);
-        buffer_put_text(out, "\r\n");
-    }
-}
-
 bool ask_resp(const struct endpoint *at, const struct span *argv, size_t argc, uint32_t timeout_ms,
               struct buffer *line, char *problem)
 {
@@ -201,7 +192,7 @@ bool ask_resp(const struct endpoint *at, const struct span *argv, size_t argc, u
     struct buffer question = { 0 };
     const uint8_t *end = NULL;
 
-    encode(&question, argv, argc);
+    resp_put_command(&question, argv, argc);
     if (ask_begin(&a, at, timeout_ms, buffer_span(&question)))
         while (end == NULL && read_more(&a))
             end = memchr(a.input.at, '\r', a.input.len);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "wire/resp.h"
 
 void commands_release(struct commands *c)
 {
@@ -11,20 +12,9 @@ void commands_release(struct commands *c)
     buffer_release(&c->piece);
 }
 
-static void put_argument(struct buffer *to, struct span argument)
-{
-    char text[NUMBER_TEXT_MAX];
-
-    buffer_put_u8(to, '$');
-    buffer_put(to, commands_number(argument.len, text));
-    buffer_put_text(to, "\r\n");
-    buffer_put(to, argument);
-    buffer_put_text(to, "\r\n");
-}
-
 static void put_count(struct commands *c, size_t count)
 {
-    buffer_printf(&c->out, "*%zu\r\n", count);
+    resp_put_header(&c->out, count);
     c->count++;
 }
 
@@ -33,19 +23,19 @@ void commands_put(struct commands *c, const struct span *argv, size_t argc)
     CHECK(c->piece_arguments == 0);
     put_count(c, argc);
     for (size_t i = 0; i < argc; i++)
-        put_argument(&c->out, argv[i]);
+        resp_put_argument(&c->out, argv[i]);
 }
 
 void commands_add(struct commands *c, const char *verb, struct span key, const struct span *item,
                   size_t argument_count)
 {
     if (c->piece_arguments == 0) {
-        put_argument(&c->piece, span_str(verb));
-        put_argument(&c->piece, key);
+        resp_put_argument(&c->piece, span_str(verb));
+        resp_put_argument(&c->piece, key);
         c->piece_arguments = 2;
     }
     for (size_t i = 0; i < argument_count; i++)
-        put_argument(&c->piece, item[i]);
+        resp_put_argument(&c->piece, item[i]);
     c->piece_arguments += argument_count;
     if (c->piece_arguments >= PIECE_ARGUMENTS || c->piece.len >= PIECE_BYTES)
         commands_close(c);

@@ -186,13 +186,6 @@ static bool take_kind(struct call *call, size_t at, enum gather_kind *kind)
     return false;
 }
 
-static void put_argument(struct buffer *out, struct span text)
-{
-    buffer_printf(out, "$%zu\r\n", text.len);
-    buffer_put(out, text);
-    buffer_put_text(out, "\r\n");
-}
-
 void gather_question_put(struct buffer *out, const struct gather_question *q, uint8_t db,
                          uint64_t fences)
 {
@@ -200,13 +193,13 @@ void gather_question_put(struct buffer *out, const struct gather_question *q, ui
 
     snprintf(number, sizeof(number), "%u", db);
     buffer_put_text(out, "*2\r\n$6\r\nSELECT\r\n");
-    put_argument(out, span_str(number));
+    resp_put_argument(out, span_str(number));
     buffer_put_text(out, "*6\r\n$6\r\nGATHER\r\n$4\r\nPART\r\n");
-    put_argument(out, span_str(kinds[q->kind]));
-    put_argument(out, q->prefix);
-    put_argument(out, q->field.at != NULL ? q->field : span_str(""));
+    resp_put_argument(out, span_str(kinds[q->kind]));
+    resp_put_argument(out, q->prefix);
+    resp_put_argument(out, q->field.at != NULL ? q->field : span_str(""));
     snprintf(number, sizeof(number), "%llu", (unsigned long long)fences);
-    put_argument(out, span_str(number));
+    resp_put_argument(out, span_str(number));
 }
 
 static void forget_part(struct session *s)

@@ -192,10 +192,9 @@ void bootstrap_leave(struct node *n, const struct marker *marker);
 int bootstrap_note_load(struct checkpoint *store, struct bootstrap_note *note); /* E_MISSING */
 void bootstrap_note_put(struct buffer *notes, const struct bootstrap_note *note);
 void bootstrap_note_release(struct bootstrap_note *note);
-struct peer *bootstrap_source(struct node *n);             /* NULL: none was chosen */
-struct link *bootstrap_source_link(struct node *n);        /* ready; NULL: it is not reached */
-bool bootstrap_reaches_source(struct node *n);             /* else all may have to begin anew */
-struct link *bootstrap_ready_intake(const struct peer *p); /* NULL: there is none */
+struct peer *bootstrap_source(struct node *n);      /* NULL: none was chosen */
+struct link *bootstrap_source_link(struct node *n); /* ready; NULL: it is not reached */
+bool bootstrap_reaches_source(struct node *n);      /* else all may have to begin anew */
 
 /* --- bootstrap_fence.c --- */
 

@@ -64,7 +64,7 @@ bool bootstrap_stands_in(const struct node *n, const struct peer *source, bool a
         return false;
     for (size_t i = 0; i < n->peer_count; i++) {
         const struct peer *p = &n->peers[i];
-        const struct link *l = bootstrap_ready_intake(p);
+        const struct link *l = node_ready_intake(p);
         if (!is_concerned(p, without))
             continue;
         if (l != NULL ? p->differs[0] != '\0' || !told_nothing(l, without) : all_reached)
@@ -80,7 +80,7 @@ void bootstrap_ask_members(struct node *n)
     streams_without(n, source, without);
     for (size_t i = 0; i < n->peer_count; i++) {
         const struct peer *p = &n->peers[i];
-        struct link *l = bootstrap_ready_intake(p);
+        struct link *l = node_ready_intake(p);
         if (p == source || l == NULL || !is_concerned(p, without))
             continue;
         for (int k = 0; k < 4; k++) {
@@ -94,7 +94,7 @@ void bootstrap_ask_members(struct node *n)
 /* What it told of is here, but for what it and we do not agree on. */
 static bool is_met(const struct node *n, const struct peer *p, const uint64_t without[4])
 {
-    const struct link *l = bootstrap_ready_intake(p);
+    const struct link *l = node_ready_intake(p);
     for (uint32_t o = 0; l != NULL && bits_next(without, STAMP_ORIGINS, &o); o++) {
         if (!bits_have(p->barred, (uint8_t)o) &&
             vector_get(&l->told, (uint8_t)o) > vector_get(&n->replica.last_op, (uint8_t)o))

@@ -179,10 +179,12 @@ static void await_members(struct node *n)
     struct bootstrap *b = &n->bootstrap;
     const struct peer *source = bootstrap_source(n);
     b->awaits_members = source != NULL && !bootstrap_holds_all(n, source);
-    if (b->awaits_members)
-        n->server
-            .loading = "LOADING this region was bootstrapped from one that is no member of all "
-                       "of its fences: it waits until it has met every other member";
+    if (b->awaits_members) {
+        static const char why[] = "LOADING this region was bootstrapped from one that is no member "
+                                  "of all of its fences: it waits until it has met every other "
+                                  "member";
+        n->server.loading = why;
+    }
 }
 
 static void finish(struct node *n)

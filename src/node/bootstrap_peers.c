@@ -15,11 +15,6 @@
 
 /* --- who is behind --- */
 
-struct link *bootstrap_ready_intake(const struct peer *p)
-{
-    return p->intake != NULL && p->intake->ready && !p->intake->close ? p->intake : NULL;
-}
-
 static bool any(const uint64_t origins[4])
 {
     return (origins[0] | origins[1] | origins[2] | origins[3]) != 0;
@@ -64,7 +59,7 @@ static bool comes_elsewhere(struct node *n, uint8_t origin)
 {
     for (size_t i = 0; i < n->peer_count; i++) {
         const struct peer *p = &n->peers[i];
-        struct link *l = bootstrap_ready_intake(p);
+        struct link *l = node_ready_intake(p);
         if (l == NULL || bits_have(l->behind, origin))
             continue;
         /* Asked already; but one that relays, and is as far behind as we are, waits as we do. */
@@ -129,8 +124,8 @@ static bool fits_our_fences(const struct node *n, const struct peer *p, bool sta
 static bool may_give(struct node *n, const struct peer *p, const struct vector *floor)
 {
     const struct peers_row *row = peers_row(&n->matrix, p->region->id);
-    return bootstrap_ready_intake(p) != NULL && row != NULL &&
-           vector_covers(&row->durable, floor) && fits_our_fences(n, p, true);
+    return node_ready_intake(p) != NULL && row != NULL && vector_covers(&row->durable, floor) &&
+           fits_our_fences(n, p, true);
 }
 
 /* What the link's peer has dropped, and we lack: the source must have it. A peer that is as far behind as
@@ -152,7 +147,7 @@ static const char *obstacle(const struct node *n)
         return "no other region is a member of all fences of this one; one that is not may fill it "
                "while all members of these are in reach, and nothing was ever written there";
     for (size_t i = 0; i < n->peer_count; i++) {
-        if (bootstrap_ready_intake(&n->peers[i]) != NULL && n->peers[i].differs[0] != '\0')
+        if (node_ready_intake(&n->peers[i]) != NULL && n->peers[i].differs[0] != '\0')
             return "a region in reach has another configuration of fences";
     }
     return "no region in reach that is a member of all fences of this one holds all that it has "
@@ -193,7 +188,7 @@ void bootstrap_consider(struct node *n)
     struct bootstrap *b = &n->bootstrap;
     const struct link *lacking = NULL;
     for (size_t i = 0; i < n->peer_count; i++) {
-        struct link *l = bootstrap_ready_intake(&n->peers[i]);
+        struct link *l = node_ready_intake(&n->peers[i]);
         if (l != NULL)
             forget_met(n, l);
         if (l != NULL && any(l->behind) && is_lacking(n, l) && lacking == NULL)
@@ -224,7 +219,7 @@ struct peer *bootstrap_source(struct node *n)
 struct link *bootstrap_source_link(struct node *n)
 {
     const struct peer *p = bootstrap_source(n);
-    return p != NULL ? bootstrap_ready_intake(p) : NULL;
+    return p != NULL ? node_ready_intake(p) : NULL;
 }
 
 static uint64_t distance_us(const struct node *n, const struct peer *p)
@@ -236,7 +231,7 @@ static uint64_t distance_us(const struct node *n, const struct peer *p)
 
 static bool may_be_asked(const struct node *n, const struct peer *p, bool stands_in)
 {
-    return bootstrap_ready_intake(p) != NULL && n->now_us >= p->declined_until_us &&
+    return node_ready_intake(p) != NULL && n->now_us >= p->declined_until_us &&
            fits_our_fences(n, p, stands_in);
 }
 
@@ -246,7 +241,7 @@ static bool may_be_asked(const struct node *n, const struct peer *p, bool stands
 static bool is_last_resort(const struct node *n, const struct peer *p)
 {
     return n->now_us >= n->bootstrap.choose_us + BOOTSTRAP_DECLINED_US &&
-           bootstrap_ready_intake(p) != NULL && n->now_us >= p->declined_until_us &&
+           node_ready_intake(p) != NULL && n->now_us >= p->declined_until_us &&
            p->differs[0] == '\0' && bootstrap_stands_in(n, p, false);
 }
 

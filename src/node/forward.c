@@ -164,7 +164,7 @@ static enum forward_verdict send_away(struct node *n, struct client *c, const st
 {
     struct session *s = &c->session;
     struct peer *p = node_peer_with(n, route->region);
-    struct link *l = forward_way(p);
+    struct link *l = node_ready_intake(p);
     size_t at = s->with.command_at;
 
     if (must_wait_for(c, p, l) || (l != NULL && !link_has_room(l)))
@@ -203,7 +203,7 @@ static enum forward_verdict send_away(struct node *n, struct client *c, const st
 bool forward_read(struct node *n, struct client *c, const struct span *argv, size_t argc)
 {
     struct peer *p = elsewhere_find(n, c);
-    struct link *l = forward_way(p);
+    struct link *l = node_ready_intake(p);
 
     if (l == NULL || must_wait_for(c, p, l) || !link_has_room(l))
         return false;

@@ -122,8 +122,6 @@ void forward_hear_of_end(struct node *n, const struct link *l, uint64_t session)
 
 /* --- for its own files --- */
 
-struct link *forward_way(const struct peer *p); /* ready; NULL: there is none */
-
 /* The session that a client has elsewhere is forgotten there; it is given one, as it is when it is new. */
 void forward_leave(struct node *n, struct client *c);
 void forward_open(struct node *n, struct client *c, struct peer *p, const struct link *l);

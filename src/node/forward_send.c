@@ -11,25 +11,16 @@
 #include "node/node.h"
 #include "node/remote.h"
 #include "wire/message.h"
+#include "wire/resp.h"
 
 /* --- a command as bytes --- */
-
-static void put_command(struct buffer *out, const struct span *argv, size_t argc)
-{
-    buffer_printf(out, "*%zu\r\n", argc);
-    for (size_t i = 0; i < argc; i++) {
-        buffer_printf(out, "$%zu\r\n", argv[i].len);
-        buffer_put(out, argv[i]);
-        buffer_put_text(out, "\r\n");
-    }
-}
 
 /* One of words and numbers. */
 static void put_words(struct buffer *out, const char *a, const char *b, struct span c)
 {
     struct span argv[3] = { span_str(a), span_str(b), c };
 
-    put_command(out, argv, c.at != NULL ? 3 : 2);
+    resp_put_command(out, argv, c.at != NULL ? 3 : 2);
 }
 
 /* The session there follows the token from now on; the command that comes next waits for it. */
@@ -37,7 +28,7 @@ static void put_follow(struct buffer *out, struct span token)
 {
     struct span argv[4] = { span_str("SESSION"), span_str("FOLLOW"), token, span_str("0") };
 
-    put_command(out, argv, 4);
+    resp_put_command(out, argv, 4);
 }
 
 static bool same_levels(const struct levels *a, const struct levels *b)
@@ -136,22 +127,16 @@ void forward_release(struct node *n)
     table_release(&n->away);
 }
 
-struct link *forward_way(const struct peer *p)
-{
-    return p != NULL && p->intake != NULL && p->intake->ready && !p->intake->close ? p->intake
-                                                                                   : NULL;
-}
-
 bool forward_reaches(const struct peer *p)
 {
-    return forward_way(p) != NULL;
+    return node_ready_intake(p) != NULL;
 }
 
 /* The session that it has elsewhere is not needed any more, or gone with its link. */
 void forward_leave(struct node *n, struct client *c)
 {
     struct forward *f = &c->forward;
-    struct link *l = forward_way(f->peer);
+    struct link *l = node_ready_intake(f->peer);
 
     if (l != NULL && l->id == f->link_id) {
         message_put_forget(&l->output, c->session.id);
@@ -262,7 +247,7 @@ bool forward_send(struct node *n, struct client *c, struct link *l, const struct
     struct buffer bytes = { 0 };
     uint64_t before = put_session(c, &bytes), tokens = put_token(n, &c->session, &bytes);
 
-    put_command(&bytes, argv, argc);
+    resp_put_command(&bytes, argv, argc);
     if (bytes.len > FORWARD_BYTES_MAX) {
         buffer_release(&bytes);
         return false;
@@ -293,9 +278,9 @@ bool forward_send_transaction(struct node *n, struct client *c, struct link *l,
     struct span multi = span_str("MULTI");
     uint64_t before = put_session(c, &bytes), tokens = put_token(n, &c->session, &bytes);
 
-    put_command(&bytes, &multi, 1);
-    before += tokens + 1 + transaction_put(t, put_command, &bytes);
-    put_command(&bytes, argv, argc);
+    resp_put_command(&bytes, &multi, 1);
+    before += tokens + 1 + transaction_put(t, resp_put_command, &bytes);
+    resp_put_command(&bytes, argv, argc);
     if (bytes.len > FORWARD_BYTES_MAX) {
         buffer_release(&bytes);
         return false;

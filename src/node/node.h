@@ -299,6 +299,13 @@ void node_cut(struct node *n, struct peer *peer, bool cut);
 struct peer *node_peer(struct node *n, struct span name);          /* NULL: unknown, or ourselves */
 struct peer *node_peer_with(const struct node *n, uint8_t region); /* by its number; likewise */
 
+/* The link on which a peer can be asked for anything; NULL: there is none, or no peer. */
+static inline struct link *node_ready_intake(const struct peer *p)
+{
+    return p != NULL && p->intake != NULL && p->intake->ready && !p->intake->close ? p->intake
+                                                                                   : NULL;
+}
+
 /* GET /status: this region as a JSON object, appended. */
 void node_status_json(struct node *n, struct buffer *out);
 /* GET /metrics: Prometheus text, appended. */

@@ -33,14 +33,9 @@ static uint8_t peer_at(const struct node *n, size_t place)
     return (uint8_t)(place < n->topology.self ? place : place - 1);
 }
 
-static struct link *ready_intake(const struct peer *p)
-{
-    return p->intake != NULL && p->intake->ready && !p->intake->close ? p->intake : NULL;
-}
-
 static struct link *intake_at(const struct node *n, uint8_t peer)
 {
-    return peer == TAKE_NOWHERE ? NULL : ready_intake(&n->peers[peer]);
+    return peer == TAKE_NOWHERE ? NULL : node_ready_intake(&n->peers[peer]);
 }
 
 static uint64_t round_trip_us(const struct node *n, const struct peer *p)
@@ -129,7 +124,7 @@ static bool measure_link(struct node *n, const struct peer *p)
     struct round_trips *t = &n->topology.round_trips;
     size_t self = n->topology.self, place = place_of(n, p->region);
     uint64_t us = round_trip_us(n, p);
-    if (ready_intake(p) != NULL)
+    if (node_ready_intake(p) != NULL)
         return us != 0 && round_trips_measure(t, self, place, us);
     return (p->cut || p->failures > 0) && round_trips_lose(t, self, place);
 }
@@ -336,7 +331,7 @@ static stamp_t held_by(struct node *n, const struct peer *p, uint8_t origin)
 /* Who is not asked yet, and could give something. */
 static bool may_relay(struct node *n, const struct peer *p, uint8_t origin)
 {
-    const struct link *l = ready_intake(p);
+    const struct link *l = node_ready_intake(p);
     return l != NULL && !bits_have(l->origins, origin) && !bits_have(l->behind, origin) &&
            !is_doubted(l, origin) && !bits_have(p->barred, origin) &&
            held_by(n, p, origin) > replica_known(&n->replica, origin);
@@ -421,7 +416,7 @@ void topology_turn(struct node *n)
         return;
     t->changed = false;
     for (size_t i = 0; i < n->peer_count; i++) { /* also: who takes what at us may have changed */
-        struct link *l = ready_intake(&n->peers[i]);
+        struct link *l = node_ready_intake(&n->peers[i]);
         if (l != NULL)
             apply(n, l);
     }

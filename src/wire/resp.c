@@ -358,3 +358,33 @@ enum resp_status resp_parse(struct resp_parser *p, struct span in)
     }
     return parse_arguments(p, in);
 }
+
+/* --- writing --- */
+
+static void put_line(struct buffer *out, char kind, size_t number)
+{
+    char digits[24];
+
+    buffer_put_u8(out, (uint8_t)kind);
+    buffer_put(out, span_of(digits, decimal_of_int64((int64_t)number, digits)));
+    buffer_put_text(out, "\r\n");
+}
+
+void resp_put_header(struct buffer *out, size_t argc)
+{
+    put_line(out, '*', argc);
+}
+
+void resp_put_argument(struct buffer *out, struct span argument)
+{
+    put_line(out, '$', argument.len);
+    buffer_put(out, argument);
+    buffer_put_text(out, "\r\n");
+}
+
+void resp_put_command(struct buffer *out, const struct span *argv, size_t argc)
+{
+    resp_put_header(out, argc);
+    for (size_t i = 0; i < argc; i++)
+        resp_put_argument(out, argv[i]);
+}

@@ -1,6 +1,6 @@
 /*
  * resp -- reads commands from a client's bytes (RESP2/RESP3 arrays of bulk strings, and inline
- * commands).
+ * commands), and writes such as another server reads.
  *
  * Incremental: the parser remembers how far it came in a command that is not complete, so a command
  * that arrives in a thousand pieces is still read once. Zero copy: arguments are spans into the
@@ -47,5 +47,10 @@ void resp_release(struct resp_parser *p);
 
 /* `in` starts at the same byte as at the last call that said RESP_MORE. */
 enum resp_status resp_parse(struct resp_parser *p, struct span in);
+
+/* Appends a whole command; or its header, to be followed by as many arguments. */
+void resp_put_command(struct buffer *out, const struct span *argv, size_t argc);
+void resp_put_header(struct buffer *out, size_t argc);
+void resp_put_argument(struct buffer *out, struct span argument);
 
 #endif

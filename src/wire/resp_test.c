@@ -325,6 +325,23 @@ TEST(random_bytes_never_hurt)
     }
 }
 
+TEST(what_is_put_is_read_back)
+{
+    struct span argv[3] = { span_str("SET"), span_of((const uint8_t *)"\r\n\0$", 4), span_str("") };
+    struct resp_parser p;
+    struct buffer out = { 0 };
+
+    resp_init(&p);
+    resp_put_command(&out, argv, 3);
+    EXPECT_EQ(resp_parse(&p, buffer_span(&out)), RESP_COMMAND);
+    EXPECT_EQ(p.consumed, out.len);
+    EXPECT_EQ(p.argc, 3);
+    for (size_t i = 0; i < 3; i++)
+        EXPECT(span_equal(p.argv[i], argv[i]));
+    buffer_release(&out);
+    resp_release(&p);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
