@@ -1,6 +1,7 @@
 #include "cmd/system.h"
 
 #include "base/check.h"
+#include "base/error.h"
 #include "core/emit.h"
 #include "core/replica.h"
 
@@ -17,6 +18,13 @@ const struct table *system_fields(const struct server *server, const struct keys
     const struct entry *e = database_find(d, span_str(server_declared(server, k)->prefix));
 
     return e != NULL ? object_fields(e, COMPONENT_HASH) : NULL;
+}
+
+bool system_is_read(const struct server *server)
+{
+    for (size_t i = 0; i < server->deployment->keyspace_count; i++)
+        system_fields(server, &server->keyspaces[i]);
+    return server->replica->databases[SYSTEM_DATABASE].damage == E_OK;
 }
 
 bool system_get(const struct server *server, const struct keyspace_live *k, struct span field,

@@ -20,6 +20,9 @@
 /* Its fields; NULL: it has none, or this region may not hold the keyspace. Good until the next op. */
 const struct table *system_fields(const struct server *server, const struct keyspace_live *k);
 
+/* Whether the disk gives all of it that is not in memory: else it would look as if nothing had been set. */
+bool system_is_read(const struct server *server);
+
 /* False when there is no such field. `scratch` has CELL_SCRATCH_BYTES. */
 bool system_get(const struct server *server, const struct keyspace_live *k, struct span field,
                 char *scratch, struct span *value);

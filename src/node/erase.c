@@ -144,6 +144,8 @@ static void scan_slice(struct node *n)
         uint64_t next = resident_scan(d, run->cursor, note_key, n);
         if (d->damage != E_OK) {
             buffer_clear(&run->found);
+            n->erase.blocked = true;
+            n->erase.look_at_us = n->now_us + LOOK_US;
             return;
         }
         run->cursor = next;

@@ -14,6 +14,7 @@
 #include "cmd/blocking.h"
 #include "cmd/keyspace_setting.h"
 #include "cmd/stream_wake.h"
+#include "cmd/system.h"
 #include "node/audited.h"
 #include "node/client.h"
 #include "node/closed.h"
@@ -435,8 +436,8 @@ static void replay_turn_end(struct node *n)
 static void look_at_system(struct node *n)
 {
     struct database *system = &n->replica.databases[SYSTEM_DATABASE];
-    if (!system->changed)
-        return;
+    if (!system->changed || !system_is_read(&n->server))
+        return; /* what the disk does not give now is looked at in a later turn */
     system->changed = false;
     keyspace_setting_apply_all(&n->server);
     erase_changed(n);
